@@ -1,0 +1,113 @@
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+
+namespace WebSocketServerKit.Transport;
+
+/// <summary>A plain TCP connection over an accepted <see cref="Socket"/>, on every platform.</summary>
+/// <remarks>While it waits for a silent peer it holds no buffer: the reader waits with a read of zero bytes and rents when there is something to read.</remarks>
+internal sealed class SocketTransportConnection : TransportConnection
+{
+    private static readonly StreamPipeReaderOptions ReaderOptions = new(bufferSize: 16 * 1024, useZeroByteReads: true);
+
+    private readonly Socket _socket;
+    private int _disposed;
+
+    /// <summary>Takes the accepted socket over, which is its own from here on.</summary>
+    /// <exception cref="SocketException">The connection has ended already.</exception>
+    private SocketTransportConnection(Socket socket)
+    {
+        _socket = socket;
+        RemoteEndPoint = Unmapped(socket.RemoteEndPoint);
+        LocalEndPoint = Unmapped(socket.LocalEndPoint);
+
+        // Frames are gathered before they are written: Nagle's algorithm would only hold the last one back.
+        socket.NoDelay = true;
+
+        // The stream turns every failed read into an IOException and allocates nothing per read. Completing the reader disposes the stream, not the socket.
+        Input = PipeReader.Create(new NetworkStream(socket, ownsSocket: false), ReaderOptions);
+    }
+
+    public override PipeReader Input { get; }
+
+    public override IPEndPoint RemoteEndPoint { get; }
+
+    public override IPEndPoint LocalEndPoint { get; }
+
+    /// <summary>Takes the accepted socket over; closes it and returns null when its peer is gone already, which some systems tell only now.</summary>
+    public static SocketTransportConnection? TryCreate(Socket socket)
+    {
+        try
+        {
+            return new SocketTransportConnection(socket);
+        }
+        catch (Exception gone) when (gone is SocketException or IOException or ObjectDisposedException)
+        {
+            socket.Dispose();
+            return null;
+        }
+    }
+
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            while (!bytes.IsEmpty)
+            {
+                int sent = await _socket.SendAsync(bytes).ConfigureAwait(false);
+                bytes = bytes[sent..];
+            }
+        }
+        catch (Exception lost) when (lost is SocketException or ObjectDisposedException)
+        {
+            throw TransportErrors.ConnectionLost(lost);
+        }
+    }
+
+    public override void ShutdownSend()
+    {
+        try
+        {
+            _socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            // Nobody is left to tell.
+        }
+    }
+
+    public override void Abort()
+    {
+        try
+        {
+            // To close with a linger time of zero is to reset.
+            _socket.LingerState = new LingerOption(enable: true, seconds: 0);
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            // Already reset by the peer, or closed by us.
+        }
+
+        _socket.Dispose();
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            _socket.Dispose();
+            Input.Complete();
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    private static IPEndPoint Unmapped(EndPoint? endPoint)
+    {
+        // A socket that is no longer connected has no end points.
+        if (endPoint is not IPEndPoint ip)
+            throw new SocketException((int)SocketError.NotConnected);
+
+        return ip.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(ip.Address.MapToIPv4(), ip.Port) : ip;
+    }
+}

@@ -1,0 +1,88 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace WebSocketServerKit.Transport;
+
+/// <summary>What the platforms' socket errors mean to us, all in one place: why we cannot listen, what a failed accept tells, how a connection was lost.</summary>
+internal static class TransportErrors
+{
+    private const string ClosedHere = "this side cut it";
+
+    /// <summary>The error for an end point that cannot be listened on. The message says why and what to do about it.</summary>
+    public static IOException CannotListen(IPEndPoint endPoint, SocketException failure)
+    {
+        bool ipv6 = endPoint.AddressFamily == AddressFamily.InterNetworkV6;
+        string why = failure.SocketErrorCode switch
+        {
+            SocketError.AddressAlreadyInUse =>
+                "the address is already in use. Stop the program that uses it, choose another port, or use port 0 to let the system choose.",
+            SocketError.AddressNotAvailable =>
+                $"this machine does not have that address. Use one of its own, or {(ipv6 ? "[::]" : "0.0.0.0")} for all of them.",
+
+            // Windows also says so of ports that it has reserved, or that a program holds exclusively.
+            SocketError.AccessDenied =>
+                "the system does not permit it. Ports below 1024 usually need special rights, and a port may be reserved or held exclusively by another program. "
+                + "Choose another port, or give the program the right (on Linux: CAP_NET_BIND_SERVICE).",
+            SocketError.AddressFamilyNotSupported or SocketError.ProtocolFamilyNotSupported or SocketError.ProtocolNotSupported =>
+                ipv6 ? "this system has no IPv6. Use an IPv4 address such as 0.0.0.0." : "this system has no IPv4. Use an IPv6 address such as [::].",
+            _ => failure.Message,
+        };
+        return new IOException($"Cannot listen on {endPoint}: {why}", failure);
+    }
+
+    /// <summary>Whether a failed accept concerns one client only, so that the next can be accepted at once. Anything else calls for a pause, lest the loop spin.</summary>
+    public static bool ConcernsOneClient(SocketError error) => error switch
+    {
+        // The client gave up between its SYN and our accept. Windows calls it a reset.
+        SocketError.ConnectionAborted or SocketError.ConnectionReset => true,
+
+        // accept(2): "Linux accept() passes already-pending network errors on the new socket as an error code from accept()."
+        SocketError.NetworkDown or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.HostUnreachable => true,
+        SocketError.ProtocolOption or SocketError.TimedOut => true,
+        _ => false,
+    };
+
+    /// <summary>The report that accepting fails for now, why, and that it goes on.</summary>
+    public static IOException AcceptingPaused(Exception failure)
+    {
+        string why = failure is not SocketException socketFailure ? failure.Message : socketFailure.SocketErrorCode switch
+        {
+            // EMFILE and ENFILE
+            SocketError.TooManyOpenSockets => "this process or the system has no file descriptor left. Raise the limit (ulimit -n) or allow fewer clients.",
+
+            // ENOBUFS and ENOMEM
+            SocketError.NoBufferSpaceAvailable => "the system has no memory left for sockets.",
+            _ => socketFailure.Message,
+        };
+        return new IOException($"Cannot accept connections for now; clients wait and accepting is tried again until it works. The reason: {why}", failure);
+    }
+
+    /// <summary>The report that an accepted connection was dropped because nobody could take it over.</summary>
+    public static IOException ConnectionDropped(Exception failure) =>
+        new($"A connection was accepted and then dropped; accepting goes on. The reason: {failure.Message}", failure);
+
+    /// <summary>The one exception for a lost connection, with what the socket said inside.</summary>
+    public static IOException ConnectionLost(Exception failure) => new($"The connection is lost: {DescribeLoss(failure)}.", failure);
+
+    /// <summary>Says how a connection was lost, as the end of a sentence: "the peer reset the connection".</summary>
+    /// <param name="failure">What a read or a write threw, or the socket's error inside it.</param>
+    public static string DescribeLoss(Exception failure)
+    {
+        if (failure is IOException { InnerException: { } inner })
+            failure = inner;
+
+        if (failure is not SocketException socketFailure)
+            return failure is ObjectDisposedException ? ClosedHere : failure.Message;
+
+        return socketFailure.SocketErrorCode switch
+        {
+            SocketError.ConnectionReset or SocketError.ConnectionAborted => "the peer reset the connection",
+            SocketError.Shutdown or SocketError.NotConnected => "the connection had already ended",
+            SocketError.TimedOut => "the peer no longer answers",
+            SocketError.NetworkDown or SocketError.NetworkReset or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.HostUnreachable =>
+                "the network to the peer failed",
+            SocketError.OperationAborted or SocketError.Interrupted => ClosedHere,
+            _ => socketFailure.Message,
+        };
+    }
+}
