@@ -17,6 +17,7 @@ namespace WebSocketServerKit.Transport;
 internal abstract class TransportConnection : IAsyncDisposable
 {
     /// <summary>The bytes from the peer. Its FIN completes the reader; a lost connection throws <see cref="IOException"/>. The owner never completes it: disposing does.</summary>
+    /// <remarks>The system tells of a reset once. When a write hears it first, the reader just completes, as after a FIN.</remarks>
     public abstract PipeReader Input { get; }
 
     /// <summary>The peer's address. An IPv4 client of a dual-mode listener is shown with its IPv4 address. Stays valid after the connection has ended.</summary>

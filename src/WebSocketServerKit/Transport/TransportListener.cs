@@ -10,8 +10,9 @@ internal sealed class TransportListener : IDisposable
     public const int DefaultBacklog = 512;
 
     private readonly TcpListener _listener;
+
+    // Never disposed: it has neither timer nor wait handle to free, and a RunAsync that comes after Dispose shall just end.
     private readonly CancellationTokenSource _stopping = new();
-    private int _disposed;
 
     private TransportListener(TcpListener listener)
     {
@@ -58,13 +59,9 @@ internal sealed class TransportListener : IDisposable
     /// <summary>Closes the listening socket and ends <see cref="RunAsync"/>. Clients not accepted yet are reset by the system; accepted connections live on.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
-            return;
-
         // Cancelled first, so that the loop knows why its accept fails.
         _stopping.Cancel();
         _listener.Dispose();
-        _stopping.Dispose();
     }
 
     private async ValueTask<TransportConnection?> AcceptAsync(CancellationToken cancellationToken)

@@ -1,0 +1,252 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Reflection;
+
+namespace WebSocketServerKit.Transport;
+
+public sealed class SocketTransportConnectionTests : IAsyncLifetime
+{
+    /// <summary>More than loopback's socket buffers hold, so that writing it waits for a peer that does not read.</summary>
+    private const int MoreThanFits = 64 * 1024 * 1024;
+
+    private AcceptedConnections _server = null!;
+    private Socket _client = null!;
+    private TransportConnection _connection = null!;
+
+    private static CancellationToken Token => AcceptedConnections.Timely;
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = AcceptedConnections.OnLoopback();
+        (_client, _connection) = await _server.ConnectAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _client.Dispose();
+        await _server.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Reads_what_the_peer_sent_and_then_its_end()
+    {
+        await _client.SendAsync("hello"u8.ToArray(), Token);
+        _client.Shutdown(SocketShutdown.Send);
+
+        Assert.Equal("hello"u8.ToArray(), await ReadToEndAsync());
+    }
+
+    [Fact]
+    public async Task Half_closing_delivers_every_byte_then_the_end_and_still_reads()
+    {
+        byte[] sent = RandomBytes(5_000_000);
+        Task<byte[]> received = ReceiveToEndAsync();
+
+        await _connection.WriteAsync(sent);
+        _connection.ShutdownSend();
+
+        Assert.Equal(sent, await received);
+        await _client.SendAsync("late answer"u8.ToArray(), Token);
+        _client.Shutdown(SocketShutdown.Send);
+        Assert.Equal("late answer"u8.ToArray(), await ReadToEndAsync());
+    }
+
+    [Fact]
+    public async Task A_write_waits_until_the_system_has_taken_all_of_it()
+    {
+        byte[] sent = RandomBytes(MoreThanFits);
+        ValueTask writing = _connection.WriteAsync(sent);
+        Assert.False(writing.IsCompleted);
+
+        byte[] received = new byte[MoreThanFits];
+        for (int length = 0; length < received.Length;)
+            length += await _client.ReceiveAsync(received.AsMemory(length), Token);
+
+        await writing.AsTask().WaitAsync(Token);
+        Assert.True(sent.AsSpan().SequenceEqual(received));
+    }
+
+    [Fact]
+    public void A_write_that_completes_at_once_allocates_nothing()
+    {
+        // In a Debug build the compiler makes every async method's state an object.
+        var build = typeof(TransportConnection).Assembly.GetCustomAttribute<DebuggableAttribute>();
+        Assert.SkipWhen(build is { IsJITOptimizerDisabled: true }, "Only a Release build allocates nothing.");
+
+        ReadOnlyMemory<byte> bytes = RandomBytes(64);
+        WriteOneHundred(bytes);
+
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        WriteOneHundred(bytes);
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    [Fact]
+    public async Task Writing_after_the_half_close_throws_an_IOException()
+    {
+        _connection.ShutdownSend();
+
+        await AssertWriteFails(_connection.WriteAsync(new byte[1]));
+    }
+
+    [Fact]
+    public async Task Aborting_resets_the_peer()
+    {
+        _connection.Abort();
+
+        SocketException reset = await Assert.ThrowsAsync<SocketException>(async () => await _client.ReceiveAsync(new byte[1], Token));
+        Assert.Equal(SocketError.ConnectionReset, reset.SocketErrorCode);
+    }
+
+    [Fact]
+    public async Task Aborting_ends_a_pending_read_and_a_pending_write()
+    {
+        ValueTask<ReadResult> reading = _connection.Input.ReadAsync(Token);
+        ValueTask writing = _connection.WriteAsync(new byte[MoreThanFits]);
+        Assert.False(reading.IsCompleted);
+        Assert.False(writing.IsCompleted);
+
+        _connection.Abort();
+
+        IOException readLoss = await AssertReadFails(reading);
+        IOException writeLoss = await AssertWriteFails(writing);
+        Assert.Equal("this side cut it", TransportErrors.DescribeLoss(readLoss));
+        Assert.Equal("this side cut it", TransportErrors.DescribeLoss(writeLoss));
+    }
+
+    [Fact]
+    public async Task After_an_abort_reads_and_writes_fail_the_half_close_and_another_abort_do_nothing_and_the_addresses_stay()
+    {
+        _connection.Abort();
+        _connection.Abort();
+        _connection.ShutdownSend();
+
+        Assert.Equal("this side cut it", TransportErrors.DescribeLoss(await AssertReadFails(_connection.Input.ReadAsync(Token))));
+        Assert.Equal("this side cut it", TransportErrors.DescribeLoss(await AssertWriteFails(_connection.WriteAsync(new byte[1]))));
+        Assert.Equal(_server.Listener.LocalEndPoint, _connection.LocalEndPoint);
+        Assert.Equal(_client.LocalEndPoint, _connection.RemoteEndPoint);
+    }
+
+    [Fact]
+    public async Task Aborting_from_many_threads_at_once_is_harmless()
+    {
+        ValueTask<ReadResult> reading = _connection.Input.ReadAsync(Token);
+
+        Parallel.For(0, 8, _ => _connection.Abort());
+
+        await AssertReadFails(reading);
+    }
+
+    [Fact]
+    public async Task A_reset_by_the_peer_ends_a_pending_read_and_a_pending_write_and_every_later_one()
+    {
+        ValueTask<ReadResult> reading = _connection.Input.ReadAsync(Token);
+        ValueTask writing = _connection.WriteAsync(new byte[MoreThanFits]);
+        Assert.False(reading.IsCompleted);
+        Assert.False(writing.IsCompleted);
+
+        AcceptedConnections.Reset(_client);
+
+        // One of the two hears of the reset, the other finds the connection ended.
+        await AssertReadEnds(reading);
+        await AssertWriteFails(writing);
+        await AssertWriteFails(_connection.WriteAsync(new byte[1]));
+        _connection.ShutdownSend();
+    }
+
+    [Fact]
+    public async Task A_reader_that_is_told_of_the_reset_can_say_so()
+    {
+        AcceptedConnections.Reset(_client);
+
+        IOException loss = await AssertReadFails(_connection.Input.ReadAsync(Token));
+
+        Assert.Equal("the peer reset the connection", TransportErrors.DescribeLoss(loss));
+        Assert.Equal("the connection had already ended", TransportErrors.DescribeLoss(await AssertWriteFails(_connection.WriteAsync(new byte[1]))));
+    }
+
+    [Fact]
+    public async Task Disposing_closes_politely_once_and_later_writes_fail_like_any_other()
+    {
+        await _connection.WriteAsync("bye"u8.ToArray());
+
+        await _connection.DisposeAsync();
+        await _connection.DisposeAsync();
+        _connection.Abort();
+        _connection.ShutdownSend();
+
+        Assert.Equal("bye"u8.ToArray(), await ReceiveToEndAsync());
+        await AssertWriteFails(_connection.WriteAsync(new byte[1]));
+    }
+
+    [Fact]
+    public void A_socket_whose_peer_is_gone_already_is_closed_and_no_connection_comes_of_it()
+    {
+        using var neverConnected = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+
+        Assert.Null(SocketTransportConnection.TryCreate(neverConnected));
+        Assert.True(neverConnected.SafeHandle.IsClosed);
+    }
+
+    private static byte[] RandomBytes(int count)
+    {
+        byte[] bytes = new byte[count];
+        new Random(6455).NextBytes(bytes);
+        return bytes;
+    }
+
+    private void WriteOneHundred(ReadOnlyMemory<byte> bytes)
+    {
+        for (int i = 0; i < 100; i++)
+        {
+            ValueTask writing = _connection.WriteAsync(bytes);
+            Assert.True(writing.IsCompletedSuccessfully);
+        }
+    }
+
+    private static async Task<IOException> AssertReadFails(ValueTask<ReadResult> reading) =>
+        await Assert.ThrowsAsync<IOException>(() => reading.AsTask().WaitAsync(Token));
+
+    private static async Task<IOException> AssertWriteFails(ValueTask writing)
+    {
+        IOException loss = await Assert.ThrowsAsync<IOException>(() => writing.AsTask().WaitAsync(Token));
+        Assert.True(loss.InnerException is SocketException or ObjectDisposedException);
+        return loss;
+    }
+
+    private static async Task AssertReadEnds(ValueTask<ReadResult> reading)
+    {
+        try
+        {
+            Assert.True((await reading.AsTask().WaitAsync(Token)).IsCompleted);
+        }
+        catch (IOException)
+        {
+            // The read heard of it first.
+        }
+    }
+
+    private async Task<byte[]> ReadToEndAsync()
+    {
+        ReadResult result = await _connection.Input.ReadAsync(Token);
+        while (!result.IsCompleted)
+        {
+            _connection.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+            result = await _connection.Input.ReadAsync(Token);
+        }
+
+        byte[] bytes = result.Buffer.ToArray();
+        _connection.Input.AdvanceTo(result.Buffer.End);
+        return bytes;
+    }
+
+    private async Task<byte[]> ReceiveToEndAsync()
+    {
+        using var stream = new NetworkStream(_client, ownsSocket: false);
+        using var bytes = new MemoryStream();
+        await stream.CopyToAsync(bytes, Token);
+        return bytes.ToArray();
+    }
+}
