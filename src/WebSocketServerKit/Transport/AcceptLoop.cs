@@ -2,12 +2,17 @@ using System.Net.Sockets;
 
 namespace WebSocketServerKit.Transport;
 
-/// <summary>Accepts connection after connection until it is told to stop. No error ends it: a server that silently stops accepting is the worst kind of up.</summary>
+/// <summary>
+/// Accepts connection after connection until it is told to stop. No error ends it: a server that silently stops accepting is the worst kind
+/// of up.
+/// </summary>
 /// <param name="accept">Waits for the next connection; null when a client was gone before it could be taken over.</param>
-/// <param name="accepted">Takes a connection over. Runs on the loop, so it starts the connection's work and returns; what it throws costs that connection only.</param>
+/// <param name="accepted">
+/// Takes a connection over. Runs on the loop, so it starts the connection's work and returns; what it throws costs that connection only.
+/// </param>
 /// <param name="report">
-/// Hears, in an exception whose message is meant for the log, that accepting is failing and will be tried again (once until it works again), or that
-/// <paramref name="accepted"/> threw.
+/// Hears, in an exception whose message is meant for the log, that accepting is failing and will be tried again (once until it works
+/// again), or that <paramref name="accepted"/> threw.
 /// </param>
 /// <param name="timeProvider">Measures the pauses.</param>
 internal sealed class AcceptLoop(
@@ -19,7 +24,10 @@ internal sealed class AcceptLoop(
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
-    /// <summary>Runs until <paramref name="stopping"/> is cancelled, then completes without an error; once it has completed no more connection is handed out.</summary>
+    /// <summary>
+    /// Runs until <paramref name="stopping"/> is cancelled, then completes without an error; once it has completed no more connection is
+    /// handed out.
+    /// </summary>
     public async Task RunAsync(CancellationToken stopping)
     {
         // Leaves the caller's thread and synchronization context: connections are never handed over on a window's thread.

@@ -5,7 +5,10 @@ using System.Net.Sockets;
 namespace WebSocketServerKit.Transport;
 
 /// <summary>A plain TCP connection over an accepted <see cref="Socket"/>, on every platform.</summary>
-/// <remarks>While it waits for a silent peer it holds no buffer: the reader waits with a read of zero bytes and rents when there is something to read.</remarks>
+/// <remarks>
+/// While it waits for a silent peer it holds no buffer: the reader waits with a read of zero bytes and rents when there is something to
+/// read.
+/// </remarks>
 internal sealed class SocketTransportConnection : TransportConnection
 {
     private static readonly StreamPipeReaderOptions ReaderOptions = new(bufferSize: 16 * 1024, useZeroByteReads: true);
@@ -24,7 +27,8 @@ internal sealed class SocketTransportConnection : TransportConnection
         // Frames are gathered before they are written: Nagle's algorithm would only hold the last one back.
         socket.NoDelay = true;
 
-        // The stream turns every failed read into an IOException and allocates nothing per read. Completing the reader disposes the stream, not the socket.
+        // The stream turns every failed read into an IOException and allocates nothing per read.
+        // Completing the reader disposes the stream, not the socket.
         Input = PipeReader.Create(new NetworkStream(socket, ownsSocket: false), ReaderOptions);
     }
 
@@ -34,7 +38,9 @@ internal sealed class SocketTransportConnection : TransportConnection
 
     public override IPEndPoint LocalEndPoint { get; }
 
-    /// <summary>Takes the accepted socket over; closes it and returns null when its peer is gone already, which some systems tell only now.</summary>
+    /// <summary>
+    /// Takes the accepted socket over; closes it and returns null when its peer is gone already, which some systems tell only now.
+    /// </summary>
     public static SocketTransportConnection? TryCreate(Socket socket)
     {
         try

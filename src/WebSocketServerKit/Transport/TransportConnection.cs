@@ -3,42 +3,64 @@ using System.Net;
 
 namespace WebSocketServerKit.Transport;
 
-/// <summary>One accepted connection as the layers above see it: a reader, a write, a half-close and a cut. Plain TCP and TLS look alike.</summary>
+/// <summary>
+/// One accepted connection as the layers above see it: a reader, a write, a half-close and a cut. Plain TCP and TLS look alike.
+/// </summary>
 /// <remarks>
 /// <para>
-/// Threading: one reader at a time and one writer at a time, both at once if they like; <see cref="Abort"/> and the end points from any thread at any time.
+/// Threading: one reader at a time and one writer at a time, both at once if they like; <see cref="Abort"/> and the end points from any
+/// thread at any time.
 /// </para>
 /// <para>
-/// Errors: a lost connection is always an <see cref="IOException"/>, from <see cref="Input"/> and from <see cref="WriteAsync"/>, no matter
-/// whether the peer reset it, the network failed or <see cref="Abort"/> cut it. Inside is the <see cref="System.Net.Sockets.SocketException"/>, or an
-/// <see cref="ObjectDisposedException"/> when this side had closed the socket before the call. <see cref="TransportErrors.DescribeLoss"/> puts it into words.
+/// Errors: a lost connection is always an <see cref="IOException"/>, from <see cref="Input"/> and from <see cref="WriteAsync"/>, no
+/// matter whether the peer reset it, the network failed or <see cref="Abort"/> cut it. Inside is the
+/// <see cref="System.Net.Sockets.SocketException"/>, or an <see cref="ObjectDisposedException"/> when this side had closed the socket
+/// before the call. <see cref="TransportErrors.DescribeLoss"/> puts it into words.
 /// </para>
 /// </remarks>
 internal abstract class TransportConnection : IAsyncDisposable
 {
-    /// <summary>The bytes from the peer. Its FIN completes the reader; a lost connection throws <see cref="IOException"/>. The owner never completes it: disposing does.</summary>
+    /// <summary>
+    /// The bytes from the peer. Its FIN completes the reader; a lost connection throws <see cref="IOException"/>. The owner never completes
+    /// it: disposing does.
+    /// </summary>
     /// <remarks>The system tells of a reset once. When a write hears it first, the reader just completes, as after a FIN.</remarks>
     public abstract PipeReader Input { get; }
 
-    /// <summary>The peer's address. An IPv4 client of a dual-mode listener is shown with its IPv4 address. Stays valid after the connection has ended.</summary>
+    /// <summary>
+    /// The peer's address. An IPv4 client of a dual-mode listener is shown with its IPv4 address. Stays valid after the connection has
+    /// ended.
+    /// </summary>
     public abstract IPEndPoint RemoteEndPoint { get; }
 
-    /// <summary>The address the peer connected to, shown like <see cref="RemoteEndPoint"/>. Stays valid after the connection has ended.</summary>
+    /// <summary>
+    /// The address the peer connected to, shown like <see cref="RemoteEndPoint"/>. Stays valid after the connection has ended.
+    /// </summary>
     public abstract IPEndPoint LocalEndPoint { get; }
 
-    /// <summary>Sends all the bytes; completes when the operating system has taken the last one. Await it before the next call, and only once.</summary>
-    /// <exception cref="IOException">The connection is lost, or <see cref="ShutdownSend"/> was called. Some of the bytes may have left.</exception>
+    /// <summary>
+    /// Sends all the bytes; completes when the operating system has taken the last one. Await it before the next call, and only once.
+    /// </summary>
+    /// <exception cref="IOException">
+    /// The connection is lost, or <see cref="ShutdownSend"/> was called. Some of the bytes may have left.
+    /// </exception>
     public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> bytes);
 
-    /// <summary>Ends our direction: the peer reads what was written and then the end. Call it when no write is pending. Never throws: a peer that is gone needs no FIN.</summary>
+    /// <summary>
+    /// Ends our direction: the peer reads what was written and then the end. Call it when no write is pending. Never throws: a peer that is
+    /// gone needs no FIN.
+    /// </summary>
     public abstract void ShutdownSend();
 
-    /// <summary>Cuts the connection now: the peer gets a RST, unsent bytes are lost, a pending read or write ends with <see cref="IOException"/>. Never throws; again does nothing.</summary>
+    /// <summary>
+    /// Cuts the connection now: the peer gets a RST, unsent bytes are lost, a pending read or write ends with <see cref="IOException"/>.
+    /// Never throws; again does nothing.
+    /// </summary>
     public abstract void Abort();
 
     /// <summary>
-    /// Closes the connection and gives the reader's buffers back, so call it only when nobody reads any more: <see cref="Abort"/> first, wait for the
-    /// reader, then dispose. TCP sends a RST instead of a FIN when bytes from the peer are still unread. Again does nothing.
+    /// Closes the connection and gives the reader's buffers back, so call it only when nobody reads any more: <see cref="Abort"/> first,
+    /// wait for the reader, then dispose. TCP sends a RST instead of a FIN when bytes from the peer are still unread. Again does nothing.
     /// </summary>
     public abstract ValueTask DisposeAsync();
 }

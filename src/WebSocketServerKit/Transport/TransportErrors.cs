@@ -3,7 +3,10 @@ using System.Net.Sockets;
 
 namespace WebSocketServerKit.Transport;
 
-/// <summary>What the platforms' socket errors mean to us, all in one place: why we cannot listen, what a failed accept tells, how a connection was lost.</summary>
+/// <summary>
+/// What the platforms' socket errors mean to us, all in one place: why we cannot listen, what a failed accept tells, how a connection was
+/// lost.
+/// </summary>
 internal static class TransportErrors
 {
     private const string ClosedHere = "this side cut it";
@@ -15,22 +18,29 @@ internal static class TransportErrors
         string why = failure.SocketErrorCode switch
         {
             SocketError.AddressAlreadyInUse =>
-                "the address is already in use. Stop the program that uses it, choose another port, or use port 0 to let the system choose.",
+                "the address is already in use. "
+                + "Stop the program that uses it, choose another port, or use port 0 to let the system choose.",
             SocketError.AddressNotAvailable =>
                 $"this machine does not have that address. Use one of its own, or {(ipv6 ? "[::]" : "0.0.0.0")} for all of them.",
 
             // Windows also says so of ports that it has reserved, or that a program holds exclusively.
             SocketError.AccessDenied =>
-                "the system does not permit it. Ports below 1024 usually need special rights, and a port may be reserved or held exclusively by another program. "
+                "the system does not permit it. "
+                + "Ports below 1024 usually need special rights, and a port may be reserved or held exclusively by another program. "
                 + "Choose another port, or give the program the right (on Linux: CAP_NET_BIND_SERVICE).",
             SocketError.AddressFamilyNotSupported or SocketError.ProtocolFamilyNotSupported or SocketError.ProtocolNotSupported =>
-                ipv6 ? "this system has no IPv6. Use an IPv4 address such as 0.0.0.0." : "this system has no IPv4. Use an IPv6 address such as [::].",
+                ipv6
+                    ? "this system has no IPv6. Use an IPv4 address such as 0.0.0.0."
+                    : "this system has no IPv4. Use an IPv6 address such as [::].",
             _ => failure.Message,
         };
         return new IOException($"Cannot listen on {endPoint}: {why}", failure);
     }
 
-    /// <summary>Whether a failed accept concerns one client only, so that the next can be accepted at once. Anything else calls for a pause, lest the loop spin.</summary>
+    /// <summary>
+    /// Whether a failed accept concerns one client only, so that the next can be accepted at once. Anything else calls for a pause, lest
+    /// the loop spin.
+    /// </summary>
     public static bool ConcernsOneClient(SocketError error) => error switch
     {
         // The client gave up between its SYN and our accept. Windows calls it a reset.
@@ -48,13 +58,15 @@ internal static class TransportErrors
         string why = failure is not SocketException socketFailure ? failure.Message : socketFailure.SocketErrorCode switch
         {
             // EMFILE and ENFILE
-            SocketError.TooManyOpenSockets => "this process or the system has no file descriptor left. Raise the limit (ulimit -n) or allow fewer clients.",
+            SocketError.TooManyOpenSockets =>
+                "this process or the system has no file descriptor left. Raise the limit (ulimit -n) or allow fewer clients.",
 
             // ENOBUFS and ENOMEM
             SocketError.NoBufferSpaceAvailable => "the system has no memory left for sockets.",
             _ => socketFailure.Message,
         };
-        return new IOException($"Cannot accept connections for now; clients wait and accepting is tried again until it works. The reason: {why}", failure);
+        return new IOException(
+            $"Cannot accept connections for now; clients wait and accepting is tried again until it works. The reason: {why}", failure);
     }
 
     /// <summary>The report that an accepted connection was dropped because nobody could take it over.</summary>
@@ -79,8 +91,8 @@ internal static class TransportErrors
             SocketError.ConnectionReset or SocketError.ConnectionAborted => "the peer reset the connection",
             SocketError.Shutdown or SocketError.NotConnected => "the connection had already ended",
             SocketError.TimedOut => "the peer no longer answers",
-            SocketError.NetworkDown or SocketError.NetworkReset or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.HostUnreachable =>
-                "the network to the peer failed",
+            SocketError.NetworkDown or SocketError.NetworkReset or SocketError.NetworkUnreachable
+                or SocketError.HostDown or SocketError.HostUnreachable => "the network to the peer failed",
             SocketError.OperationAborted or SocketError.Interrupted => ClosedHere,
             _ => socketFailure.Message,
         };

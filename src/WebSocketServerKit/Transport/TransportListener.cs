@@ -3,7 +3,9 @@ using System.Net.Sockets;
 
 namespace WebSocketServerKit.Transport;
 
-/// <summary>Listens on one end point from <see cref="Start"/> until it is disposed, and hands out the connections that clients open.</summary>
+/// <summary>
+/// Listens on one end point from <see cref="Start"/> until it is disposed, and hands out the connections that clients open.
+/// </summary>
 /// <remarks>Threading: <see cref="Dispose"/> may be called from any thread while <see cref="RunAsync"/> is under way.</remarks>
 internal sealed class TransportListener : IDisposable
 {
@@ -23,10 +25,18 @@ internal sealed class TransportListener : IDisposable
     /// <summary>Where clients can connect: with the real port when port 0 was asked for.</summary>
     public IPEndPoint LocalEndPoint { get; }
 
-    /// <summary>Binds and listens: from here on clients can connect, up to <paramref name="backlog"/> of them before they are accepted.</summary>
-    /// <param name="endPoint">An own address of this machine. <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too. Port 0 lets the system choose.</param>
-    /// <param name="backlog">How many connections the system may hold for us. It lowers the number to its own limit (Linux: <c>net.core.somaxconn</c>).</param>
-    /// <exception cref="IOException">The address cannot be listened on; the message tells why and what to do, the socket error is inside.</exception>
+    /// <summary>
+    /// Binds and listens: from here on clients can connect, up to <paramref name="backlog"/> of them before they are accepted.
+    /// </summary>
+    /// <param name="endPoint">
+    /// An own address of this machine. <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too. Port 0 lets the system choose.
+    /// </param>
+    /// <param name="backlog">
+    /// How many connections the system may hold for us. It lowers the number to its own limit (Linux: <c>net.core.somaxconn</c>).
+    /// </param>
+    /// <exception cref="IOException">
+    /// The address cannot be listened on; the message tells why and what to do, the socket error is inside.
+    /// </exception>
     /// <remarks>
     /// A port is free again as soon as its listener is disposed: .NET sets SO_REUSEADDR where it means that old connections in TIME_WAIT
     /// do not count, and a port on which another program listens still is an error.
@@ -38,7 +48,8 @@ internal sealed class TransportListener : IDisposable
         {
             listener = new TcpListener(endPoint);
 
-            // Matters for [::], where it lets IPv4 in, and for mapped addresses such as ::ffff:127.0.0.1. Any other IPv6 address has no IPv4 side.
+            // Matters for [::], where it lets IPv4 in, and for mapped addresses such as ::ffff:127.0.0.1.
+            // Any other IPv6 address has no IPv4 side.
             if (endPoint.AddressFamily == AddressFamily.InterNetworkV6)
                 listener.Server.DualMode = true;
 
@@ -52,11 +63,17 @@ internal sealed class TransportListener : IDisposable
         }
     }
 
-    /// <summary>Accepts until the listener is disposed, whatever goes wrong with single clients or for want of resources. Call it once. See <see cref="AcceptLoop"/>.</summary>
+    /// <summary>
+    /// Accepts until the listener is disposed, whatever goes wrong with single clients or for want of resources. Call it once. See
+    /// <see cref="AcceptLoop"/>.
+    /// </summary>
     public Task RunAsync(Action<TransportConnection> accepted, Action<IOException> report, TimeProvider timeProvider) =>
         new AcceptLoop(AcceptAsync, accepted, report, timeProvider).RunAsync(_stopping.Token);
 
-    /// <summary>Closes the listening socket and ends <see cref="RunAsync"/>. Clients not accepted yet are reset by the system; accepted connections live on.</summary>
+    /// <summary>
+    /// Closes the listening socket and ends <see cref="RunAsync"/>. Clients not accepted yet are reset by the system; accepted connections
+    /// live on.
+    /// </summary>
     public void Dispose()
     {
         // Cancelled first, so that the loop knows why its accept fails.

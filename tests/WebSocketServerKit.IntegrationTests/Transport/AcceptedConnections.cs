@@ -29,7 +29,8 @@ internal sealed class AcceptedConnections : IAsyncDisposable
 
     public static AcceptedConnections OnLoopback() => new(new IPEndPoint(IPAddress.Loopback, 0));
 
-    public void Run() => _running = Listener.RunAsync(connection => _accepted.Writer.TryWrite(connection), _reports.Add, TimeProvider.System);
+    public void Run() =>
+        _running = Listener.RunAsync(connection => _accepted.Writer.TryWrite(connection), _reports.Add, TimeProvider.System);
 
     /// <summary>Connects a client and takes its connection. The caller disposes the client.</summary>
     public async Task<(Socket Client, TransportConnection Connection)> ConnectAsync()

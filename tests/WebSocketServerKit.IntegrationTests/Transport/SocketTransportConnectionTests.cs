@@ -164,7 +164,8 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
         IOException loss = await AssertReadFails(_connection.Input.ReadAsync(Token));
 
         Assert.Equal("the peer reset the connection", TransportErrors.DescribeLoss(loss));
-        Assert.Equal("the connection had already ended", TransportErrors.DescribeLoss(await AssertWriteFails(_connection.WriteAsync(new byte[1]))));
+        IOException writeLoss = await AssertWriteFails(_connection.WriteAsync(new byte[1]));
+        Assert.Equal("the connection had already ended", TransportErrors.DescribeLoss(writeLoss));
     }
 
     [Fact]

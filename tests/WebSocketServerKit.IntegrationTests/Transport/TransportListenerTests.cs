@@ -56,7 +56,8 @@ public class TransportListenerTests
 
         IOException failure = Assert.Throws<IOException>(() => TransportListener.Start(first.LocalEndPoint));
 
-        Assert.StartsWith($"Cannot listen on {first.LocalEndPoint}: the address is already in use.", failure.Message, StringComparison.Ordinal);
+        string expected = $"Cannot listen on {first.LocalEndPoint}: the address is already in use.";
+        Assert.StartsWith(expected, failure.Message, StringComparison.Ordinal);
         Assert.Equal(SocketError.AddressAlreadyInUse, Assert.IsType<SocketException>(failure.InnerException).SocketErrorCode);
     }
 
@@ -66,7 +67,8 @@ public class TransportListenerTests
         // RFC 5737: 192.0.2.0/24 is for documentation, so no machine has it.
         IOException failure = Assert.Throws<IOException>(() => TransportListener.Start(IPEndPoint.Parse("192.0.2.1:0")));
 
-        Assert.StartsWith("Cannot listen on 192.0.2.1:0: this machine does not have that address.", failure.Message, StringComparison.Ordinal);
+        const string Expected = "Cannot listen on 192.0.2.1:0: this machine does not have that address.";
+        Assert.StartsWith(Expected, failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]

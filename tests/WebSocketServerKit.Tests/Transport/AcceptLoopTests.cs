@@ -239,7 +239,8 @@ public sealed class AcceptLoopTests : IDisposable
     }
 
     private Task Run(Action<TransportConnection>? accepted = null, Action<IOException>? report = null) =>
-        new AcceptLoop(Accept, accepted ?? (connection => _accepted.Writer.TryWrite(connection)), report ?? _reports.Add, _time).RunAsync(_stopping.Token);
+        new AcceptLoop(Accept, accepted ?? (connection => _accepted.Writer.TryWrite(connection)), report ?? _reports.Add, _time)
+            .RunAsync(_stopping.Token);
 
     private async ValueTask<TransportConnection?> Accept(CancellationToken cancellationToken) =>
         await _incoming.Reader.ReadAsync(cancellationToken) switch
