@@ -80,7 +80,7 @@ internal readonly record struct RequestTarget(string Path, string QueryString, s
         bytes = bytes[..length];
         decoded = Encoding.UTF8.GetString(bytes);
 
-        // RFC 3629 10 has invalid UTF-8 refused, not repaired: two spellings of one path would slip past whoever compares paths.
+        // RFC 3629 3: "Implementations of the decoding algorithm above MUST protect against decoding invalid sequences."
         // A control character has no place in a name, and would forge lines in the logs of whoever writes the path there.
         return Utf8.IsValid(bytes) && !decoded.Any(char.IsControl);
     }

@@ -24,7 +24,8 @@ internal static class SecWebSocketAccept
     public static bool IsKey(ReadOnlySpan<char> text) =>
         text.Length == KeyLength
         && !text[..21].ContainsAnyExcept(Base64Chars)
-        && text[21..] is ['A' or 'Q' or 'g' or 'w', '=', '='];
+        && text[21] is 'A' or 'Q' or 'g' or 'w'
+        && text[22..] is "==";
 
     /// <summary>Computes the value that answers a key for which <see cref="IsKey"/> holds.</summary>
     public static string Compute(string key)

@@ -45,6 +45,7 @@ public sealed class AuthorityTests
     [InlineData("a%20b%2x")]
     [InlineData("[::1")]
     [InlineData("[]")]
+    [InlineData("[::1]8")]
     [InlineData("[::1]80")]
     [InlineData("[::1]a:80")]
     [InlineData("[127.0.0.1]")]

@@ -398,7 +398,9 @@ public sealed class HandshakeRequestParserTests
         {
             Assert.Equal(status == HandshakeParseStatus.Complete, parser.Request is not null);
             Assert.Equal(status == HandshakeParseStatus.Refused, parser.Violation != HandshakeViolation.None);
-            string request = parser.Request is { } r ? $"{r.Method} {r.Target} {r.Version} {r.Path} {r.Host} {string.Join('|', r.Headers)}" : "";
+            string request = parser.Request is { } seen
+                ? $"{seen.Method} {seen.Target} {seen.Version} {seen.Path} {seen.Host} {string.Join('|', seen.Headers)}"
+                : "";
             return new(status, parser.Violation, status == HandshakeParseStatus.Refused ? null : consumed, request);
         }
     }

@@ -80,8 +80,11 @@ public sealed class HandshakeResponseTests
             Written(HandshakeResponse.Refuse(HandshakeViolation.UnsupportedWebSocketVersion), omitBody: true));
 
     [Fact]
-    public void Tells_which_method_is_allowed() =>
-        Assert.Contains("\r\nAllow: GET\r\n", Written(HandshakeResponse.Refuse(HandshakeViolation.MethodNotAllowed)), StringComparison.Ordinal);
+    public void Tells_which_method_is_allowed()
+    {
+        string written = Written(HandshakeResponse.Refuse(HandshakeViolation.MethodNotAllowed));
+        Assert.Contains("\r\nAllow: GET\r\n", written, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Gives_every_violation_its_status_body_and_length()
@@ -108,7 +111,8 @@ public sealed class HandshakeResponseTests
             + "WWW-Authenticate: Bearer\r\n"
             + "\r\n"
             + "\"\u00C3\u00A9\"",
-            Written(HandshakeResponse.Refuse(HttpStatusCode.Unauthorized, "\"\u00E9\"", "application/json", [new("WWW-Authenticate", "Bearer")])));
+            Written(HandshakeResponse.Refuse(
+                HttpStatusCode.Unauthorized, "\"\u00E9\"", "application/json", [new("WWW-Authenticate", "Bearer")])));
 
     [Fact]
     public void Writes_a_refusal_without_a_body() =>
@@ -160,7 +164,8 @@ public sealed class HandshakeResponseTests
     [InlineData(199)]
     [InlineData(600)]
     public void Refuses_to_answer_with_a_status_that_is_not_final(int status) =>
-        Assert.Throws<ArgumentOutOfRangeException>(nameof(status), () => HandshakeResponse.Answer((HttpStatusCode)status, default, "text/plain"));
+        Assert.Throws<ArgumentOutOfRangeException>(
+            nameof(status), () => HandshakeResponse.Answer((HttpStatusCode)status, default, "text/plain"));
 
     [Fact]
     public void Refuses_a_content_type_that_would_end_its_line() =>
@@ -204,7 +209,17 @@ public sealed class HandshakeResponseTests
     [InlineData(504, "Gateway Timeout")]
     [InlineData(505, "HTTP Version Not Supported")]
     [InlineData(511, "Network Authentication Required")]
+    [InlineData(206, "")]
     [InlineData(299, "")]
+    [InlineData(306, "")]
+    [InlineData(402, "")]
+    [InlineData(407, "")]
+    [InlineData(415, "")]
+    [InlineData(425, "")]
+    [InlineData(430, "")]
+    [InlineData(499, "")]
+    [InlineData(506, "")]
+    [InlineData(599, "")]
     public void Has_the_reason_phrases_of_the_registry(int status, string phrase)
     {
         HandshakeResponse response = status == 101
@@ -251,8 +266,8 @@ public sealed class HandshakeResponseTests
 
     private static void AssertRefused(string parameter, string name, string value, string message)
     {
-        ArgumentException exception = Assert.Throws<ArgumentException>(parameter, () => HandshakeResponse.ThrowIfInvalidHeader(name, value));
-        Assert.Contains(message, exception.Message, StringComparison.Ordinal);
+        ArgumentException thrown = Assert.Throws<ArgumentException>(parameter, () => HandshakeResponse.ThrowIfInvalidHeader(name, value));
+        Assert.Contains(message, thrown.Message, StringComparison.Ordinal);
 
         KeyValuePair<string, string>[] headers = [new(name, value)];
         Assert.Throws<ArgumentException>(parameter, () => HandshakeResponse.Accept(RequestHeads.SampleKey, headers: headers));

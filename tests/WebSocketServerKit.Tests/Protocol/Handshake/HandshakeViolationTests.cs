@@ -4,10 +4,11 @@ namespace WebSocketServerKit.Protocol.Handshake;
 
 public sealed class HandshakeViolationTests
 {
-    private static readonly HandshakeViolation[] Broken = [.. Enum.GetValues<HandshakeViolation>().Where(value => value != HandshakeViolation.None)];
+    private static readonly HandshakeViolation[] Broken = [.. Enum.GetValues<HandshakeViolation>().Except([HandshakeViolation.None])];
 
     [Fact]
-    public void Has_an_error_status_for_each_rule() => Assert.All(Broken, violation => Assert.InRange((int)violation.Answer().Status, 400, 505));
+    public void Has_an_error_status_for_each_rule() =>
+        Assert.All(Broken, violation => Assert.InRange((int)violation.Answer().Status, 400, 505));
 
     [Fact]
     public void Tells_each_rule_in_its_own_words_as_one_line_of_ASCII_text()
