@@ -1,0 +1,115 @@
+using System.Collections.ObjectModel;
+using System.Net;
+using WebSocketServerKit.Protocol.Handshake;
+
+namespace WebSocketServerKit;
+
+/// <summary>The request with which a client opens its connection: a WebSocket opening handshake or a plain HTTP request.</summary>
+/// <remarks>It never changes, owns all that it shows, may be read from several threads and kept as long as wanted.</remarks>
+public sealed class HandshakeRequest
+{
+    private IReadOnlyDictionary<string, string>? _query;
+    private IReadOnlyDictionary<string, string>? _cookies;
+    private IReadOnlyList<string>? _requestedSubprotocols;
+
+    internal HandshakeRequest(
+        string method, string target, string path, string queryString, Version version, string host, HeaderFields headers)
+    {
+        Method = method;
+        Target = target;
+        Path = path;
+        QueryString = queryString;
+        Version = version;
+        Host = host;
+        Headers = headers;
+        IsWebSocket = HeaderTokens.Contains(headers["Upgrade"], "websocket") || Key is not null;
+    }
+
+    /// <summary>The method as sent, <c>GET</c> for every WebSocket handshake. Methods are case-sensitive.</summary>
+    public string Method { get; }
+
+    /// <summary>The request target as sent, percent-encoded, with its query: <c>/chat/room%201?user=ann</c>.</summary>
+    public string Target { get; }
+
+    /// <summary>The path, percent-decoded, ready for use as a key: <c>/chat/room 1</c>. It starts with <c>/</c>.</summary>
+    /// <remarks>
+    /// An encoded slash stays <c>%2F</c>, so that it is not taken for a separator (<c>%252F</c> decodes to the same).
+    /// Dot segments (<c>..</c>) stand as they were sent: do not use the path as the name of a file without resolving and checking it.
+    /// </remarks>
+    public string Path { get; }
+
+    /// <summary>What follows the <c>?</c> of the target, as sent and without the <c>?</c>; empty if there is none.</summary>
+    public string QueryString { get; }
+
+    /// <summary>The query's parameters, percent-decoded, <c>+</c> read as a space; of several with one name, the first.</summary>
+    /// <remarks>
+    /// Names are case-sensitive. A parameter without <c>=</c> has an empty value. A malformed percent escape stays as sent,
+    /// and one that decodes to invalid UTF-8 becomes U+FFFD.
+    /// </remarks>
+    public IReadOnlyDictionary<string, string> Query => _query ??= ParseQuery(QueryString);
+
+    /// <summary>The HTTP version, 1.1 as a rule; a plain request may have 1.0.</summary>
+    public Version Version { get; }
+
+    /// <summary>The header lines.</summary>
+    public HeaderFields Headers { get; }
+
+    /// <summary>The host, with its port if named, to which the client believes to be talking: <c>example.com:8080</c>.</summary>
+    /// <remarks>
+    /// From the target if that has one, else from the <c>Host</c> header; empty for an HTTP/1.0 request with neither.
+    /// The client can write here what it likes.
+    /// </remarks>
+    public string Host { get; }
+
+    /// <summary>The origin of the page whose script opens the connection, or <see langword="null"/> if the client is no browser.</summary>
+    public string? Origin => Headers["Origin"];
+
+    /// <summary>The cookies, values as sent; of several with one name, the first, which is the one with the most specific path.</summary>
+    /// <remarks>Names are case-sensitive. What is no <c>name=value</c> is left out.</remarks>
+    public IReadOnlyDictionary<string, string> Cookies => _cookies ??= ParseCookies(Headers.GetValues("Cookie"));
+
+    /// <summary>The subprotocols that the client offers, in its order of preference; empty if it offers none.</summary>
+    public IReadOnlyList<string> RequestedSubprotocols => _requestedSubprotocols ??= HeaderTokens.Parse(Headers["Sec-WebSocket-Protocol"]);
+
+    /// <summary>The challenge from which <see cref="SecWebSocketAccept"/> computes the answer, as sent.</summary>
+    internal string? Key => Headers["Sec-WebSocket-Key"];
+
+    /// <summary>Whether the client wants a WebSocket, well asked or not.</summary>
+    /// <remarks>
+    /// A key without <c>Upgrade</c> counts: it comes from a client behind a proxy that drops hop-by-hop headers, and it is told so
+    /// instead of being taken for a plain request.
+    /// </remarks>
+    internal bool IsWebSocket { get; }
+
+    private static ReadOnlyDictionary<string, string> ParseQuery(string query)
+    {
+        Dictionary<string, string> parameters = new(StringComparer.Ordinal);
+        foreach (string parameter in query.Split('&', StringSplitOptions.RemoveEmptyEntries))
+        {
+            int equals = parameter.IndexOf('=');
+            string name = equals < 0 ? parameter : parameter[..equals];
+            string value = equals < 0 ? "" : parameter[(equals + 1)..];
+            parameters.TryAdd(WebUtility.UrlDecode(name), WebUtility.UrlDecode(value));
+        }
+
+        return parameters.AsReadOnly();
+    }
+
+    private static ReadOnlyDictionary<string, string> ParseCookies(IReadOnlyList<string> lines)
+    {
+        // RFC 6265 5.4: "Cookies with longer paths are listed before cookies with shorter paths." So the first is the most specific.
+        Dictionary<string, string> cookies = new(StringComparer.Ordinal);
+        foreach (string line in lines)
+        {
+            foreach (string cookie in line.Split(';'))
+            {
+                int equals = cookie.IndexOf('=');
+                string name = equals < 0 ? "" : cookie[..equals].Trim();
+                if (name is not "")
+                    cookies.TryAdd(name, cookie[(equals + 1)..].Trim());
+            }
+        }
+
+        return cookies.AsReadOnly();
+    }
+}

@@ -1,0 +1,54 @@
+using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace WebSocketServerKit.Protocol.Handshake;
+
+/// <summary>The value of <c>Sec-WebSocket-Accept</c>: proof that the server has read the client's <c>Sec-WebSocket-Key</c>.</summary>
+internal static class SecWebSocketAccept
+{
+    /// <summary>The length of the value in bytes (20 bytes of SHA-1 in base64).</summary>
+    public const int Length = 28;
+
+    private const int KeyLength = 24;
+
+    private static readonly SearchValues<char> Base64Chars =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+
+    /// <summary>Whether the text is the one base64 form of 16 bytes.</summary>
+    /// <remarks>
+    /// The last of its 22 digits carries two bits of the last byte and four that must be zero (RFC 4648 3.5), which leaves A, Q, g and w.
+    /// Base64 decoders differ on that, on whitespace and on missing padding; none of it comes from a sound client.
+    /// </remarks>
+    public static bool IsKey(ReadOnlySpan<char> text) =>
+        text.Length == KeyLength
+        && !text[..21].ContainsAnyExcept(Base64Chars)
+        && text[21] is 'A' or 'Q' or 'g' or 'w'
+        && text[22..] is "==";
+
+    /// <summary>Computes the value that answers a key for which <see cref="IsKey"/> holds.</summary>
+    public static string Compute(string key)
+    {
+        Span<byte> accept = stackalloc byte[Length];
+        Write(key, accept);
+        return Encoding.ASCII.GetString(accept);
+    }
+
+    /// <summary>Writes the value that answers a key for which <see cref="IsKey"/> holds: <see cref="Length"/> bytes.</summary>
+    [SuppressMessage("Security", "CA5350", Justification = "RFC 6455 asks for SHA-1, and nothing secret rests on it.")]
+    public static void Write(ReadOnlySpan<char> key, Span<byte> destination)
+    {
+        // RFC 6455 1.3: "the server has to take the value (as present in the header field […]) and concatenate this with the Globally
+        // Unique Identifier […] "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" in string form […]. A SHA-1 hash (160 bits) […], base64-encoded
+        // […], of this concatenation is then returned in the server's handshake."
+        ReadOnlySpan<byte> guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"u8;
+        Span<byte> keyAndGuid = stackalloc byte[KeyLength + guid.Length];
+        Encoding.ASCII.GetBytes(key, keyAndGuid);
+        guid.CopyTo(keyAndGuid[KeyLength..]);
+
+        Span<byte> hash = stackalloc byte[SHA1.HashSizeInBytes];
+        SHA1.HashData(keyAndGuid, hash);
+        System.Buffers.Text.Base64.EncodeToUtf8(hash, destination, out _, out _);
+    }
+}
