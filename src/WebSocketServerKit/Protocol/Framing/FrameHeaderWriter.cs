@@ -1,0 +1,35 @@
+using System.Buffers.Binary;
+
+namespace WebSocketServerKit.Protocol.Framing;
+
+/// <summary>Writes the header of one frame from the server (RFC 6455 5.2).</summary>
+internal static class FrameHeaderWriter
+{
+    /// <summary>The longest header a server sends: two bytes and a length of eight. 5.1: "A server MUST NOT mask any frames".</summary>
+    public const int MaxSize = 10;
+
+    /// <summary>Bytes of the header before a payload of this length.</summary>
+    public static int SizeFor(int payloadLength) => payloadLength < 126 ? 2 : payloadLength <= ushort.MaxValue ? 4 : MaxSize;
+
+    /// <summary>Writes the header into <paramref name="destination"/>, which has room for it, and returns its size.</summary>
+    public static int Write(Span<byte> destination, Opcode opcode, int payloadLength, bool fin = true)
+    {
+        destination[0] = (byte)((fin ? 0x80 : 0) | (byte)opcode);
+        if (payloadLength < 126)
+        {
+            destination[1] = (byte)payloadLength;
+            return 2;
+        }
+
+        if (payloadLength <= ushort.MaxValue)
+        {
+            destination[1] = 126;
+            BinaryPrimitives.WriteUInt16BigEndian(destination[2..], (ushort)payloadLength);
+            return 4;
+        }
+
+        destination[1] = 127;
+        BinaryPrimitives.WriteUInt64BigEndian(destination[2..], (ulong)payloadLength);
+        return MaxSize;
+    }
+}

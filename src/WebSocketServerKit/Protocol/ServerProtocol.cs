@@ -1,0 +1,225 @@
+using System.Buffers;
+using System.Net.WebSockets;
+using System.Text.Unicode;
+using WebSocketServerKit.Buffers;
+using WebSocketServerKit.Protocol.Closing;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Protocol.Messages;
+
+namespace WebSocketServerKit.Protocol;
+
+/// <summary>
+/// The receiving side of a server (RFC 6455 5 to 8) as pure code: bytes in, events out. The input may be cut anywhere.
+/// A payload that lies whole in the input is unmasked in place and handed on uncopied; only a cut or fragmented one is gathered,
+/// in a rented buffer that grows with the bytes that came. Not thread-safe: one receive loop owns it.
+/// </summary>
+internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, ArrayPool<byte> pool)
+{
+    private FragmentationRules _fragmentation = new(maxFragments);
+    private PooledBuffer _message = new(pool); // what came of a message that is fragmented or cut
+    private PooledBuffer _cut = new(pool);     // what came of a header or a control frame that is cut
+    private Utf8Validator _utf8;
+
+    private FrameHeader _header;   // of the frame whose payload is coming in; meaningful while _inPayload
+    private bool _inPayload;
+    private long _payloadLeft;
+    private uint _key;             // the masking key, turned to the phase of the next byte
+    private Opcode _messageOpcode; // of the message that the current data frame belongs to
+    private bool _ended;
+
+    /// <summary>The payload of the event just returned. Valid until <see cref="ReleasePayload"/>, and as long as the input is.</summary>
+    public Memory<byte> Payload { get; private set; }
+
+    public WebSocketMessageType MessageType => _messageOpcode == Opcode.Text ? WebSocketMessageType.Text : WebSocketMessageType.Binary;
+
+    public WebSocketCloseStatus CloseCode { get; private set; }
+
+    public string CloseReason { get; private set; } = "";
+
+    public ProtocolViolation Violation { get; private set; }
+
+    /// <summary>
+    /// Takes bytes off the front of <paramref name="input"/> up to the next event. After <see cref="ProtocolEvent.None"/> the input is empty;
+    /// after <see cref="ProtocolEvent.Close"/> or <see cref="ProtocolEvent.Violation"/> all further input is thrown away.
+    /// After every other event comes <see cref="ReleasePayload"/> before the next step.
+    /// </summary>
+    public ProtocolEvent Step(ref Memory<byte> input)
+    {
+        while (!_ended && !input.IsEmpty)
+        {
+            if (!_inPayload)
+            {
+                ProtocolViolation violation = TakeHeader(ref input);
+                if (violation != ProtocolViolation.None)
+                    return Violate(violation);
+            }
+
+            // A frame without payload is complete with its header, even where the input ends there.
+            if (_inPayload && (_payloadLeft == 0 || !input.IsEmpty))
+            {
+                ProtocolEvent found = _header.IsControl ? TakeControlPayload(ref input) : TakeDataPayload(ref input);
+                if (found != ProtocolEvent.None)
+                    return found;
+            }
+        }
+
+        input = default;
+        return ProtocolEvent.None;
+    }
+
+    /// <summary>Ends the life of <see cref="Payload"/> and gives its buffer back, so that an idle client holds none.</summary>
+    public void ReleasePayload()
+    {
+        Payload = default;
+        _cut.Release();
+        // A control frame may stand between the fragments of a message, whose beginning stays.
+        if (!_fragmentation.InMessage)
+            _message.Release();
+    }
+
+    /// <summary>Gives back all buffers. The last call.</summary>
+    public void Release()
+    {
+        _ended = true;
+        Payload = default;
+        _message.Release();
+        _cut.Release();
+    }
+
+    /// <summary>Leaves all buffers to the garbage collector, because a handler may still be reading the payload. The last call.</summary>
+    public void Abandon()
+    {
+        _ended = true;
+        _message.Forget();
+        _cut.Forget();
+    }
+
+    // Sets _inPayload when the header is complete and keeps the rules; otherwise the input is used up, or a rule is broken.
+    private ProtocolViolation TakeHeader(ref Memory<byte> input)
+    {
+        bool complete;
+        ProtocolViolation violation;
+        if (_cut.IsEmpty)
+        {
+            complete = FrameHeaderParser.TryParse(input.Span, out _header, out violation);
+            if (complete)
+                input = input[_header.Size..];
+        }
+        else
+        {
+            complete = TryParseCutHeader(ref input, out violation);
+        }
+
+        if (complete)
+            return BeginPayload();
+        if (violation == ProtocolViolation.None)
+        {
+            _cut.Append(input.Span);
+            input = default;
+        }
+
+        return violation;
+    }
+
+    private bool TryParseCutHeader(ref Memory<byte> input, out ProtocolViolation violation)
+    {
+        Span<byte> bytes = stackalloc byte[FrameHeader.MaxSize];
+        int had = _cut.Length;
+        int more = Math.Min(input.Length, bytes.Length - had);
+        _cut.Written.Span.CopyTo(bytes);
+        input.Span[..more].CopyTo(bytes[had..]);
+        if (!FrameHeaderParser.TryParse(bytes[..(had + more)], out _header, out violation))
+            return false;
+
+        input = input[(_header.Size - had)..];
+        _cut.Release();
+        return true;
+    }
+
+    private ProtocolViolation BeginPayload()
+    {
+        _inPayload = true;
+        _payloadLeft = _header.PayloadLength;
+        _key = _header.MaskingKey;
+        if (_header.IsControl)
+            return ProtocolViolation.None;
+
+        ProtocolViolation violation = _fragmentation.Check(_header, out _messageOpcode);
+        // 10.4: limits "on the frame size and total message size after reassembly"; told from the header, before a byte is stored.
+        if (violation == ProtocolViolation.None && _header.PayloadLength > maxMessageSize - _message.Length)
+            violation = ProtocolViolation.MessageTooBig;
+        return violation;
+    }
+
+    private ProtocolEvent TakeControlPayload(ref Memory<byte> input)
+    {
+        Memory<byte> payload = TakeUnmasked(ref input);
+        if (_payloadLeft > 0 || !_cut.IsEmpty)
+        {
+            _cut.Append(payload.Span);
+            if (_payloadLeft > 0)
+                return ProtocolEvent.None;
+            payload = _cut.Written;
+        }
+
+        _inPayload = false;
+        Payload = payload;
+        if (_header.Opcode != Opcode.Close)
+            return _header.Opcode == Opcode.Ping ? ProtocolEvent.Ping : ProtocolEvent.Pong;
+
+        ProtocolViolation violation = CloseFrame.Parse(payload.Span, out WebSocketCloseStatus code, out string reason);
+        if (violation != ProtocolViolation.None)
+            return Violate(violation);
+        (CloseCode, CloseReason) = (code, reason);
+        _ended = true;
+        return ProtocolEvent.Close;
+    }
+
+    private ProtocolEvent TakeDataPayload(ref Memory<byte> input)
+    {
+        bool wholeMessage = _header.Fin && _header.Opcode != Opcode.Continuation && _payloadLeft == _header.PayloadLength;
+        if (wholeMessage && _payloadLeft <= input.Length)
+        {
+            Payload = TakeUnmasked(ref input);
+            _inPayload = false;
+            return _messageOpcode == Opcode.Text && !Utf8.IsValid(Payload.Span) ? Violate(ProtocolViolation.InvalidUtf8) : ProtocolEvent.Message;
+        }
+
+        int count = (int)Math.Min(_payloadLeft, input.Length);
+        Span<byte> piece = _message.GetSpan(count)[..count];
+        _key = MaskingKey.Apply(_key, input.Span[..count], piece);
+        _message.Advance(count);
+        input = input[count..];
+        _payloadLeft -= count;
+
+        bool complete = _header.Fin && _payloadLeft == 0;
+        // 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in fact, a valid UTF-8 stream,
+        // that endpoint MUST _Fail the WebSocket Connection_." At once, not only at the end of the message.
+        if (_messageOpcode == Opcode.Text && (!_utf8.Accepts(piece) || (complete && !_utf8.EndsHere())))
+            return Violate(ProtocolViolation.InvalidUtf8);
+
+        _inPayload = _payloadLeft > 0;
+        if (!complete)
+            return ProtocolEvent.None;
+        Payload = _message.Written;
+        return ProtocolEvent.Message;
+    }
+
+    // What the input has of the frame's payload, unmasked where it lies.
+    private Memory<byte> TakeUnmasked(ref Memory<byte> input)
+    {
+        int count = (int)Math.Min(_payloadLeft, input.Length);
+        Memory<byte> payload = input[..count];
+        _key = MaskingKey.Apply(_key, payload.Span, payload.Span);
+        input = input[count..];
+        _payloadLeft -= count;
+        return payload;
+    }
+
+    private ProtocolEvent Violate(ProtocolViolation violation)
+    {
+        Violation = violation;
+        _ended = true;
+        return ProtocolEvent.Violation;
+    }
+}
