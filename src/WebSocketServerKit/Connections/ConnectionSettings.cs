@@ -1,0 +1,39 @@
+using System.Buffers;
+
+namespace WebSocketServerKit.Connections;
+
+/// <summary>What the options say about one connection, frozen when the server starts.</summary>
+internal sealed record ConnectionSettings
+{
+    public required int MaxMessageSize { get; init; }
+
+    public required int MaxFragmentsPerMessage { get; init; }
+
+    public required int MaxRequestHeadSize { get; init; }
+
+    public required int MaxHeaderLines { get; init; }
+
+    public required int SendQueueLimit { get; init; }
+
+    /// <summary>Messages and bytes that one client may send within one beat of the heartbeat.</summary>
+    public required long MaxMessagesPerBeat { get; init; }
+
+    public required long MaxBytesPerBeat { get; init; }
+
+    public required TimeSpan HandshakeTimeout { get; init; }
+
+    public required TimeSpan PingInterval { get; init; }
+
+    public required TimeSpan PingTimeout { get; init; }
+
+    public required TimeSpan CloseTimeout { get; init; }
+
+    public required TimeSpan SlowHandlerThreshold { get; init; }
+
+    public required bool CloseOnHandlerException { get; init; }
+
+    /// <summary>Where handlers run, or null for the thread pool.</summary>
+    public SynchronizationContext? EventContext { get; init; }
+
+    public ArrayPool<byte> Pool { get; init; } = ArrayPool<byte>.Shared;
+}

@@ -1,0 +1,181 @@
+using System.Threading.Tasks.Sources;
+
+namespace WebSocketServerKit.Connections;
+
+/// <summary>The handlers that a connection runs: called in the scope, so that <see cref="HandlerScope"/> sees what goes on after they returned.</summary>
+internal interface IHandlers
+{
+    /// <summary>Calls every handler of the current event; what they throw stays inside.</summary>
+    void Raise();
+
+    /// <summary>An async handler, or work that a handler posted, threw after its first await.</summary>
+    void HandlerFailed(Exception exception);
+}
+
+/// <summary>
+/// Follows the handlers of one connection to their real end. An <c>async void</c> method tells the <see cref="SynchronizationContext"/> in which it
+/// was called when it starts and when it ends, and posts its exception there: so this is one, and counts. Its continuations go to the thread
+/// pool, or to the context that the host chose.
+/// <para>One event at a time, raised by the connection's own loop. A handler that ends synchronously costs no interlocked operation.</para>
+/// </summary>
+internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bool>
+{
+    // In _state beside the count of operations that go on: the loop is waiting for the count to fall to zero.
+    private const int LoopWaits = 1 << 30;
+
+    private readonly IHandlers _handlers;
+    private readonly SynchronizationContext? _host;
+    private ManualResetValueTaskSourceCore<bool> _end = new() { RunContinuationsAsynchronously = true };
+    private int _state;
+    private long _run;
+    private SynchronizationContext? _outer;
+    private ExecutionContext? _outerExecution;
+
+    public HandlerScope(IHandlers handlers, SynchronizationContext? host)
+    {
+        _handlers = handlers;
+        _host = host;
+    }
+
+    /// <summary>Odd while an event is being handled; another value for each event. What belongs to an event is valid for its value only.</summary>
+    public long Run => Volatile.Read(ref _run);
+
+    public bool IsRunning => (Run & 1) != 0;
+
+    /// <summary>Makes this scope the current context of the thread, for any number of events raised on it until <see cref="Leave"/>.</summary>
+    public void Enter()
+    {
+        _outer = Current;
+        _outerExecution = ExecutionContext.Capture();
+        SetSynchronizationContext(this);
+    }
+
+    /// <summary>Takes back what <see cref="Enter"/> did, and any AsyncLocal that a handler set.</summary>
+    public void Leave()
+    {
+        SetSynchronizationContext(_outer);
+        if (_outerExecution is { } execution)
+            ExecutionContext.Restore(execution);
+        _outer = null;
+        _outerExecution = null;
+    }
+
+    /// <summary>Raises the current event between <see cref="Enter"/> and <see cref="Leave"/>. False when handlers go on: then <see cref="WhenEnded"/> has to be awaited.</summary>
+    public bool Raise()
+    {
+        _run++;
+        if (_host is not null)
+        {
+            Interlocked.Add(ref _state, LoopWaits + 1);
+            _host.Post(static scope => ((HandlerScope)scope!).RaisePosted(), this);
+            return false;
+        }
+
+        _handlers.Raise();
+        if (Volatile.Read(ref _state) != 0 && !EndsAtOnce())
+            return false;
+        _run++;
+        return true;
+    }
+
+    /// <summary>Completes when the last handler has ended: true, or false when <see cref="Abandon"/> gave them up.</summary>
+    public ValueTask<bool> WhenEnded() => new(this, _end.Version);
+
+    /// <summary>Stops waiting for handlers that do not end. What they were given stays theirs.</summary>
+    public void Abandon()
+    {
+        for (int state = Volatile.Read(ref _state); (state & LoopWaits) != 0; state = Volatile.Read(ref _state))
+        {
+            if (Interlocked.CompareExchange(ref _state, state & ~LoopWaits, state) == state)
+            {
+                _end.SetResult(false);
+                return;
+            }
+        }
+    }
+
+    public override void OperationStarted() => Interlocked.Increment(ref _state);
+
+    public override void OperationCompleted()
+    {
+        // A CompareExchange and not a Decrement alone: the one that ends it is the one that finds nothing but the waiting loop.
+        if (Interlocked.Decrement(ref _state) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
+        {
+            _run++;
+            _end.SetResult(true);
+        }
+    }
+
+    public override void Post(SendOrPostCallback d, object? state)
+    {
+        OperationStarted();
+        var work = new PostedWork(this, d, state);
+        if (_host is not null)
+            _host.Post(static work => ((PostedWork)work!).Execute(), work);
+        else
+            ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: true);
+    }
+
+    public override void Send(SendOrPostCallback d, object? state)
+    {
+        if (_host is not null)
+            _host.Send(d, state);
+        else
+            d(state);
+    }
+
+    public override SynchronizationContext CreateCopy() => this;
+
+    bool IValueTaskSource<bool>.GetResult(short token)
+    {
+        bool ended = _end.GetResult(token);
+        _end.Reset();
+        return ended;
+    }
+
+    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _end.GetStatus(token);
+
+    void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _end.OnCompleted(continuation, state, token, flags);
+
+    // The loop announces that it waits; it need not when the last operation has ended meanwhile.
+    private bool EndsAtOnce() =>
+        Interlocked.Add(ref _state, LoopWaits) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits;
+
+    private void RaisePosted()
+    {
+        SynchronizationContext? outer = Current;
+        SetSynchronizationContext(this);
+        try
+        {
+            _handlers.Raise();
+        }
+        finally
+        {
+            SetSynchronizationContext(outer);
+            OperationCompleted();
+        }
+    }
+
+    private sealed class PostedWork(HandlerScope scope, SendOrPostCallback callback, object? state) : IThreadPoolWorkItem
+    {
+        public void Execute()
+        {
+            SynchronizationContext? outer = Current;
+            SetSynchronizationContext(scope);
+            try
+            {
+                callback(state);
+            }
+            catch (Exception exception)
+            {
+                scope._handlers.HandlerFailed(exception);
+            }
+            finally
+            {
+                SetSynchronizationContext(outer);
+                scope.OperationCompleted();
+            }
+        }
+    }
+}

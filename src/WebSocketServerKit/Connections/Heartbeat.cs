@@ -1,0 +1,73 @@
+namespace WebSocketServerKit.Connections;
+
+/// <summary>
+/// The server's one timer. Each beat looks at plain fields of every connection, so that a connection needs no timer and no cancellation source
+/// of its own, and reading the time costs a field. Thread-safe; beats never overlap.
+/// </summary>
+internal sealed class Heartbeat : IDisposable
+{
+    private readonly TimeProvider _time;
+    private readonly Action<long> _beat;
+    private readonly ITimer _timer;
+    private readonly long _interval; // in units of the time provider's timestamps
+    private long _now;
+    private int _beating;
+    private TaskCompletionSource? _nextBeat;
+
+    public Heartbeat(TimeProvider time, TimeSpan interval, Action<long> beat)
+    {
+        _time = time;
+        _beat = beat;
+        _interval = ToTimestamp(interval);
+        _now = time.GetTimestamp();
+        _timer = time.CreateTimer(static heartbeat => ((Heartbeat)heartbeat!).Beat(), this, interval, interval);
+    }
+
+    /// <summary>The timestamp of the latest beat: up to one interval old.</summary>
+    public long Now => Volatile.Read(ref _now);
+
+    /// <summary>The first beat that is surely no earlier than <paramref name="time"/> from now comes when <see cref="Now"/> has reached this.</summary>
+    public long After(TimeSpan time) => Now + _interval + ToTimestamp(time);
+
+    /// <summary>A length of time in units of the timestamps; an infinite one is so large that it is never reached, and small enough to be added up.</summary>
+    public long ToTimestamp(TimeSpan time) =>
+        time == Timeout.InfiniteTimeSpan ? long.MaxValue / 8 : (long)(time.TotalSeconds * _time.TimestampFrequency);
+
+    public TimeSpan Elapsed(long from, long to) => _time.GetElapsedTime(from, to);
+
+    /// <summary>A timestamp of this very moment, for what has to be exact.</summary>
+    public long Timestamp() => _time.GetTimestamp();
+
+    public DateTimeOffset UtcNow() => _time.GetUtcNow();
+
+    /// <summary>Completes with the next beat.</summary>
+    public Task WhenNextBeat()
+    {
+        TaskCompletionSource? next = Volatile.Read(ref _nextBeat);
+        if (next is null)
+        {
+            var mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            next = Interlocked.CompareExchange(ref _nextBeat, mine, null) ?? mine;
+        }
+
+        return next.Task;
+    }
+
+    public void Dispose()
+    {
+        _timer.Dispose();
+        Interlocked.Exchange(ref _nextBeat, null)?.SetResult();
+    }
+
+    private void Beat()
+    {
+        // A beat that takes longer than the interval swallows the next one.
+        if (Interlocked.Exchange(ref _beating, 1) != 0)
+            return;
+        long now = _time.GetTimestamp();
+        Volatile.Write(ref _now, now);
+        _beat(now);
+        Interlocked.Exchange(ref _nextBeat, null)?.SetResult();
+        Volatile.Write(ref _beating, 0);
+    }
+}

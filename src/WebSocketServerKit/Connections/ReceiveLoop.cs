@@ -1,0 +1,158 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.WebSockets;
+using System.Runtime.InteropServices;
+using WebSocketServerKit.Protocol;
+
+namespace WebSocketServerKit.Connections;
+
+/// <summary>How a receive loop ended.</summary>
+internal enum ReceiveEnd
+{
+    /// <summary>The peer's Close frame came.</summary>
+    CloseReceived,
+
+    /// <summary>The peer broke a rule.</summary>
+    Violation,
+
+    /// <summary>The input ended or failed without a Close frame.</summary>
+    Lost,
+
+    /// <summary>Handlers were given up while they still ran.</summary>
+    Abandoned,
+}
+
+/// <summary>
+/// The only one that touches the input and the protocol of a connection. It steps through all complete frames of a read before it awaits
+/// the network again; a handler that goes on asynchronously holds back the next message, and so the reading: that is the back-pressure.
+/// </summary>
+internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader input, ConnectionSettings settings, Heartbeat heartbeat)
+{
+    private readonly ServerProtocol _protocol = new(settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.Pool);
+    private RateLimit _messageRate = new(settings.MaxMessagesPerBeat);
+    private RateLimit _byteRate = new(settings.MaxBytesPerBeat);
+    private ReceiveEnd? _end;
+    private bool _overRate;
+
+    /// <summary>The message that handlers are being called for.</summary>
+    public ReadOnlyMemory<byte> Payload => _protocol.Payload;
+
+    public WebSocketMessageType MessageType => _protocol.MessageType;
+
+    public WebSocketCloseStatus CloseCode => _protocol.CloseCode;
+
+    public string CloseReason => _protocol.CloseReason;
+
+    public ProtocolViolation Violation => _protocol.Violation;
+
+    public Exception? Failure { get; private set; }
+
+    /// <summary>Data messages received so far, and their payload bytes.</summary>
+    public long MessagesReceived { get; private set; }
+
+    public long BytesReceived { get; private set; }
+
+    /// <summary>Whether the client is made to wait because it sends more than the options allow.</summary>
+    public bool IsHoldingBack { get; private set; }
+
+    public async Task<ReceiveEnd> RunAsync()
+    {
+        try
+        {
+            while (_end is null)
+            {
+                ReadResult read = await input.ReadAsync().ConfigureAwait(false);
+                ReadOnlySequence<byte> buffer = read.Buffer;
+                if (!buffer.IsEmpty)
+                {
+                    connection.Heard();
+                    _overRate = _byteRate.IsReached(buffer.Length, heartbeat.Now);
+                }
+
+                foreach (ReadOnlyMemory<byte> segment in buffer)
+                {
+                    // The memory is the reader's own and nobody else reads it before it is consumed: frames are unmasked where they lie.
+                    Memory<byte> rest = MemoryMarshal.AsMemory(segment);
+                    while (!StepThrough(ref rest))
+                    {
+                        if (!await connection.Handlers.WhenEnded().ConfigureAwait(false))
+                        {
+                            _protocol.Abandon();
+                            return ReceiveEnd.Abandoned;
+                        }
+
+                        _protocol.ReleasePayload();
+                    }
+                }
+
+                input.AdvanceTo(buffer.End);
+                if (read.IsCompleted)
+                    _end ??= ReceiveEnd.Lost;
+                else if (_overRate && _end is null)
+                    await HoldBackAsync().ConfigureAwait(false);
+            }
+        }
+        catch (IOException failure)
+        {
+            Failure = failure;
+            _end = ReceiveEnd.Lost;
+        }
+
+        _protocol.Release();
+        return _end.Value;
+    }
+
+    // True when the bytes are used up or the end has come; false when handlers of a message go on and have to be awaited.
+    private bool StepThrough(ref Memory<byte> rest)
+    {
+        connection.Handlers.Enter();
+        bool ended = true;
+        while (ended && _end is null && _protocol.Step(ref rest) is var found and not ProtocolEvent.None)
+        {
+            switch (found)
+            {
+                case ProtocolEvent.Message:
+                    MessagesReceived++;
+                    BytesReceived += _protocol.Payload.Length;
+                    _overRate |= _messageRate.IsReached(1, heartbeat.Now);
+                    if (connection.IsEnding)
+                        break; // our Close frame is out: nobody waits for messages any more
+                    // More frames are there already: their replies leave in one write with this one's.
+                    if (!rest.IsEmpty)
+                        connection.Queue.Cork();
+                    ended = connection.Handlers.Raise();
+                    break;
+                case ProtocolEvent.Ping:
+                    // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame."
+                    if (!rest.IsEmpty)
+                        connection.Queue.Cork();
+                    connection.Queue.Pong(_protocol.Payload.Span);
+                    break;
+                case ProtocolEvent.Pong:
+                    // 5.5.3: "A Pong frame MAY be sent unsolicited. [...] A response to an unsolicited Pong frame is not expected."
+                    connection.PongReceived(_protocol.Payload.Span);
+                    break;
+                case ProtocolEvent.Close:
+                    _end = ReceiveEnd.CloseReceived;
+                    break;
+                case ProtocolEvent.Violation:
+                    _end = ReceiveEnd.Violation;
+                    break;
+            }
+
+            if (ended)
+                _protocol.ReleasePayload();
+        }
+
+        connection.Handlers.Leave();
+        connection.Queue.Uncork();
+        return ended;
+    }
+
+    private async Task HoldBackAsync()
+    {
+        IsHoldingBack = true;
+        await heartbeat.WhenNextBeat().ConfigureAwait(false);
+        IsHoldingBack = false;
+    }
+}

@@ -1,0 +1,469 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Net.WebSockets;
+using System.Text;
+using WebSocketServerKit.Buffers;
+using WebSocketServerKit.Protocol.Closing;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Transport;
+
+namespace WebSocketServerKit.Connections;
+
+/// <summary>What became of a message that was offered to a <see cref="SendQueue"/>.</summary>
+internal enum SendOutcome
+{
+    Accepted,
+
+    /// <summary>The queue is full; nothing was appended.</summary>
+    Full,
+
+    /// <summary>A Close frame was sent or the connection is lost; nothing was appended.</summary>
+    Closed,
+}
+
+/// <summary>
+/// The way out of one connection. Any thread appends frames to one buffer; whoever finds nobody draining becomes the drainer, and writes the
+/// gathered bytes to the transport in one call while others go on appending to a second buffer.
+/// <para>Invariants: at most one drainer; the order of appending is the order on the wire; nothing follows a Close frame; while nobody drains
+/// and nothing is gathered, both buffers are given back; the first failure refuses everything after it; no code of the host runs inside the gate.</para>
+/// </summary>
+internal sealed class SendQueue(TransportConnection transport, int limit, ArrayPool<byte> pool)
+{
+    /// <summary>What one message may hold at most, so that sizes stay far from overflow.</summary>
+    public const int MaxPayload = 1 << 30;
+
+    // What a cork holds back at most: past this, waiting for more to gather saves no more calls.
+    private const int CorkLimit = 64 * 1024;
+
+    // How often a sender writes what others appended meanwhile, before it leaves that to the thread pool.
+    private const int RoundsBeforeYield = 16;
+
+    private readonly Lock _gate = new();
+
+    // All below is guarded by _gate, but for _sending, which belongs to the drainer while there is one.
+    private PooledBuffer _filling = new(pool);
+    private PooledBuffer _sending = new(pool);
+    private PooledBuffer _latestPong = new(pool);    // a whole frame, held while the transport is busy: the newest one only
+    private LinkedList<WaitingMessage>? _waiting;    // not empty only while the queue is full: all after it stand in line
+    private TaskCompletionSource? _drained;          // somebody waits for the queue to be empty
+    private bool _draining;
+    private int _inFlight;                           // bytes in _sending
+    private int _corkedThread;                       // the managed id of the thread whose appends only gather; 0 for none
+    private bool _closeSent;
+    private Exception? _failure;
+
+    /// <summary>Bytes accepted and not yet taken by the transport. A snapshot.</summary>
+    public int BufferedBytes => _filling.Length + Volatile.Read(ref _inFlight);
+
+    /// <summary>Data messages accepted so far, and their payload bytes.</summary>
+    public long MessagesSent { get; private set; }
+
+    public long BytesSent { get; private set; }
+
+    /// <summary>How many writes the transport has taken. It wraps around.</summary>
+    public int WritesDone { get; private set; }
+
+    /// <summary>Whether the transport is still busy with a write.</summary>
+    public bool IsDraining => Volatile.Read(ref _draining);
+
+    /// <summary>Why the transport took no more, or null.</summary>
+    public Exception? Failure => Volatile.Read(ref _failure);
+
+    /// <summary>Appends a message if there is room. Never waits.</summary>
+    public SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload)
+    {
+        int size = SizeOf(payload.Length);
+        bool drain;
+        lock (_gate)
+        {
+            if (IsClosed)
+                return SendOutcome.Closed;
+            if (!HasRoom(size))
+                return SendOutcome.Full;
+            AppendMessage(opcode, payload);
+            drain = BecomesDrainer();
+        }
+
+        if (drain)
+            Drain();
+        return SendOutcome.Accepted;
+    }
+
+    /// <summary>Appends a text message if there is room, encoding it where it will lie. Never waits.</summary>
+    public SendOutcome TrySend(string text)
+    {
+        int length = Encoding.UTF8.GetByteCount(text);
+        int size = SizeOf(length);
+        bool drain;
+        lock (_gate)
+        {
+            if (IsClosed)
+                return SendOutcome.Closed;
+            if (!HasRoom(size))
+                return SendOutcome.Full;
+            Span<byte> frame = _filling.GetSpan(size);
+            int header = FrameHeaderWriter.Write(frame, Opcode.Text, length);
+            Encoding.UTF8.GetBytes(text, frame[header..]);
+            _filling.Advance(size);
+            CountMessage(length);
+            drain = BecomesDrainer();
+        }
+
+        if (drain)
+            Drain();
+        return SendOutcome.Accepted;
+    }
+
+    /// <summary>Appends a message that was encoded once for many. Never waits.</summary>
+    public SendOutcome TrySendFrame(ReadOnlySpan<byte> frame, int payloadLength)
+    {
+        bool drain;
+        lock (_gate)
+        {
+            if (IsClosed)
+                return SendOutcome.Closed;
+            if (!HasRoom(frame.Length))
+                return SendOutcome.Full;
+            _filling.Append(frame);
+            CountMessage(payloadLength);
+            drain = BecomesDrainer();
+        }
+
+        if (drain)
+            Drain();
+        return SendOutcome.Accepted;
+    }
+
+    /// <summary>
+    /// Stands in line until there is room; messages get in in the order in which they came. Cancelled before that, the message is not sent
+    /// and the connection lives on. <paramref name="payload"/> must not change until the task has ended.
+    /// </summary>
+    public Task<SendOutcome> WaitAndSendAsync(Opcode opcode, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+            return Task.FromCanceled<SendOutcome>(cancellationToken);
+
+        var message = new WaitingMessage(this, opcode, payload);
+        bool drain;
+        lock (_gate)
+        {
+            if (IsClosed)
+                return Task.FromResult(SendOutcome.Closed);
+            if (!HasRoom(SizeOf(payload.Length)))
+            {
+                _waiting ??= new LinkedList<WaitingMessage>();
+                _waiting.AddLast(message.Place);
+                message.CancelWith(cancellationToken);
+                return message.Task;
+            }
+
+            AppendMessage(opcode, payload.Span);
+            drain = BecomesDrainer();
+        }
+
+        if (drain)
+            Drain();
+        return Task.FromResult(SendOutcome.Accepted);
+    }
+
+    /// <summary>Appends bytes that are no frame: the answer to the handshake, before anything else. <see cref="Flush"/> sends them.</summary>
+    public void AppendHandshake(ReadOnlySpan<byte> response)
+    {
+        lock (_gate)
+            _filling.Append(response);
+    }
+
+    /// <summary>Sends a Ping unless the connection is closing. It waits for no room: at most one is under way.</summary>
+    public void Ping(ReadOnlySpan<byte> payload)
+    {
+        bool drain;
+        lock (_gate)
+        {
+            if (IsClosed)
+                return;
+            AppendFrame(Opcode.Ping, payload);
+            drain = BecomesDrainer();
+        }
+
+        if (drain)
+            Drain();
+    }
+
+    /// <summary>Answers a Ping. While the transport is busy only the newest answer is kept.</summary>
+    public void Pong(ReadOnlySpan<byte> payload)
+    {
+        bool drain;
+        lock (_gate)
+        {
+            if (IsClosed)
+                return;
+            // 5.5.3: an endpoint that "has not yet sent Pong frame(s) in response to previous Ping frame(s)" may
+            // "elect to send a Pong frame for only the most recently processed Ping frame."
+            if (_draining)
+            {
+                _latestPong.Clear();
+                AppendFrame(ref _latestPong, Opcode.Pong, payload);
+                return;
+            }
+
+            AppendFrame(Opcode.Pong, payload);
+            drain = BecomesDrainer();
+        }
+
+        if (drain)
+            Drain();
+    }
+
+    /// <summary>Sends a Close frame, the last one. False if one was sent before or the connection is lost.</summary>
+    public bool Close(WebSocketCloseStatus code, string reason)
+    {
+        Span<byte> payload = stackalloc byte[FrameHeader.MaxControlPayload];
+        payload = payload[..CloseFrame.Write(payload, code, reason)];
+        bool drain;
+        lock (_gate)
+        {
+            if (IsClosed)
+                return false;
+            AppendFrame(Opcode.Close, payload);
+            // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
+            _closeSent = true;
+            RefuseWaiting();
+            drain = BecomesDrainer();
+        }
+
+        if (drain)
+            Drain();
+        return true;
+    }
+
+    /// <summary>From now on what this thread appends only gathers, until <see cref="Uncork"/>; what other threads append is sent at once, with all that was gathered.</summary>
+    public void Cork() => _corkedThread = Environment.CurrentManagedThreadId;
+
+    /// <summary>Sends what was gathered. Called by the thread that corked, before it waits for anything.</summary>
+    public void Uncork()
+    {
+        if (_corkedThread == 0)
+            return;
+        _corkedThread = 0;
+        Flush();
+    }
+
+    /// <summary>Sends what was gathered, unless a drainer is at it.</summary>
+    public void Flush()
+    {
+        lock (_gate)
+        {
+            if (_draining || _filling.IsEmpty || _failure is not null)
+                return;
+            _draining = true;
+        }
+
+        Drain();
+    }
+
+    /// <summary>Completes when all that was accepted has been taken by the transport, or the transport failed.</summary>
+    public Task WhenDrained()
+    {
+        lock (_gate)
+        {
+            if (!_draining && (_filling.IsEmpty || _failure is not null))
+                return Task.CompletedTask;
+            return (_drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
+
+    /// <summary>Refuses everything from now on and lets go of what was gathered: the connection is over.</summary>
+    public void Fail(Exception failure)
+    {
+        lock (_gate)
+        {
+            _failure ??= failure;
+            RefuseWaiting();
+            _latestPong.Release();
+            // A drainer still writes from _sending; it releases both when it comes back.
+            if (!_draining)
+                Stop();
+        }
+    }
+
+    private bool IsClosed => _closeSent || _failure is not null;
+
+    private bool HasRoom(int size)
+    {
+        if (_waiting is { Count: > 0 })
+            return false;
+        int queued = _filling.Length + _inFlight;
+        // A message larger than the whole queue goes when the queue is empty: the limit is about what piles up.
+        return queued == 0 || (long)queued + size <= limit;
+    }
+
+    private static int SizeOf(int payloadLength)
+    {
+        if (payloadLength > MaxPayload)
+            throw new ArgumentException($"A message of {payloadLength} bytes is more than the {MaxPayload} that one message may have. Send it in parts.");
+        return FrameHeaderWriter.SizeFor(payloadLength) + payloadLength;
+    }
+
+    private void AppendMessage(Opcode opcode, ReadOnlySpan<byte> payload)
+    {
+        AppendFrame(opcode, payload);
+        CountMessage(payload.Length);
+    }
+
+    private void AppendFrame(Opcode opcode, ReadOnlySpan<byte> payload) => AppendFrame(ref _filling, opcode, payload);
+
+    private static void AppendFrame(ref PooledBuffer buffer, Opcode opcode, ReadOnlySpan<byte> payload)
+    {
+        Span<byte> frame = buffer.GetSpan(FrameHeaderWriter.MaxSize + payload.Length);
+        int header = FrameHeaderWriter.Write(frame, opcode, payload.Length);
+        payload.CopyTo(frame[header..]);
+        buffer.Advance(header + payload.Length);
+    }
+
+    private void CountMessage(int payloadLength)
+    {
+        MessagesSent++;
+        BytesSent += payloadLength;
+    }
+
+    private bool BecomesDrainer()
+    {
+        if (_draining || (_corkedThread == Environment.CurrentManagedThreadId && _filling.Length < CorkLimit))
+            return false;
+        return _draining = true;
+    }
+
+    private void Drain() => _ = DrainAsync();
+
+    // Ends synchronously, and allocates nothing, as long as the transport takes the bytes at once.
+    private async Task DrainAsync()
+    {
+        try
+        {
+            for (int round = 1; TakeGathered(); round++)
+            {
+                ValueTask write = transport.WriteAsync(_sending.Written);
+                await write.ConfigureAwait(false);
+                WritesDone++;
+
+                // The sender that drains for everybody must get back to its own work.
+                if (round % RoundsBeforeYield == 0)
+                    await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+            }
+        }
+        catch (Exception failure)
+        {
+            lock (_gate)
+            {
+                _failure ??= failure;
+                RefuseWaiting();
+                Stop();
+            }
+
+            // The receive loop finds out by the end of its input.
+            transport.Abort();
+        }
+    }
+
+    // Makes what was gathered the next bytes to send; false when there is none, and then nobody drains any more.
+    private bool TakeGathered()
+    {
+        lock (_gate)
+        {
+            Debug.Assert(_draining, "Only the drainer takes.");
+            _sending.Clear();
+            _inFlight = 0;
+
+            if (!_latestPong.IsEmpty && !IsClosed)
+                _filling.Append(_latestPong.Written.Span);
+            _latestPong.Release();
+            AdmitWaiting();
+
+            if (_filling.IsEmpty || _failure is not null)
+            {
+                Stop();
+                return false;
+            }
+
+            (_filling, _sending) = (_sending, _filling);
+            _inFlight = _sending.Length;
+            return true;
+        }
+    }
+
+    private void Stop()
+    {
+        _draining = false;
+        _inFlight = 0;
+        _filling.Release();
+        _sending.Release();
+        _latestPong.Release();
+        _drained?.SetResult();
+        _drained = null;
+    }
+
+    private void AdmitWaiting()
+    {
+        while (_waiting?.First is { } first)
+        {
+            int queued = _filling.Length;
+            if (queued > 0 && (long)queued + SizeOf(first.Value.Payload.Length) > limit)
+                return;
+            _waiting.RemoveFirst();
+            AppendMessage(first.Value.Opcode, first.Value.Payload.Span);
+            first.Value.End(SendOutcome.Accepted);
+        }
+    }
+
+    private void RefuseWaiting()
+    {
+        while (_waiting?.First is { } first)
+        {
+            _waiting.RemoveFirst();
+            first.Value.End(SendOutcome.Closed);
+        }
+    }
+
+    private sealed class WaitingMessage : TaskCompletionSource<SendOutcome>
+    {
+        private readonly SendQueue _queue;
+        private CancellationTokenRegistration _cancellation;
+
+        public WaitingMessage(SendQueue queue, Opcode opcode, ReadOnlyMemory<byte> payload)
+            : base(TaskCreationOptions.RunContinuationsAsynchronously)
+        {
+            _queue = queue;
+            Opcode = opcode;
+            Payload = payload;
+            Place = new LinkedListNode<WaitingMessage>(this);
+        }
+
+        public Opcode Opcode { get; }
+
+        public ReadOnlyMemory<byte> Payload { get; }
+
+        public LinkedListNode<WaitingMessage> Place { get; }
+
+        public void CancelWith(CancellationToken token) =>
+            _cancellation = token.UnsafeRegister(static (message, token) => ((WaitingMessage)message!).Cancel(token), this);
+
+        public void End(SendOutcome outcome)
+        {
+            // Unregister does not wait for a callback that is waiting for the gate.
+            _cancellation.Unregister();
+            TrySetResult(outcome);
+        }
+
+        private void Cancel(CancellationToken token)
+        {
+            lock (_queue._gate)
+            {
+                if (Place.List is null)
+                    return; // it got in before
+                Place.List.Remove(Place);
+            }
+
+            TrySetCanceled(token);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+using Microsoft.Extensions.Logging;
+
+namespace WebSocketServerKit.Diagnostics;
+
+/// <summary>A log that cannot be written (its disk is full, its server is down) must not stop the server: what the logger throws is dropped.</summary>
+internal sealed class FaultTolerantLogger(ILogger logger) : ILogger
+{
+    public IDisposable? BeginScope<TState>(TState state)
+        where TState : notnull => logger.BeginScope(state);
+
+    public bool IsEnabled(LogLevel logLevel)
+    {
+        try
+        {
+            return logger.IsEnabled(logLevel);
+        }
+        catch (Exception)
+        {
+            return false;
+        }
+    }
+
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        try
+        {
+            logger.Log(logLevel, eventId, state, exception, formatter);
+        }
+        catch (Exception)
+        {
+            // There is nowhere left to tell it.
+        }
+    }
+}

@@ -1,0 +1,54 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace WebSocketServerKit.Diagnostics;
+
+/// <summary>
+/// Every line that the library logs. Event ids are never reused. What a peer can cause at will is Debug: at Information the log
+/// stays quiet under load and under attack.
+/// </summary>
+internal sealed partial class ServerLog(ILogger log)
+{
+    private readonly FaultTolerantLogger _logger = new(log);
+
+    [LoggerMessage(1, LogLevel.Information, "Listening on {EndPoint}.")]
+    public partial void Listening(EndPoint endPoint);
+
+    [LoggerMessage(2, LogLevel.Information, "Stopping: {Clients} clients are told to go away.")]
+    public partial void Stopping(int clients);
+
+    [LoggerMessage(3, LogLevel.Information, "Stopped: {Cleanly} clients left cleanly, {Cut} had to be cut.")]
+    public partial void Stopped(int cleanly, int cut);
+
+    [LoggerMessage(4, LogLevel.Error, "Accepting on {EndPoint} met trouble.")]
+    public partial void AcceptTrouble(Exception exception, EndPoint endPoint);
+
+    [LoggerMessage(5, LogLevel.Debug, "Client {Id} connected from {RemoteEndPoint} for {Path}.")]
+    public partial void ClientConnected(long id, EndPoint remoteEndPoint, string path);
+
+    [LoggerMessage(6, LogLevel.Debug, "Client {Id} disconnected: {Cause}, close code {CloseCode} {CloseReason}")]
+    public partial void ClientDisconnected(long id, DisconnectCause cause, int closeCode, string closeReason);
+
+    [LoggerMessage(7, LogLevel.Debug, "A request from {RemoteEndPoint} was answered with {Status}: {Reason}")]
+    public partial void RequestRefused(EndPoint remoteEndPoint, int status, string reason);
+
+    [LoggerMessage(8, LogLevel.Warning,
+        "Refused a handshake from a page of origin {Origin}. To allow it: options.AllowedOrigins.Add(\"{Origin}\"). Further refusals of foreign origins are logged as Debug.")]
+    public partial void ForeignOriginRefused(string origin);
+
+    [LoggerMessage(9, LogLevel.Debug, "{RemoteEndPoint} broke a rule of the protocol: {Reason} (RFC 6455 section {Section}); closing with {CloseCode}.")]
+    public partial void ProtocolViolated(EndPoint remoteEndPoint, string reason, string section, int closeCode);
+
+    [LoggerMessage(10, LogLevel.Error, "A handler of {Event} threw for the client at {RemoteEndPoint}.")]
+    public partial void HandlerFailed(Exception exception, string @event, EndPoint remoteEndPoint);
+
+    [LoggerMessage(11, LogLevel.Debug, "A handler was still sending to {RemoteEndPoint} when that client had gone.")]
+    public partial void HandlerOutlivedClient(Exception exception, EndPoint remoteEndPoint);
+
+    [LoggerMessage(12, LogLevel.Warning,
+        "A handler of {Event} for the client at {RemoteEndPoint} has been running for {Threshold} and holds back that client's next messages. Hand long work to a queue or a task of your own, and let the handler return.")]
+    public partial void HandlerSlow(string @event, EndPoint remoteEndPoint, TimeSpan threshold);
+
+    [LoggerMessage(13, LogLevel.Error, "The connection with {RemoteEndPoint} ended by an error inside the server. Please report it.")]
+    public partial void ConnectionFailed(Exception exception, EndPoint remoteEndPoint);
+}
