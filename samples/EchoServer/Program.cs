@@ -1,1 +1,71 @@
-Console.WriteLine("x");
+using System.CommandLine;
+using System.Net;
+using System.Runtime.InteropServices;
+using WebSocketServerKit;
+
+Option<string> host = new("--host") { Description = "Address to listen on: 0.0.0.0 for all of IPv4, :: for everything", DefaultValueFactory = _ => "127.0.0.1" };
+Option<int> port = new("--port") { Description = "Port to listen on; 0 lets the system choose", DefaultValueFactory = _ => 8080 };
+Option<string?> path = new("--path") { Description = "Serve this path alone, such as /echo; others get 404 (default: every path)" };
+Option<bool> broadcast = new("--broadcast") { Description = "Send every message to all clients, the sender included, instead of back" };
+Option<int> maxMessageSize = new("--max-message-size") { Description = "Largest message a client may send, in bytes", DefaultValueFactory = _ => new WebSocketServerOptions().MaxMessageSize };
+Option<bool> verbose = new("--verbose") { Description = "Print who comes and goes" };
+RootCommand command = new("Echoes WebSocket messages: text as text, binary as binary.") { host, port, path, broadcast, maxMessageSize, verbose };
+command.SetAction((arguments, _) => RunAsync(
+    arguments.GetValue(host)!, arguments.GetValue(port), arguments.GetValue(path), arguments.GetValue(broadcast), arguments.GetValue(maxMessageSize), arguments.GetValue(verbose)));
+return await command.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+
+static async Task<int> RunAsync(string host, int port, string? path, bool broadcast, int maxMessageSize, bool verbose)
+{
+    WebSocketServerOptions options = new() { MaxMessageSize = maxMessageSize };
+    try
+    {
+        foreach (IPAddress address in await Dns.GetHostAddressesAsync(host))
+            options.EndPoints.Add(new IPEndPoint(address, port));
+
+        await using WebSocketServer server = new(options);
+        if (path is not null)
+        {
+            server.Handshaking += (_, e) =>
+            {
+                if (e.Request.Path != path)
+                    e.Refuse(HttpStatusCode.NotFound, $"Only {path} is served here.\n");
+            };
+        }
+
+        if (broadcast)
+            server.MessageReceived += (_, e) => server.Clients.Broadcast(e.Payload, e.MessageType);
+        else
+            server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
+
+        if (verbose)
+        {
+            server.ClientConnected += (_, e) => Console.WriteLine($"+ {e.Client}");
+            server.ClientDisconnected += (_, e) => Console.WriteLine($"- {e.Client}: {e.Cause}, close code {(int)e.CloseCode} {e.CloseReason}".TrimEnd());
+        }
+
+        TaskCompletionSource stop = new();
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+
+        await server.StartAsync();
+        foreach (IPEndPoint endPoint in server.EndPoints)
+            Console.WriteLine($"Listening on ws://{endPoint}{path}");
+        Console.WriteLine("Press Ctrl+C to stop.");
+
+        await stop.Task;
+        StopResult result = await server.StopAsync();
+        Console.WriteLine($"Stopped: {result.ClosedCleanly} clients left cleanly, {result.Cut} were cut.");
+        return 0;
+
+        void OnSignal(PosixSignalContext signal)
+        {
+            signal.Cancel = true;
+            stop.TrySetResult();
+        }
+    }
+    catch (Exception problem) when (problem is IOException or ArgumentException or System.Net.Sockets.SocketException)
+    {
+        Console.Error.WriteLine(problem.Message);
+        return 1;
+    }
+}

@@ -1,0 +1,155 @@
+using System.Buffers;
+using System.Collections;
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using System.Net.WebSockets;
+using System.Text;
+using WebSocketServerKit.Buffers;
+using WebSocketServerKit.Connections;
+using WebSocketServerKit.Protocol.Framing;
+
+namespace WebSocketServerKit;
+
+/// <summary>
+/// The clients that are connected now. Thread-safe. Enumerating goes over a snapshot: clients that come or leave meanwhile do not disturb it.
+/// </summary>
+[SuppressMessage("Naming", "CA1710", Justification = "It is more than a collection: it finds and it broadcasts.")]
+public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<long, WebSocketConnection> _byId = [];
+    private readonly ClientIndex<string> _byPath = new(StringComparer.Ordinal);
+    private readonly ClientIndex<IPAddress> _byRemoteAddress = new();
+    private WebSocketConnection[]? _snapshot = []; // null when somebody came or left since it was taken
+
+    internal ClientRegistry()
+    {
+    }
+
+    /// <summary>How many clients are connected.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+                return _byId.Count;
+        }
+    }
+
+    /// <summary>The client with this <see cref="WebSocketConnection.Id"/>, or null if it is not connected.</summary>
+    public WebSocketConnection? Find(long id)
+    {
+        lock (_gate)
+            return _byId.GetValueOrDefault(id);
+    }
+
+    /// <summary>The clients that asked for this <see cref="WebSocketConnection.Path"/>, in no particular order. Paths are case-sensitive.</summary>
+    public IReadOnlyList<WebSocketConnection> FindByPath(string path)
+    {
+        lock (_gate)
+            return _byPath.Find(path);
+    }
+
+    /// <summary>The clients that come from this address, whatever their ports, in no particular order.</summary>
+    public IReadOnlyList<WebSocketConnection> FindByRemoteAddress(IPAddress address)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        lock (_gate)
+            return _byRemoteAddress.Find(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address);
+    }
+
+    /// <summary>
+    /// Sends a text message to all clients, or to some. The frame is encoded once. It never waits: a client whose send queue is full does not get the message.
+    /// </summary>
+    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
+    /// <param name="except">A client to leave out: often the sender.</param>
+    /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
+    public BroadcastResult Broadcast(string text, WebSocketConnection? except = null, Func<WebSocketConnection, bool>? where = null)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        int length = Encoding.UTF8.GetByteCount(text);
+        byte[] payload = ArrayPool<byte>.Shared.Rent(length);
+        Encoding.UTF8.GetBytes(text, payload);
+        BroadcastResult result = Broadcast(Opcode.Text, payload.AsSpan(0, length), except, where);
+        ArrayPool<byte>.Shared.Return(payload);
+        return result;
+    }
+
+    /// <summary>Sends a message of bytes to all clients, or to some. Otherwise like <see cref="Broadcast(string, WebSocketConnection?, Func{WebSocketConnection, bool}?)"/>.</summary>
+    /// <param name="payload">Copied before the call returns. For a text message it must be valid UTF-8.</param>
+    /// <param name="messageType"><see cref="WebSocketMessageType.Binary"/> or <see cref="WebSocketMessageType.Text"/>.</param>
+    /// <param name="except">A client to leave out: often the sender.</param>
+    /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    public BroadcastResult Broadcast(
+        ReadOnlySpan<byte> payload,
+        WebSocketMessageType messageType = WebSocketMessageType.Binary,
+        WebSocketConnection? except = null,
+        Func<WebSocketConnection, bool>? where = null) =>
+        Broadcast(WebSocketConnection.OpcodeFor(messageType, payload), payload, except, where);
+
+    /// <summary>Enumerates the clients that are connected at this moment.</summary>
+    public IEnumerator<WebSocketConnection> GetEnumerator() => ((IEnumerable<WebSocketConnection>)Snapshot()).GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    internal void Add(WebSocketConnection client)
+    {
+        lock (_gate)
+        {
+            _byId.Add(client.Id, client);
+            _byPath.Add(client.Path, client);
+            _byRemoteAddress.Add(client.RemoteEndPoint.Address, client);
+            _snapshot = null;
+        }
+    }
+
+    internal void Remove(WebSocketConnection client)
+    {
+        lock (_gate)
+        {
+            _byId.Remove(client.Id);
+            _byPath.Remove(client.Path, client);
+            _byRemoteAddress.Remove(client.RemoteEndPoint.Address, client);
+            _snapshot = null;
+        }
+    }
+
+    private WebSocketConnection[] Snapshot()
+    {
+        lock (_gate)
+            return _snapshot ??= [.. _byId.Values];
+    }
+
+    private BroadcastResult Broadcast(Opcode opcode, ReadOnlySpan<byte> payload, WebSocketConnection? except, Func<WebSocketConnection, bool>? where)
+    {
+        var frame = new PooledBuffer(ArrayPool<byte>.Shared);
+        Span<byte> bytes = frame.GetSpan(FrameHeaderWriter.MaxSize + payload.Length);
+        int header = FrameHeaderWriter.Write(bytes, opcode, payload.Length);
+        payload.CopyTo(bytes[header..]);
+        frame.Advance(header + payload.Length);
+
+        int sent = 0, dropped = 0, skipped = 0;
+        try
+        {
+            foreach (WebSocketConnection client in Snapshot())
+            {
+                if (ReferenceEquals(client, except) || (where is not null && !where(client)))
+                    continue;
+                SendOutcome outcome = client.TrySendFrame(frame.Written.Span, payload.Length);
+                if (outcome == SendOutcome.Accepted)
+                    sent++;
+                else if (outcome == SendOutcome.Full)
+                    dropped++;
+                else
+                    skipped++;
+            }
+        }
+        finally
+        {
+            frame.Release();
+        }
+
+        return new BroadcastResult(sent, dropped, skipped);
+    }
+}

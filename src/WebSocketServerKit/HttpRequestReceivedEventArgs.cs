@@ -1,0 +1,57 @@
+using System.Net;
+using System.Text;
+using WebSocketServerKit.Protocol.Handshake;
+
+namespace WebSocketServerKit;
+
+/// <summary>
+/// A plain HTTP request came in, one that asks for no WebSocket: a health check, a browser that opens the address. A handler may answer it;
+/// if none does, the answer is 426 and says that this is a WebSocket server. Requests with a body never get here; they are refused with 413.
+/// </summary>
+/// <remarks>The connection ends with the answer. The members are for the handlers, one after the other; after they have ended, an answer throws.</remarks>
+public sealed class HttpRequestReceivedEventArgs : EventArgs
+{
+    private bool _decided;
+
+    internal HttpRequestReceivedEventArgs(HandshakeRequest request, IPEndPoint remoteEndPoint, IPEndPoint localEndPoint)
+    {
+        Request = request;
+        RemoteEndPoint = remoteEndPoint;
+        LocalEndPoint = localEndPoint;
+    }
+
+    /// <summary>The request. The method is any; to <c>HEAD</c> the server sends the headers of the answer alone.</summary>
+    public HandshakeRequest Request { get; }
+
+    /// <summary>Where the connection comes from.</summary>
+    public IPEndPoint RemoteEndPoint { get; }
+
+    /// <summary>Where it arrived.</summary>
+    public IPEndPoint LocalEndPoint { get; }
+
+    /// <summary>Whether a handler has answered.</summary>
+    public bool IsAnswered => Answer is not null;
+
+    internal HandshakeResponse? Answer { get; private set; }
+
+    /// <summary>Answers with bytes, which must not change until they are sent. The last call counts.</summary>
+    /// <param name="status">200 to 599.</param>
+    /// <param name="contentType">What the bytes are, such as <c>image/png</c>.</param>
+    /// <param name="body">May be empty.</param>
+    /// <param name="headers">More headers, such as <c>Cache-Control</c>.</param>
+    /// <exception cref="ArgumentException">The status, the content type or a header is not possible.</exception>
+    public void Respond(HttpStatusCode status, string contentType, ReadOnlyMemory<byte> body, IEnumerable<KeyValuePair<string, string>>? headers = null)
+    {
+        if (_decided)
+            throw new InvalidOperationException("The request has been answered: its handlers had ended. Await what a handler starts, or make it an async lambda.");
+        Answer = HandshakeResponse.Answer(status, body, contentType, headers);
+    }
+
+    /// <summary>Answers with text, sent as UTF-8: name the charset in a content type of your own. The last call counts.</summary>
+    /// <inheritdoc cref="Respond(HttpStatusCode, string, ReadOnlyMemory{byte}, IEnumerable{KeyValuePair{string, string}}?)"/>
+    public void Respond(
+        HttpStatusCode status, string body, string contentType = "text/plain; charset=utf-8", IEnumerable<KeyValuePair<string, string>>? headers = null) =>
+        Respond(status, contentType, Encoding.UTF8.GetBytes(body), headers);
+
+    internal void Decide() => _decided = true;
+}

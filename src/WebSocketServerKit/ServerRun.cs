@@ -1,0 +1,139 @@
+using System.Net;
+using WebSocketServerKit.Connections;
+using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.Protocol.Handshake;
+using WebSocketServerKit.Transport;
+
+namespace WebSocketServerKit;
+
+/// <summary>All that exists between one start of a server and its stop: the options as they were, the listeners, the heartbeat, the connections.</summary>
+internal sealed class ServerRun
+{
+    // How long cut connections get to unwind after the stop timeout. Only a handler that blocks its thread takes longer, and nobody can end that.
+    private static readonly TimeSpan UnwindTime = TimeSpan.FromSeconds(1);
+
+    private readonly WebSocketServer _server;
+    private readonly TimeProvider _time;
+    private readonly TimeSpan _stopTimeout;
+    private readonly int _maxTurnedAway;
+    private readonly ConnectionTable _table;
+    private readonly List<TransportListener> _listeners = [];
+    private readonly List<Task> _accepting = [];
+    private volatile bool _stopping;
+    private int _foreignOriginLogged;
+    private int _closedCleanly;
+
+    /// <summary>Binds every end point and begins to accept.</summary>
+    /// <exception cref="IOException">One of the end points cannot be listened on; then none is.</exception>
+    public ServerRun(WebSocketServer server, WebSocketServerOptions options, ServerLog log)
+    {
+        _server = server;
+        _time = options.TimeProvider;
+        _stopTimeout = options.StopTimeout;
+        _maxTurnedAway = options.MaxConcurrentHandshakes;
+        _table = new ConnectionTable(options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes);
+        Log = log;
+        Settings = options.ToConnectionSettings();
+        Origins = new OriginRules(options.AllowedOrigins);
+        Subprotocols = [.. options.Subprotocols];
+
+        try
+        {
+            foreach (IPEndPoint endPoint in options.EndPoints)
+                _listeners.Add(TransportListener.Start(endPoint, options.Backlog));
+        }
+        catch
+        {
+            foreach (TransportListener listener in _listeners)
+                listener.Dispose();
+            throw;
+        }
+
+        EndPoints = [.. _listeners.Select(listener => listener.LocalEndPoint)];
+        Heartbeat = new Heartbeat(_time, options.HeartbeatInterval, _table.Beat);
+        foreach (TransportListener listener in _listeners)
+        {
+            log.Listening(listener.LocalEndPoint);
+            _accepting.Add(listener.RunAsync(Accepted, trouble => log.AcceptTrouble(trouble, listener.LocalEndPoint), _time));
+        }
+    }
+
+    public ServerLog Log { get; }
+
+    public ConnectionSettings Settings { get; }
+
+    public Heartbeat Heartbeat { get; }
+
+    public OriginRules Origins { get; }
+
+    public IReadOnlyCollection<string> Subprotocols { get; }
+
+    /// <summary>Where it really listens.</summary>
+    public IReadOnlyList<IPEndPoint> EndPoints { get; }
+
+    public bool IsStopping => _stopping;
+
+    public DateTimeOffset UtcNow() => _time.GetUtcNow();
+
+    public void HandshakeEnded(ClientSession session)
+    {
+        if (session.Admission == Admission.Admitted)
+            _table.HandshakeEnded();
+    }
+
+    /// <summary>A client is out of the registry.</summary>
+    public void ClientClosed(bool cleanly)
+    {
+        if (_stopping && cleanly)
+            Interlocked.Increment(ref _closedCleanly);
+    }
+
+    public void Released(ClientSession session) => _table.Remove(session);
+
+    /// <summary>Says once how an origin is allowed; a page that tries again and again must not fill the log.</summary>
+    public void ForeignOriginRefused(string origin)
+    {
+        if (Interlocked.Exchange(ref _foreignOriginLogged, 1) == 0)
+            Log.ForeignOriginRefused(origin);
+    }
+
+    /// <summary>No new clients, 1001 to everyone, then a cut for those that are still there. Call it once.</summary>
+    public async Task<StopResult> StopAsync(CancellationToken cutNow)
+    {
+        int clients = _server.Clients.Count;
+        Log.Stopping(clients);
+        _stopping = true;
+        _table.BeginStop();
+        foreach (TransportListener listener in _listeners)
+            listener.Dispose();
+        await Task.WhenAll(_accepting).ConfigureAwait(false);
+
+        foreach (ConnectionLifetime connection in _table.Snapshot())
+            connection.BeginStop();
+        await WaitForEmptyAsync(_stopTimeout, cutNow).ConfigureAwait(false);
+
+        foreach (ConnectionLifetime connection in _table.Snapshot())
+            connection.EndStop();
+        await WaitForEmptyAsync(UnwindTime, CancellationToken.None).ConfigureAwait(false);
+
+        Heartbeat.Dispose();
+        var result = new StopResult(_closedCleanly, Math.Max(0, clients - _closedCleanly));
+        Log.Stopped(result.ClosedCleanly, result.Cut);
+        return result;
+    }
+
+    private async Task WaitForEmptyAsync(TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        // Neither a timeout nor a cancellation is an error here.
+        await ((Task)_table.WhenEmpty().WaitAsync(timeout, _time, cancellationToken)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private void Accepted(TransportConnection transport)
+    {
+        var session = new ClientSession(_server, this, transport);
+        // Those who are turned away get an answer, unless they come in such a flood that the answers themselves would be the burden.
+        if (_table.Add(session) != Admission.Admitted && _table.TurnedAway > _maxTurnedAway)
+            transport.Abort();
+        _ = session.RunAsync();
+    }
+}

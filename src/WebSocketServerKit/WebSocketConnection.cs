@@ -1,0 +1,186 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.WebSockets;
+using System.Security.Claims;
+using System.Text.Unicode;
+using WebSocketServerKit.Connections;
+using WebSocketServerKit.Protocol.Closing;
+using WebSocketServerKit.Protocol.Framing;
+
+namespace WebSocketServerKit;
+
+/// <summary>A connected client. It can be kept and used from any thread; after the client has left, its properties still answer and sending tells so.</summary>
+public sealed class WebSocketConnection
+{
+    private readonly ConnectionLifetime _lifetime;
+    private ConcurrentDictionary<string, object?>? _items;
+
+    internal WebSocketConnection(long id, ConnectionLifetime lifetime, HandshakingEventArgs handshake, DateTimeOffset connectedAt)
+    {
+        _lifetime = lifetime;
+        _items = handshake.ItemsOrNull;
+        Id = id;
+        Path = handshake.Request.Path;
+        QueryString = handshake.Request.QueryString;
+        Subprotocol = handshake.Subprotocol;
+        User = handshake.User;
+        ConnectedAt = connectedAt;
+    }
+
+    /// <summary>A number that no other client of this server object has or will have.</summary>
+    public long Id { get; }
+
+    /// <summary>The path that the client asked for, percent-decoded: <c>/chat</c>. See <see cref="HandshakeRequest.Path"/>.</summary>
+    public string Path { get; }
+
+    /// <summary>The query of the client's request as sent, without the <c>?</c>; empty if there was none.</summary>
+    public string QueryString { get; }
+
+    /// <summary>The subprotocol agreed on in the handshake, or null for none.</summary>
+    public string? Subprotocol { get; }
+
+    /// <summary>Whom a <see cref="WebSocketServer.Handshaking"/> handler found the client to be, or null.</summary>
+    public ClaimsPrincipal? User { get; }
+
+    /// <summary>What the host wants to keep with the client. Thread-safe; made on first use.</summary>
+    public ConcurrentDictionary<string, object?> Items =>
+        Volatile.Read(ref _items) ?? Interlocked.CompareExchange(ref _items, new(StringComparer.Ordinal), null) ?? _items;
+
+    /// <summary>Where the client's connection comes from. Behind a proxy this is the proxy.</summary>
+    public IPEndPoint RemoteEndPoint => _lifetime.RemoteEndPoint;
+
+    /// <summary>Where it arrived.</summary>
+    public IPEndPoint LocalEndPoint => _lifetime.LocalEndPoint;
+
+    /// <summary>When the handshake was accepted.</summary>
+    public DateTimeOffset ConnectedAt { get; }
+
+    /// <summary>Whether messages can be sent: false as soon as either side has begun to close, or the connection is lost.</summary>
+    public bool IsOpen => _lifetime.IsOpen;
+
+    /// <summary>Cancelled when the client has left, just before <see cref="WebSocketServer.ClientDisconnected"/>: for work that is done for this client alone.</summary>
+    public CancellationToken Disconnected => _lifetime.Disconnected;
+
+    /// <summary>The round trip of the latest keep-alive ping, or null before the first. A client that talks all the time is not pinged.</summary>
+    public TimeSpan? Latency => _lifetime.Latency;
+
+    /// <summary>Bytes, frame headers included, that were accepted for this client and that the operating system has not taken yet.</summary>
+    public int BufferedBytes => _lifetime.Queue.BufferedBytes;
+
+    /// <summary>Messages received from this client so far.</summary>
+    public long MessagesReceived => _lifetime.MessagesReceived;
+
+    /// <summary>Payload bytes of those messages.</summary>
+    public long BytesReceived => _lifetime.BytesReceived;
+
+    /// <summary>Messages accepted for transmission to this client so far.</summary>
+    public long MessagesSent => _lifetime.Queue.MessagesSent;
+
+    /// <summary>Payload bytes of those messages.</summary>
+    public long BytesSent => _lifetime.Queue.BytesSent;
+
+    /// <summary>
+    /// Sends a text message. Completes when it is accepted for transmission: at once, unless <see cref="WebSocketServerOptions.SendQueueLimit"/> bytes wait for
+    /// this client already; then when there is room again. Messages are never interleaved, and those of one caller keep their order.
+    /// </summary>
+    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
+    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <exception cref="WebSocketException">The client has left or is leaving.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
+    public ValueTask SendAsync(string text, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled(cancellationToken);
+        SendOutcome outcome = _lifetime.Queue.TrySend(text);
+        return outcome == SendOutcome.Accepted ? default : FinishAsync(outcome, Opcode.Text, System.Text.Encoding.UTF8.GetBytes(text), cancellationToken);
+    }
+
+    /// <summary>Sends a message of bytes, which are copied before the call returns. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
+    /// <param name="payload">May be empty. For a text message it must be valid UTF-8.</param>
+    /// <param name="messageType"><see cref="WebSocketMessageType.Binary"/> or <see cref="WebSocketMessageType.Text"/>.</param>
+    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
+    public ValueTask SendAsync(
+        ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary, CancellationToken cancellationToken = default)
+    {
+        Opcode opcode = OpcodeFor(messageType, payload);
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled(cancellationToken);
+        SendOutcome outcome = _lifetime.Queue.TrySend(opcode, payload);
+        return outcome == SendOutcome.Accepted ? default : FinishAsync(outcome, opcode, payload.ToArray(), cancellationToken);
+    }
+
+    /// <summary>Sends a text message if that is possible without waiting.</summary>
+    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
+    /// <returns>False if the send queue is full or the client is leaving: the message is not sent.</returns>
+    public bool TrySend(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return _lifetime.Queue.TrySend(text) == SendOutcome.Accepted;
+    }
+
+    /// <summary>Sends a message of bytes if that is possible without waiting. They are copied before the call returns.</summary>
+    /// <param name="payload">May be empty. For a text message it must be valid UTF-8.</param>
+    /// <param name="messageType"><see cref="WebSocketMessageType.Binary"/> or <see cref="WebSocketMessageType.Text"/>.</param>
+    /// <returns>False if the send queue is full or the client is leaving: the message is not sent.</returns>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    public bool TrySend(ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary) =>
+        _lifetime.Queue.TrySend(OpcodeFor(messageType, payload), payload) == SendOutcome.Accepted;
+
+    /// <summary>
+    /// Closes politely: sends a Close frame behind all that was accepted, and waits for the client's. Completes when the client is out of
+    /// <see cref="WebSocketServer.Clients"/>, after <see cref="WebSocketServerOptions.CloseTimeout"/> at the latest, for then the connection is cut.
+    /// Called again, or when the connection is ending anyway, it only waits.
+    /// </summary>
+    /// <remarks>
+    /// While a handler of this client is running, it completes as soon as the Close frame is on its way: the client's answer is read only after the handler.
+    /// Messages that the client sent before it saw the Close frame are not raised any more.
+    /// </remarks>
+    /// <param name="code">1000 to 1003, 1007 to 1014, or one of your own from 3000 to 4999.</param>
+    /// <param name="reason">At most 123 bytes as UTF-8.</param>
+    /// <param name="cancellationToken">Ends the wait; the closing goes on.</param>
+    /// <exception cref="ArgumentException">The code must not be sent, or the reason is too long.</exception>
+    public async Task CloseAsync(
+        WebSocketCloseStatus code = WebSocketCloseStatus.NormalClosure, string reason = "", CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(reason);
+        CloseFrame.Check(code, reason);
+        _lifetime.BeginClose(new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Server, code, reason));
+        Task done = _lifetime.Handlers.IsRunning ? _lifetime.Queue.WhenDrained() : _lifetime.WhenClosed();
+        await done.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Cuts the connection at once: what waits to be sent is lost, and the client sees a reset. For clients that misbehave; others deserve <see cref="CloseAsync"/>.</summary>
+    public void Abort() => _lifetime.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseFrame.Abnormal, ""));
+
+    /// <inheritdoc/>
+    public override string ToString() => $"client {Id} ({RemoteEndPoint} {Path})";
+
+    internal SendOutcome TrySendFrame(ReadOnlySpan<byte> frame, int payloadLength) => _lifetime.Queue.TrySendFrame(frame, payloadLength);
+
+    internal ReadOnlyMemory<byte> PayloadOf(long run) => _lifetime.Handlers.Run == run
+        ? _lifetime.Payload
+        : throw new InvalidOperationException(
+            "The payload of this message is no longer valid: all handlers of the message have ended. Use Text or ToArray() to keep a copy, or await the work in an async handler.");
+
+    internal static Opcode OpcodeFor(WebSocketMessageType messageType, ReadOnlySpan<byte> payload) => messageType switch
+    {
+        WebSocketMessageType.Binary => Opcode.Binary,
+        WebSocketMessageType.Text when Utf8.IsValid(payload) => Opcode.Text,
+        WebSocketMessageType.Text => throw new ArgumentException(
+            "The payload of a text message must be valid UTF-8; clients have to close the connection over anything else. Send it as binary.", nameof(payload)),
+        _ => throw new ArgumentOutOfRangeException(nameof(messageType), messageType, "A message is Text or Binary. To close the connection, call CloseAsync."),
+    };
+
+    private async ValueTask FinishAsync(SendOutcome outcome, Opcode opcode, byte[] payload, CancellationToken cancellationToken)
+    {
+        if (outcome == SendOutcome.Full)
+            outcome = await _lifetime.Queue.WaitAndSendAsync(opcode, payload, cancellationToken).ConfigureAwait(false);
+        if (outcome == SendOutcome.Closed)
+            throw new WebSocketException(
+                WebSocketError.ConnectionClosedPrematurely, $"The message was not sent: {this} has left or is leaving. TrySend tells so without an exception.");
+    }
+}

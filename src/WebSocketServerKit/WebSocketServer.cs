@@ -1,0 +1,180 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using WebSocketServerKit.Connections;
+using WebSocketServerKit.Diagnostics;
+
+namespace WebSocketServerKit;
+
+/// <summary>
+/// A WebSocket server (RFC 6455) on TCP end points of its own. Subscribe to the events, start it, and send to the clients in <see cref="Clients"/>.
+/// </summary>
+/// <remarks>
+/// <para>
+/// Order, for each client: <see cref="Handshaking"/>, into <see cref="Clients"/>, <see cref="ClientConnected"/>, <see cref="MessageReceived"/> one at a time in the
+/// order of the wire, out of <see cref="Clients"/>, <see cref="ClientDisconnected"/> exactly once. Different clients run concurrently.
+/// </para>
+/// <para>
+/// Handlers run on the thread pool, or where <see cref="WebSocketServerOptions.EventContext"/> says. Async lambdas are safe: the client's next event waits until they have
+/// ended, and what they throw is logged, answered by <see cref="WebSocketServerOptions.HandlerExceptions"/>, and reaches neither other clients nor other handlers nor the process.
+/// </para>
+/// <para>All members are thread-safe.</para>
+/// </remarks>
+public sealed class WebSocketServer : IAsyncDisposable
+{
+    private readonly WebSocketServerOptions _options;
+    private readonly ServerLog _log;
+    private readonly Lock _gate = new();
+    private ServerRun? _run;               // from start to the end of stop
+    private Task<StopResult>? _stopping;   // while it stops
+    private IReadOnlyList<IPEndPoint> _endPoints = [];
+    private bool _disposed;
+    private long _lastClientId;
+
+    /// <summary>Makes a server for one end point, with the default options.</summary>
+    /// <param name="endPoint">Where to listen: <c>IPEndPoint.Parse("127.0.0.1:8080")</c>. Port 0 lets the system choose.</param>
+    /// <param name="loggerFactory">Where to log; null for nowhere.</param>
+    public WebSocketServer(IPEndPoint endPoint, ILoggerFactory? loggerFactory = null)
+        : this(new WebSocketServerOptions { EndPoints = { endPoint } }, loggerFactory)
+    {
+    }
+
+    /// <summary>Makes a server with options of your own.</summary>
+    /// <param name="options">Taken over at each start.</param>
+    /// <param name="loggerFactory">Where to log; null for nowhere.</param>
+    /// <exception cref="ArgumentException">An option has an impossible value; the message names it.</exception>
+    public WebSocketServer(WebSocketServerOptions options, ILoggerFactory? loggerFactory = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        _options = options;
+        _log = new ServerLog((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<WebSocketServer>());
+    }
+
+    /// <summary>A client asks to connect and its request is in order: accept it by doing nothing, or refuse it.</summary>
+    public event EventHandler<HandshakingEventArgs>? Handshaking;
+
+    /// <summary>A plain HTTP request came in: a handler may answer it.</summary>
+    public event EventHandler<HttpRequestReceivedEventArgs>? HttpRequestReceived;
+
+    /// <summary>A client has connected.</summary>
+    public event EventHandler<ClientConnectedEventArgs>? ClientConnected;
+
+    /// <summary>A client has sent a message. Its next one waits until the handlers have ended, async ones included.</summary>
+    public event EventHandler<MessageReceivedEventArgs>? MessageReceived;
+
+    /// <summary>A client has left.</summary>
+    public event EventHandler<ClientDisconnectedEventArgs>? ClientDisconnected;
+
+    /// <summary>The clients that are connected now.</summary>
+    public ClientRegistry Clients { get; } = new();
+
+    /// <summary>Where the server listens, with real ports, in the order of <see cref="WebSocketServerOptions.EndPoints"/>. Empty while it is stopped.</summary>
+    public IReadOnlyList<IPEndPoint> EndPoints => Volatile.Read(ref _endPoints);
+
+    /// <summary>Whether the server accepts clients.</summary>
+    public bool IsListening => EndPoints.Count > 0;
+
+    internal bool HasHandshakingHandlers => Handshaking is not null;
+
+    internal bool HasHttpRequestHandlers => HttpRequestReceived is not null;
+
+    /// <summary>Begins to listen on all end points. When the task has completed, clients can connect. A stopped server can be started again.</summary>
+    /// <exception cref="IOException">An end point cannot be listened on: the port is taken, the address is not this machine's. The message tells what to do. None is listened on then.</exception>
+    /// <exception cref="ArgumentException">An option has an impossible value; the message names it.</exception>
+    /// <exception cref="InvalidOperationException">The server is started already, or is still stopping.</exception>
+    public Task StartAsync()
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (_run is not null)
+                throw new InvalidOperationException(
+                    _stopping is null ? "The server is started already. Stop it first." : "The server is still stopping. Await StopAsync first.");
+
+            _options.Validate();
+            // The server's loops must not carry the AsyncLocals of whoever happened to start it.
+            if (ExecutionContext.IsFlowSuppressed())
+            {
+                _run = new ServerRun(this, _options, _log);
+            }
+            else
+            {
+                using (ExecutionContext.SuppressFlow())
+                    _run = new ServerRun(this, _options, _log);
+            }
+
+            Volatile.Write(ref _endPoints, _run.EndPoints);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    /// <summary>
+    /// Stops: no new clients (handshakes under way get 503), a Close frame with 1001 to every client, and up to <see cref="WebSocketServerOptions.StopTimeout"/> for them
+    /// to leave and for all handlers to end; then what is left is cut. Does nothing when the server is not started; a second call waits for the first.
+    /// </summary>
+    /// <remarks>Do not await it in a handler: it waits for that handler, until the timeout.</remarks>
+    /// <param name="cancellationToken">Cancelled, it waits no longer and cuts.</param>
+    /// <returns>How many left cleanly, and how many had to be cut.</returns>
+    public Task<StopResult> StopAsync(CancellationToken cancellationToken = default)
+    {
+        lock (_gate)
+        {
+            if (_run is null)
+                return Task.FromResult(default(StopResult));
+            Volatile.Write(ref _endPoints, []);
+            return _stopping ??= EndAsync(_run, cancellationToken);
+        }
+    }
+
+    /// <summary>Stops like <see cref="StopAsync"/>. Afterwards the server cannot be started again.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate)
+            _disposed = true;
+        await StopAsync().ConfigureAwait(false);
+    }
+
+    internal long NextClientId() => Interlocked.Increment(ref _lastClientId);
+
+    internal void RaiseHandshaking(HandshakingEventArgs e, ConnectionLifetime connection) => Raise(Handshaking, e, connection);
+
+    internal void RaiseHttpRequestReceived(HttpRequestReceivedEventArgs e, ConnectionLifetime connection) => Raise(HttpRequestReceived, e, connection);
+
+    internal void RaiseClientConnected(ClientConnectedEventArgs e, ConnectionLifetime connection) => Raise(ClientConnected, e, connection);
+
+    internal void RaiseMessageReceived(MessageReceivedEventArgs e, ConnectionLifetime connection) => Raise(MessageReceived, e, connection);
+
+    internal void RaiseClientDisconnected(ClientDisconnectedEventArgs e, ConnectionLifetime connection) => Raise(ClientDisconnected, e, connection);
+
+    // One subscriber's exception does not keep the event from the others.
+    private void Raise<TEventArgs>(EventHandler<TEventArgs>? handlers, TEventArgs e, ConnectionLifetime connection)
+    {
+        foreach (EventHandler<TEventArgs> handler in Delegate.EnumerateInvocationList(handlers))
+        {
+            try
+            {
+                handler(this, e);
+            }
+            catch (Exception exception)
+            {
+                connection.HandlerFailed(exception);
+            }
+        }
+    }
+
+    private async Task<StopResult> EndAsync(ServerRun run, CancellationToken cancellationToken)
+    {
+        // Off the caller's thread and out of its lock.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        StopResult result = await run.StopAsync(cancellationToken).ConfigureAwait(false);
+        lock (_gate)
+        {
+            _run = null;
+            _stopping = null;
+        }
+
+        return result;
+    }
+}

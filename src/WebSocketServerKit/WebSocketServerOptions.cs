@@ -1,0 +1,215 @@
+using System.Net;
+using System.Runtime.CompilerServices;
+using WebSocketServerKit.Connections;
+using WebSocketServerKit.Protocol.Handshake;
+
+namespace WebSocketServerKit;
+
+/// <summary>
+/// Everything that can be set on a <see cref="WebSocketServer"/>. All limits are on by default. The server takes the values over when it starts;
+/// later changes count from the next start. An impossible value is refused there, by an exception that names the option.
+/// </summary>
+public sealed class WebSocketServerOptions
+{
+    /// <summary>
+    /// Where to listen; at least one. Port 0 lets the system choose: <see cref="WebSocketServer.EndPoints"/> tells what it chose.
+    /// <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too.
+    /// </summary>
+    public IList<IPEndPoint> EndPoints { get; } = [];
+
+    /// <summary>
+    /// Subprotocols that the server speaks. The first one in the client's order of preference that stands here is chosen. Default: none.
+    /// A <see cref="WebSocketServer.Handshaking"/> handler may choose otherwise.
+    /// </summary>
+    public IList<string> Subprotocols { get; } = [];
+
+    /// <summary>
+    /// Foreign origins whose pages may connect: <c>https://app.example.com</c>, <c>null</c> for pages from files, or <c>*</c> for every page.
+    /// Default: none, so a browser connects only from a page of the server's own host and port. Programs that are no browsers send no origin
+    /// and are not concerned. Danger of <c>*</c>: any page that a user visits can then speak to this server with that user's cookies and from the user's network.
+    /// </summary>
+    public IList<string> AllowedOrigins { get; } = [];
+
+    /// <summary>
+    /// The largest message that a client may send, in bytes, fragments added up. Default: 1 MiB. A larger one closes the connection with 1009.
+    /// Each client can make the server hold that much.
+    /// </summary>
+    public int MaxMessageSize { get; set; } = 1024 * 1024;
+
+    /// <summary>
+    /// How many fragments one message may have. Default: 131,072. More close the connection with 1008. Empty fragments cost a sender nothing,
+    /// so without a limit a message could be endless.
+    /// </summary>
+    public int MaxFragmentsPerMessage { get; set; } = 131_072;
+
+    /// <summary>The largest head of a request, in bytes: request line and headers. Default: 8 KiB. A larger one is answered with 431. Raise it for large cookies.</summary>
+    public int MaxRequestHeadSize { get; set; } = 8 * 1024;
+
+    /// <summary>How many header lines a request may have. Default: 100. More are answered with 431.</summary>
+    public int MaxHeaderLines { get; set; } = 100;
+
+    /// <summary>
+    /// How long a client may take to send its request. Default: 10 s. Then it is answered with 408. A <see cref="WebSocketServer.Handshaking"/> handler's
+    /// own time does not count.
+    /// </summary>
+    public TimeSpan HandshakeTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// After how much silence a client is pinged. Default: 20 s, below what proxies and home routers usually allow an idle connection.
+    /// <see cref="Timeout.InfiniteTimeSpan"/> turns pings off; then a client that vanished without a word stays listed until something is sent to it.
+    /// </summary>
+    public TimeSpan PingInterval { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>How long a pinged client may stay silent before it counts as gone. Default: 20 s. Any byte from it is an answer.</summary>
+    public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>How long each step of closing may take: the peer's Close frame, and after that the end of its TCP connection. Default: 5 s. Then the connection is cut.</summary>
+    public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long <see cref="WebSocketServer.StopAsync"/> waits for clients to leave and for handlers to end before it cuts and gives up. Default: 10 s.</summary>
+    public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached, <see cref="WebSocketConnection.SendAsync(string, CancellationToken)"/> waits,
+    /// <see cref="WebSocketConnection.TrySend(string)"/> returns false and a broadcast leaves the client out. A single larger message still goes, alone.
+    /// </summary>
+    public int SendQueueLimit { get; set; } = 1024 * 1024;
+
+    /// <summary>How many clients may be connected at once, handshakes included. Default: 100,000. Further ones are answered with 503. Mind the system's limit on open files.</summary>
+    public int MaxClients { get; set; } = 100_000;
+
+    /// <summary>
+    /// How many of them may come from one remote address. Default: 20,000, which only stops a flood. Lower it for a server that faces the internet
+    /// directly; behind a proxy all clients have the proxy's address. Further ones are answered with 503.
+    /// </summary>
+    public int MaxClientsPerRemoteAddress { get; set; } = 20_000;
+
+    /// <summary>How many handshakes may be under way at once. Default: 4,096. Further ones are answered with 503.</summary>
+    public int MaxConcurrentHandshakes { get; set; } = 4_096;
+
+    /// <summary>
+    /// How many messages a client may send per second. Default: no limit, for only the host knows what is too many. A faster client is not refused: the server
+    /// reads no more from it until the second is over, so TCP slows it down.
+    /// </summary>
+    public int? MaxMessagesPerSecond { get; set; }
+
+    /// <summary>How many bytes a client may send per second, frames included. Default: no limit. It works like <see cref="MaxMessagesPerSecond"/>.</summary>
+    public long? MaxBytesPerSecond { get; set; }
+
+    /// <summary>What happens to a client when a handler throws for it. Default: <see cref="HandlerExceptionPolicy.CloseClient"/>. The exception is logged in any case.</summary>
+    public HandlerExceptionPolicy HandlerExceptions { get; set; } = HandlerExceptionPolicy.CloseClient;
+
+    /// <summary>After what time a handler that still runs is logged as slow, once. Default: 5 s. Until a handler ends, its client's next message waits.</summary>
+    public TimeSpan SlowHandlerThreshold { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// Where handlers run: set it to <see cref="SynchronizationContext.Current"/> on the thread of a WPF, WinForms or Avalonia window to touch controls in handlers.
+    /// Default: null, the thread pool, which is many times faster.
+    /// </summary>
+    public SynchronizationContext? EventContext { get; set; }
+
+    /// <summary>How many connections the system may hold for the server before it accepts them. Default: 512. The system may lower it.</summary>
+    public int Backlog { get; set; } = 512;
+
+    /// <summary>The clock. Default: the system's. Tests put a fake one here.</summary>
+    public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+
+    // The shortest time that is waited for decides how often the server looks; a second is often enough for the defaults.
+    internal TimeSpan HeartbeatInterval
+    {
+        get
+        {
+            TimeSpan interval = TimeSpan.FromSeconds(1);
+            foreach (TimeSpan time in (ReadOnlySpan<TimeSpan>)[HandshakeTimeout, PingInterval, PingTimeout, CloseTimeout, SlowHandlerThreshold])
+            {
+                if (time != Timeout.InfiniteTimeSpan && time / 4 < interval)
+                    interval = time / 4;
+            }
+
+            return interval < TimeSpan.FromMilliseconds(10) ? TimeSpan.FromMilliseconds(10) : interval;
+        }
+    }
+
+    internal void Validate()
+    {
+        if (EndPoints.Count == 0)
+            throw new ArgumentException($"{Name(nameof(EndPoints))} is empty. Add where to listen, for example IPEndPoint.Parse(\"127.0.0.1:8080\").");
+        if (EndPoints.Contains(null!))
+            throw new ArgumentException($"{Name(nameof(EndPoints))} has an entry that is null.");
+        foreach (string subprotocol in Subprotocols)
+        {
+            if (!HeaderTokens.IsToken(subprotocol))
+                throw new ArgumentException($"{Name(nameof(Subprotocols))}: \"{subprotocol}\" is no subprotocol name: use letters, digits and !#$%&'*+-.^_`|~ only.");
+        }
+
+        foreach (string origin in AllowedOrigins)
+        {
+            if (OriginRules.Validate(origin) is { } problem)
+                throw new ArgumentException($"{Name(nameof(AllowedOrigins))}: {problem}");
+        }
+
+        Check(MaxMessageSize, 1, Array.MaxLength / 2);
+        Check(MaxFragmentsPerMessage, 1, int.MaxValue);
+        Check(MaxRequestHeadSize, 256, 1024 * 1024);
+        Check(MaxHeaderLines, 8, 10_000);
+        Check(SendQueueLimit, 1024, SendQueue.MaxPayload);
+        Check(MaxClients, 1, int.MaxValue);
+        Check(MaxClientsPerRemoteAddress, 1, int.MaxValue);
+        Check(MaxConcurrentHandshakes, 1, int.MaxValue);
+        Check(Backlog, 1, int.MaxValue);
+        if (MaxMessagesPerSecond is { } messages)
+            Check(messages, 1, int.MaxValue, nameof(MaxMessagesPerSecond));
+        if (MaxBytesPerSecond is { } bytes)
+            Check(bytes, 1, long.MaxValue, nameof(MaxBytesPerSecond));
+        Check(HandshakeTimeout, mayBeInfinite: false);
+        Check(PingInterval, mayBeInfinite: true);
+        Check(PingTimeout, mayBeInfinite: true);
+        Check(CloseTimeout, mayBeInfinite: false);
+        Check(StopTimeout, mayBeInfinite: false);
+        Check(SlowHandlerThreshold, mayBeInfinite: true);
+        if (!Enum.IsDefined(HandlerExceptions))
+            throw new ArgumentException($"{Name(nameof(HandlerExceptions))} is {HandlerExceptions}, which is no policy.");
+        ArgumentNullException.ThrowIfNull(TimeProvider);
+    }
+
+    internal ConnectionSettings ToConnectionSettings()
+    {
+        double beat = HeartbeatInterval.TotalSeconds;
+        return new ConnectionSettings
+        {
+            MaxMessageSize = MaxMessageSize,
+            MaxFragmentsPerMessage = MaxFragmentsPerMessage,
+            MaxRequestHeadSize = MaxRequestHeadSize,
+            MaxHeaderLines = MaxHeaderLines,
+            SendQueueLimit = SendQueueLimit,
+            MaxMessagesPerBeat = PerBeat(MaxMessagesPerSecond),
+            MaxBytesPerBeat = PerBeat(MaxBytesPerSecond),
+            HandshakeTimeout = HandshakeTimeout,
+            PingInterval = PingInterval,
+            PingTimeout = PingTimeout,
+            CloseTimeout = CloseTimeout,
+            SlowHandlerThreshold = SlowHandlerThreshold,
+            CloseOnHandlerException = HandlerExceptions == HandlerExceptionPolicy.CloseClient,
+            EventContext = EventContext,
+        };
+
+        long PerBeat(long? perSecond) => perSecond is { } limit ? Math.Max(1, (long)Math.Min(limit * beat, long.MaxValue - 1024)) : long.MaxValue;
+    }
+
+    private static string Name(string option) => $"{nameof(WebSocketServerOptions)}.{option}";
+
+    private static void Check(long value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
+    {
+        if (value < least || value > most)
+            throw new ArgumentException($"{Name(option)} is {value}; it must be from {least} to {most}.");
+    }
+
+    private static void Check(TimeSpan value, bool mayBeInfinite, [CallerArgumentExpression(nameof(value))] string option = "")
+    {
+        if (mayBeInfinite && value == Timeout.InfiniteTimeSpan)
+            return;
+        if (value <= TimeSpan.Zero || value > TimeSpan.FromDays(24))
+            throw new ArgumentException(
+                $"{Name(option)} is {value}; it must be longer than zero and at most 24 days{(mayBeInfinite ? ", or Timeout.InfiniteTimeSpan" : "")}.");
+    }
+}
