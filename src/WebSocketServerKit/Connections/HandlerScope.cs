@@ -27,6 +27,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     private readonly SynchronizationContext? _host;
     private ManualResetValueTaskSourceCore<bool> _end = new() { RunContinuationsAsynchronously = true };
     private int _state;
+    private int _posted; // 1 while an event waits in the host's context for its turn
     private long _run;
     private SynchronizationContext? _outer;
     private ExecutionContext? _outerExecution;
@@ -50,12 +51,10 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         SetSynchronizationContext(this);
     }
 
-    /// <summary>Takes back what <see cref="Enter"/> did, and any AsyncLocal that a handler set.</summary>
+    /// <summary>Takes back what <see cref="Enter"/> did.</summary>
     public void Leave()
     {
         SetSynchronizationContext(_outer);
-        if (_outerExecution is { } execution)
-            ExecutionContext.Restore(execution);
         _outer = null;
         _outerExecution = null;
     }
@@ -66,12 +65,14 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         _run++;
         if (_host is not null)
         {
-            Interlocked.Add(ref _state, LoopWaits + 1);
-            _host.Post(static scope => ((HandlerScope)scope!).RaisePosted(), this);
+            PostRaise(_host);
             return false;
         }
 
         _handlers.Raise();
+        // An AsyncLocal that a handler set ends with its event: which events share a read is up to the network.
+        if (_outerExecution is { } execution)
+            ExecutionContext.Restore(execution);
         if (Volatile.Read(ref _state) != 0 && !EndsAtOnce())
             return false;
         _run++;
@@ -81,9 +82,11 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     /// <summary>Completes when the last handler has ended: true, or false when <see cref="Abandon"/> gave them up.</summary>
     public ValueTask<bool> WhenEnded() => new(this, _end.Version);
 
-    /// <summary>Stops waiting for handlers that do not end. What they were given stays theirs.</summary>
+    /// <summary>Stops waiting for handlers that do not end. What they were given stays theirs; those that have not begun never will.</summary>
     public void Abandon()
     {
+        if ((Volatile.Read(ref _state) & LoopWaits) != 0)
+            Interlocked.Exchange(ref _posted, 0);
         for (int state = Volatile.Read(ref _state); (state & LoopWaits) != 0; state = Volatile.Read(ref _state))
         {
             if (Interlocked.CompareExchange(ref _state, state & ~LoopWaits, state) == state)
@@ -110,9 +113,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     {
         OperationStarted();
         var work = new PostedWork(this, d, state);
-        if (_host is not null)
-            _host.Post(static work => ((PostedWork)work!).Execute(), work);
-        else
+        if (_host is null || !TryPost(_host, static work => ((PostedWork)work!).Execute(), work))
             ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: true);
     }
 
@@ -142,8 +143,33 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     private bool EndsAtOnce() =>
         Interlocked.Add(ref _state, LoopWaits) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits;
 
+    private void PostRaise(SynchronizationContext host)
+    {
+        Interlocked.Exchange(ref _posted, 1);
+        Interlocked.Add(ref _state, LoopWaits + 1);
+        if (!TryPost(host, static scope => ((HandlerScope)scope!).RaisePosted(), this) && Interlocked.Exchange(ref _posted, 0) != 0)
+            OperationCompleted();
+    }
+
+    // A context refuses when its window is closed. Handlers that wait for it then end on the thread pool, for they must end somewhere.
+    private bool TryPost(SynchronizationContext host, SendOrPostCallback callback, object state)
+    {
+        try
+        {
+            host.Post(callback, state);
+            return true;
+        }
+        catch (Exception exception)
+        {
+            _handlers.HandlerFailed(exception);
+            return false;
+        }
+    }
+
     private void RaisePosted()
     {
+        if (Interlocked.Exchange(ref _posted, 0) == 0)
+            return; // given up before its turn came
         SynchronizationContext? outer = Current;
         SetSynchronizationContext(this);
         try
