@@ -405,7 +405,7 @@ internal abstract class ConnectionLifetime : IHandlers
 
         // 5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in
         // response. [...] When sending a Close frame in response, the endpoint typically echos the status code it received."
-        Queue.Close(ending.Code, end == ReceiveEnd.CloseReceived ? "" : ending.Reason);
+        Queue.Close(ending.Code, ending.Reason);
         await Queue.WhenDrained().ConfigureAwait(false);
         WasClean = end == ReceiveEnd.CloseReceived && Queue.Failure is null;
 
