@@ -29,6 +29,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     private int _state;
     private int _posted; // 1 while an event waits in the host's context for its turn
     private long _run;
+    private long _abandonedRun; // the event whose handlers were given up
     private SynchronizationContext? _outer;
     private ExecutionContext? _outerExecution;
 
@@ -82,19 +83,17 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     /// <summary>Completes when the last handler has ended: true, or false when <see cref="Abandon"/> gave them up.</summary>
     public ValueTask<bool> WhenEnded() => new(this, _end.Version);
 
-    /// <summary>Stops waiting for handlers that do not end. What they were given stays theirs; those that have not begun never will.</summary>
+    /// <summary>
+    /// Stops waiting for the handlers of the current event if they do not end of themselves. What they were given stays theirs; those that have
+    /// not begun never will.
+    /// </summary>
     public void Abandon()
     {
-        if ((Volatile.Read(ref _state) & LoopWaits) != 0)
-            Interlocked.Exchange(ref _posted, 0);
-        for (int state = Volatile.Read(ref _state); (state & LoopWaits) != 0; state = Volatile.Read(ref _state))
-        {
-            if (Interlocked.CompareExchange(ref _state, state & ~LoopWaits, state) == state)
-            {
-                _end.SetResult(false);
-                return;
-            }
-        }
+        if (Run is var run && (run & 1) == 0)
+            return;
+        // The loop may not wait yet, because a handler is still in its synchronous part: then it finds this when it is about to.
+        Interlocked.Exchange(ref _abandonedRun, run);
+        EndWait();
     }
 
     public override void OperationStarted() => Interlocked.Increment(ref _state);
@@ -140,13 +139,34 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         _end.OnCompleted(continuation, state, token, flags);
 
     // The loop announces that it waits; it need not when the last operation has ended meanwhile.
-    private bool EndsAtOnce() =>
-        Interlocked.Add(ref _state, LoopWaits) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits;
+    private bool EndsAtOnce()
+    {
+        if (Interlocked.Add(ref _state, LoopWaits) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
+            return true;
+        if (Volatile.Read(ref _abandonedRun) == _run)
+            EndWait();
+        return false;
+    }
+
+    private void EndWait()
+    {
+        for (int state = Volatile.Read(ref _state); (state & LoopWaits) != 0; state = Volatile.Read(ref _state))
+        {
+            if (Interlocked.CompareExchange(ref _state, state & ~LoopWaits, state) == state)
+            {
+                Interlocked.Exchange(ref _posted, 0);
+                _end.SetResult(false);
+                return;
+            }
+        }
+    }
 
     private void PostRaise(SynchronizationContext host)
     {
         Interlocked.Exchange(ref _posted, 1);
         Interlocked.Add(ref _state, LoopWaits + 1);
+        if (Volatile.Read(ref _abandonedRun) == _run)
+            EndWait();
         if (!TryPost(host, static scope => ((HandlerScope)scope!).RaisePosted(), this) && Interlocked.Exchange(ref _posted, 0) != 0)
             OperationCompleted();
     }

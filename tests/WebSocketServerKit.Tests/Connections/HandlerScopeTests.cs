@@ -289,17 +289,41 @@ public sealed class HandlerScopeTests
     }
 
     [Fact]
-    public async Task Abandoned_while_nobody_waits_nothing_happens()
+    public async Task Abandoned_between_events_nothing_happens()
     {
         HandlerScope scope = Scope();
         scope.Abandon();
-        bool inHandler = false;
-        Assert.True(Raise(scope, () => { scope.Abandon(); inHandler = true; }));
-        Assert.True(inHandler);
+        Assert.True(Raise(scope, () => { }));
+        scope.Abandon();
         TaskCompletionSource go = Timely.Signal();
         Assert.False(Raise(scope, async () => await go.Task));
         go.SetResult();
         Assert.True(await scope.WhenEnded().InTime());
+    }
+
+    [Fact]
+    public async Task Abandoned_while_a_handler_has_not_even_begun_to_wait_its_event_is_given_up_as_well()
+    {
+        HandlerScope scope = Scope();
+        Assert.False(Raise(scope, async () =>
+        {
+            scope.Abandon();
+            await new TaskCompletionSource().Task;
+        }));
+        Assert.False(await scope.WhenEnded().InTime());
+    }
+
+    [Fact]
+    public async Task Abandoned_an_event_whose_handlers_end_all_the_same_is_over_and_the_next_is_waited_for()
+    {
+        HandlerScope scope = Scope();
+        Assert.True(Raise(scope, scope.Abandon));
+        TaskCompletionSource go = Timely.Signal();
+        Assert.False(Raise(scope, async () => await go.Task));
+        ValueTask<bool> ended = scope.WhenEnded();
+        Assert.False(ended.IsCompleted);
+        go.SetResult();
+        Assert.True(await ended.InTime());
     }
 
     [Fact]

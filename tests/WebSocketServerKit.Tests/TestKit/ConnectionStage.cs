@@ -14,7 +14,7 @@ namespace WebSocketServerKit.TestKit;
 /// </summary>
 internal sealed class ConnectionStage : IAsyncDisposable
 {
-    private Task _running = Task.CompletedTask;
+    private Task? _running;
 
     public ConnectionStage(Func<ConnectionSettings, ConnectionSettings>? change = null, int segmentSize = 0)
     {
@@ -82,7 +82,7 @@ internal sealed class ConnectionStage : IAsyncDisposable
     public async Task AssertReleasedAsync()
     {
         await Connection.Called("Released");
-        await _running.InTime();
+        await _running!.InTime();
         Assert.Equal("Released", Connection.Calls[^1]);
         Assert.Equal(IsAbandoned ? 0 : 1, Transport.Disposals);
         Assert.Empty(Transport.Breaches);
@@ -101,8 +101,14 @@ internal sealed class ConnectionStage : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        Connection.EndStop();
         Heartbeat.Dispose();
+        if (_running is null)
+        {
+            await Transport.DisposeAsync();
+            return;
+        }
+
+        Connection.EndStop();
         await AssertReleasedAsync();
     }
 }

@@ -44,6 +44,8 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
 
     public new bool WasClean => base.WasClean;
 
+    public bool WasCalled(string call) => Calls.Contains(call, StringComparer.Ordinal);
+
     /// <summary>Completes when this call has come.</summary>
     public Task Called(string call)
     {
