@@ -85,7 +85,7 @@ internal abstract class ConnectionLifetime : IHandlers
     public bool IsEnding => Volatile.Read(ref _ending) is not null;
 
     /// <summary>Whether the connection can carry messages.</summary>
-    public bool IsOpen => _open && !IsEnding;
+    public bool IsOpen => _open && !IsEnding && Queue.Failure is null;
 
     /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
     public int TableIndex { get; set; }
@@ -224,12 +224,16 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Called by the heartbeat on every connection.</summary>
     public void Beat(long now)
     {
-        if (now >= Volatile.Read(ref _deadline))
-            DeadlinePassed();
+        long deadline = Volatile.Read(ref _deadline);
+        if (now >= deadline)
+            DeadlinePassed(deadline);
         if (now >= Volatile.Read(ref _abandonAt))
             Handlers.Abandon();
         if (IsOpen)
             BeatOpen(now);
+        // While a handler holds back reading, only a failed write tells that the peer has gone.
+        else if (!IsEnding && Queue.Failure is { } failure)
+            Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseFrame.Abnormal, "", failure));
         if (Handlers.IsRunning)
             LookAtHandlers(now);
     }
@@ -239,14 +243,14 @@ internal abstract class ConnectionLifetime : IHandlers
     public void HandlerFailed(Exception exception)
     {
         // A client that leaves while its handler is still sending to it is nothing out of order.
-        if (exception is WebSocketException && !IsOpen)
+        if (exception is WebSocketException && _open && !IsOpen)
         {
             _log.HandlerOutlivedClient(exception, RemoteEndPoint);
             return;
         }
 
         RequestFailed = _raising == ConnectionEvent.Request;
-        _log.HandlerFailed(exception, _raising.ToString(), RemoteEndPoint);
+        _log.HandlerFailed(exception, NameOf(_raising), RemoteEndPoint);
         if (_settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
                 DisconnectCause.HandlerFailed, ConnectionSide.Server, WebSocketCloseStatus.InternalServerError, "handler failed", exception));
@@ -347,9 +351,10 @@ internal abstract class ConnectionLifetime : IHandlers
 
         Closed();
         _over = true;
+        Interlocked.MemoryBarrier(); // whoever makes one of the two now sees _over; whoever made it before is seen here
         Volatile.Read(ref _closed)?.TrySetResult();
         if (Volatile.Read(ref _disconnected) is { } disconnected)
-            await disconnected.CancelAsync().ConfigureAwait(false);
+            _ = CancelAsync(disconnected);
 
         await RaiseAsync(ConnectionEvent.Disconnected).ConfigureAwait(false);
         await linger.ConfigureAwait(false);
@@ -359,6 +364,8 @@ internal abstract class ConnectionLifetime : IHandlers
     private async Task<Task> CloseTransportAsync(ReceiveEnd end)
     {
         Exception? failure = Queue.Failure ?? _receive.Failure;
+        if (failure is not (null or IOException))
+            _log.ConnectionFailed(failure, RemoteEndPoint);
         ConnectionEnding ending = end switch
         {
             ReceiveEnd.CloseReceived => new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Client, _receive.CloseCode, _receive.CloseReason),
@@ -401,6 +408,19 @@ internal abstract class ConnectionLifetime : IHandlers
         return new ConnectionEnding(DisconnectCause.ProtocolViolation, ConnectionSide.Server, code, reason);
     }
 
+    // Cancelled at once; the host's callbacks run on the thread pool, and nobody waits for them.
+    private async Task CancelAsync(CancellationTokenSource disconnected)
+    {
+        try
+        {
+            await disconnected.CancelAsync().ConfigureAwait(false);
+        }
+        catch (AggregateException thrown)
+        {
+            _log.HandlerFailed(thrown, nameof(Disconnected), RemoteEndPoint);
+        }
+    }
+
     // Reads to the end of the peer's side and throws it away; the heartbeat cuts a peer that does not end.
     private async Task LingerAsync()
     {
@@ -437,17 +457,17 @@ internal abstract class ConnectionLifetime : IHandlers
         _transport.Input.CancelPendingRead();
     }
 
-    private void DeadlinePassed()
+    private void DeadlinePassed(long deadline)
     {
-        if (Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted)
-        {
-            Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
+        bool late = Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted;
+        // What the deadline was for may have come in this very moment, and then there is another deadline.
+        long next = late ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
+        if (Interlocked.CompareExchange(ref _deadline, next, deadline) != deadline)
+            return;
+        if (late)
             InterruptHandshake(Admission.TooSlow);
-        }
         else
-        {
             Cut();
-        }
     }
 
     private void Cut()
@@ -485,6 +505,15 @@ internal abstract class ConnectionLifetime : IHandlers
         Queue.Ping(payload);
     }
 
+    // As the host application knows it.
+    private static string NameOf(ConnectionEvent what) => what switch
+    {
+        ConnectionEvent.Request => "Handshaking or HttpRequestReceived",
+        ConnectionEvent.Connected => "ClientConnected",
+        ConnectionEvent.Message => "MessageReceived",
+        _ => "ClientDisconnected",
+    };
+
     private void LookAtHandlers(long now)
     {
         long run = Handlers.Run;
@@ -494,7 +523,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
         else if (now - _slowSince >= _heartbeat.ToTimestamp(_settings.SlowHandlerThreshold))
         {
-            _log.HandlerSlow(_raising.ToString(), RemoteEndPoint, _settings.SlowHandlerThreshold);
+            _log.HandlerSlow(NameOf(_raising), RemoteEndPoint, _settings.SlowHandlerThreshold);
             _slowSince = long.MaxValue; // once for this run
         }
 

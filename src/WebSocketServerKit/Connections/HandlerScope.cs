@@ -67,14 +67,14 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         if (_host is not null)
         {
             Interlocked.Add(ref _state, LoopWaits + 1);
-            _host.Post(static scope => ((HandlerScope)scope!).RaisePosted(), this);
+            PostToHost(static scope => ((HandlerScope)scope!).RaisePosted(), this);
             return false;
         }
 
         _handlers.Raise();
         if (Volatile.Read(ref _state) != 0 && !EndsAtOnce())
             return false;
-        _run++;
+        EndRun();
         return true;
     }
 
@@ -101,7 +101,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         // A CompareExchange and not a Decrement alone: the one that ends it is the one that finds nothing but the waiting loop.
         if (Interlocked.Decrement(ref _state) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
         {
-            _run++;
+            EndRun();
             _end.SetResult(true);
         }
     }
@@ -111,7 +111,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         OperationStarted();
         var work = new PostedWork(this, d, state);
         if (_host is not null)
-            _host.Post(static work => ((PostedWork)work!).Execute(), work);
+            PostToHost(static work => ((PostedWork)work!).Execute(), work);
         else
             ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: true);
     }
@@ -138,9 +138,28 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _end.OnCompleted(continuation, state, token, flags);
 
+    private void EndRun()
+    {
+        _run++;
+        Volatile.WriteBarrier(); // before the payload becomes another one
+    }
+
     // The loop announces that it waits; it need not when the last operation has ended meanwhile.
     private bool EndsAtOnce() =>
         Interlocked.Add(ref _state, LoopWaits) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits;
+
+    // The context of a window that is gone may throw. What was begun has to end all the same, and to throw here would end the process.
+    private void PostToHost(SendOrPostCallback callback, object state)
+    {
+        try
+        {
+            _host!.Post(callback, state);
+        }
+        catch (Exception)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static work => work.callback(work.state), (callback, state), preferLocal: true);
+        }
+    }
 
     private void RaisePosted()
     {

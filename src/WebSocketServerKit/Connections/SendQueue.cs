@@ -35,6 +35,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     // What a cork holds back at most: past this, waiting for more to gather saves no more calls.
     private const int CorkLimit = 64 * 1024;
 
+    // A peer on a slow line takes minutes for a large message. Written in pieces of this size it is seen to get on.
+    private const int LargestWrite = 128 * 1024;
+
     // How often a sender writes what others appended meanwhile, before it leaves that to the thread pool.
     private const int RoundsBeforeYield = 16;
 
@@ -73,6 +76,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     public SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload)
     {
         int size = SizeOf(payload.Length);
+        MakeRoom(size);
         bool drain;
         lock (_gate)
         {
@@ -94,6 +98,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     {
         int length = Encoding.UTF8.GetByteCount(text);
         int size = SizeOf(length);
+        MakeRoom(size);
         bool drain;
         lock (_gate)
         {
@@ -117,6 +122,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     /// <summary>Appends a message that was encoded once for many. Never waits.</summary>
     public SendOutcome TrySendFrame(ReadOnlySpan<byte> frame, int payloadLength)
     {
+        MakeRoom(frame.Length);
         bool drain;
         lock (_gate)
         {
@@ -227,6 +233,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             AppendFrame(Opcode.Close, payload);
             // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
             _closeSent = true;
+            _corkedThread = 0; // there is nothing more to gather
             RefuseWaiting();
             drain = BecomesDrainer();
         }
@@ -288,6 +295,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
 
     private bool IsClosed => _closeSent || _failure is not null;
 
+    // What is merely corked must not make the queue look full: the transport may be idle.
+    private void MakeRoom(int size)
+    {
+        if (_corkedThread != 0 && _corkedThread == Environment.CurrentManagedThreadId && (long)_filling.Length + size > limit)
+            Flush();
+    }
+
     private bool HasRoom(int size)
     {
         if (_waiting is { Count: > 0 })
@@ -342,9 +356,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         {
             for (int round = 1; TakeGathered(); round++)
             {
-                ValueTask write = transport.WriteAsync(_sending.Written);
-                await write.ConfigureAwait(false);
-                WritesDone++;
+                for (Memory<byte> rest = _sending.Written; !rest.IsEmpty;)
+                {
+                    Memory<byte> piece = rest[..Math.Min(rest.Length, LargestWrite)];
+                    await transport.WriteAsync(piece).ConfigureAwait(false);
+                    WritesDone++;
+                    rest = rest[piece.Length..];
+                }
 
                 // The sender that drains for everybody must get back to its own work.
                 if (round % RoundsBeforeYield == 0)
