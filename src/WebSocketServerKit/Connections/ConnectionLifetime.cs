@@ -233,6 +233,9 @@ internal abstract class ConnectionLifetime : IHandlers
             Handlers.Abandon();
         if (IsOpen)
             BeatOpen(now);
+        // While a handler holds back reading, only a failed write tells that the peer has gone.
+        else if (!IsEnding && Queue.Failure is { } failure)
+            Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseFrame.Abnormal, "", failure));
         if (Handlers.IsRunning)
             LookAtHandlers(now);
     }
@@ -249,7 +252,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
 
         RequestFailed |= _raising == ConnectionEvent.Request;
-        _log.HandlerFailed(exception, _raising.ToString(), RemoteEndPoint);
+        _log.HandlerFailed(exception, NameOf(_raising), RemoteEndPoint);
         if (_settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
                 DisconnectCause.HandlerFailed, ConnectionSide.Server, WebSocketCloseStatus.InternalServerError, "handler failed", exception));
@@ -378,8 +381,8 @@ internal abstract class ConnectionLifetime : IHandlers
     private async Task<Task> CloseTransportAsync(ReceiveEnd end)
     {
         Exception? failure = Queue.Failure ?? _receive.Failure;
-        if (_receive.Failure is { } unexpected and not IOException)
-            _log.ConnectionFailed(unexpected, RemoteEndPoint);
+        if (failure is not (null or IOException))
+            _log.ConnectionFailed(failure, RemoteEndPoint);
         ConnectionEnding ending = end switch
         {
             ReceiveEnd.CloseReceived => new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Client, _receive.CloseCode, _receive.CloseReason),
@@ -460,16 +463,15 @@ internal abstract class ConnectionLifetime : IHandlers
 
     private void DeadlinePassed(long deadline)
     {
-        if (Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted)
-        {
-            // Only if it still is the handshake's: the request may have come this very moment, and then the time is the host's.
-            Interlocked.CompareExchange(ref _deadline, _heartbeat.After(_settings.CloseTimeout), deadline);
+        bool late = Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted;
+        // What the deadline was for may have come in this very moment, and then there is another deadline.
+        long next = late ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
+        if (Interlocked.CompareExchange(ref _deadline, next, deadline) != deadline)
+            return;
+        if (late)
             InterruptHandshake(Admission.TooSlow);
-        }
         else
-        {
             Cut();
-        }
     }
 
     private void Cut()
@@ -507,6 +509,15 @@ internal abstract class ConnectionLifetime : IHandlers
         Queue.Ping(payload);
     }
 
+    // As the host application knows it.
+    private static string NameOf(ConnectionEvent what) => what switch
+    {
+        ConnectionEvent.Request => "Handshaking or HttpRequestReceived",
+        ConnectionEvent.Connected => "ClientConnected",
+        ConnectionEvent.Message => "MessageReceived",
+        _ => "ClientDisconnected",
+    };
+
     private void LookAtHandlers(long now)
     {
         long run = Handlers.Run;
@@ -516,7 +527,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
         else if (now - _slowSince >= _heartbeat.ToTimestamp(_settings.SlowHandlerThreshold))
         {
-            _log.HandlerSlow(_raising.ToString(), RemoteEndPoint, _settings.SlowHandlerThreshold);
+            _log.HandlerSlow(NameOf(_raising), RemoteEndPoint, _settings.SlowHandlerThreshold);
             _slowSince = long.MaxValue; // once for this run
         }
 

@@ -83,6 +83,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     public SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload)
     {
         int size = SizeOf(payload.Length);
+        MakeRoom(size);
         bool drain;
         lock (_gate)
         {
@@ -104,6 +105,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     {
         int length = Encoding.UTF8.GetByteCount(text);
         int size = SizeOf(length);
+        MakeRoom(size);
         bool drain;
         lock (_gate)
         {
@@ -127,6 +129,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     /// <summary>Appends a message that was encoded once for many. Never waits.</summary>
     public SendOutcome TrySendFrame(ReadOnlySpan<byte> frame, int payloadLength)
     {
+        MakeRoom(frame.Length);
         bool drain;
         lock (_gate)
         {
@@ -237,6 +240,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             AppendFrame(Opcode.Close, payload);
             // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
             _ended = true;
+            _corkedThread = 0; // there is nothing more to gather
             RefuseWaiting();
             drain = BecomesDrainer();
         }
@@ -316,6 +320,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     }
 
     private bool IsClosed => _ended || _failure is not null;
+
+    // What is merely corked must not make the queue look full: the transport may be idle.
+    private void MakeRoom(int size)
+    {
+        if (_corkedThread != 0 && _corkedThread == Environment.CurrentManagedThreadId && (long)_filling.Length + size > limit)
+            Flush();
+    }
 
     private bool HasRoom(int size)
     {
