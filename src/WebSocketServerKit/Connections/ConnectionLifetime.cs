@@ -84,8 +84,8 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Whether somebody has decided that the connection ends.</summary>
     public bool IsEnding => Volatile.Read(ref _ending) is not null;
 
-    /// <summary>Whether the connection can carry messages.</summary>
-    public bool IsOpen => _open && !IsEnding;
+    /// <summary>Whether the connection can carry messages. A write may find that it is lost while the receive loop still waits for a handler.</summary>
+    public bool IsOpen => _open && !IsEnding && Queue.Failure is null;
 
     /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
     public int TableIndex { get; set; }
@@ -224,8 +224,9 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Called by the heartbeat on every connection.</summary>
     public void Beat(long now)
     {
-        if (now >= Volatile.Read(ref _deadline))
-            DeadlinePassed();
+        long deadline = Volatile.Read(ref _deadline);
+        if (now >= deadline)
+            DeadlinePassed(deadline);
         if (now >= Volatile.Read(ref _abandonAt))
             Handlers.Abandon();
         if (IsOpen)
@@ -302,11 +303,11 @@ internal abstract class ConnectionLifetime : IHandlers
                 return null;
         }
 
+        Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
         Volatile.Write(ref _requestPending, false);
         if (status == HandshakeParseStatus.Refused)
             return Refuse(parser.Violation);
         _headRequest = parser.Request!.Method is "HEAD";
-        Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
         if (BeginRequest(parser.Request) && !await RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false))
             return null;
         return EndRequest();
@@ -437,17 +438,17 @@ internal abstract class ConnectionLifetime : IHandlers
         _transport.Input.CancelPendingRead();
     }
 
-    private void DeadlinePassed()
+    private void DeadlinePassed(long deadline)
     {
-        if (Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted)
-        {
-            Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
+        bool tooSlow = Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted;
+        // Where the connection got on at this very moment it has another deadline by now, and must not be cut for this one.
+        long next = tooSlow ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
+        if (Interlocked.CompareExchange(ref _deadline, next, deadline) != deadline)
+            return;
+        if (tooSlow)
             InterruptHandshake(Admission.TooSlow);
-        }
         else
-        {
             Cut();
-        }
     }
 
     private void Cut()

@@ -35,6 +35,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     // What a cork holds back at most: past this, waiting for more to gather saves no more calls.
     private const int CorkLimit = 64 * 1024;
 
+    // A write is done when its last byte is taken: a slow peer is seen to get on piece by piece, or it would count as gone in the middle of a long one.
+    private const int LongestWrite = 128 * 1024;
+
     // How often a sender writes what others appended meanwhile, before it leaves that to the thread pool.
     private const int RoundsBeforeYield = 16;
 
@@ -60,7 +63,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
 
     public long BytesSent { get; private set; }
 
-    /// <summary>How many writes the transport has taken. It wraps around.</summary>
+    /// <summary>How many writes the transport has taken, each of a piece at the most. It wraps around.</summary>
     public int WritesDone { get; private set; }
 
     /// <summary>Whether the transport is still busy with a write.</summary>
@@ -342,9 +345,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         {
             for (int round = 1; TakeGathered(); round++)
             {
-                ValueTask write = transport.WriteAsync(_sending.Written);
-                await write.ConfigureAwait(false);
-                WritesDone++;
+                for (ReadOnlyMemory<byte> rest = _sending.Written; !rest.IsEmpty;)
+                {
+                    ReadOnlyMemory<byte> piece = rest[..Math.Min(rest.Length, LongestWrite)];
+                    await transport.WriteAsync(piece).ConfigureAwait(false);
+                    WritesDone++;
+                    rest = rest[piece.Length..];
+                }
 
                 // The sender that drains for everybody must get back to its own work.
                 if (round % RoundsBeforeYield == 0)
