@@ -84,7 +84,7 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Whether somebody has decided that the connection ends.</summary>
     public bool IsEnding => Volatile.Read(ref _ending) is not null;
 
-    /// <summary>Whether the connection can carry messages.</summary>
+    /// <summary>Whether the connection can carry messages. A write may find that it is lost while the receive loop still waits for a handler.</summary>
     public bool IsOpen => _open && !IsEnding && Queue.Failure is null;
 
     /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
@@ -308,11 +308,11 @@ internal abstract class ConnectionLifetime : IHandlers
                 return null;
         }
 
+        Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
         Volatile.Write(ref _requestPending, false);
         if (status == HandshakeParseStatus.Refused)
             return Refuse(parser.Violation);
         _headRequest = parser.Request!.Method is "HEAD";
-        Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
         if (BeginRequest(parser.Request) && !await RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false))
             return null;
         return EndRequest();
@@ -463,12 +463,12 @@ internal abstract class ConnectionLifetime : IHandlers
 
     private void DeadlinePassed(long deadline)
     {
-        bool late = Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted;
-        // What the deadline was for may have come in this very moment, and then there is another deadline.
-        long next = late ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
+        bool tooSlow = Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted;
+        // Where the connection got on at this very moment it has another deadline by now, and must not be cut for this one.
+        long next = tooSlow ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
         if (Interlocked.CompareExchange(ref _deadline, next, deadline) != deadline)
             return;
-        if (late)
+        if (tooSlow)
             InterruptHandshake(Admission.TooSlow);
         else
             Cut();
