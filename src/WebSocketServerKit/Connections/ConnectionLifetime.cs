@@ -484,6 +484,9 @@ internal abstract class ConnectionLifetime : IHandlers
 
     private void BeatOpen(long now)
     {
+        if (_keepAlive.IsSilent(now))
+            _transport.ReleaseIdle();
+
         KeepAliveAction action = _keepAlive.Beat(
             now,
             _heartbeat.ToTimestamp(_settings.PingInterval),
