@@ -16,7 +16,8 @@ internal static partial class Layers
         ["Buffers"] = [],
     };
 
-    // Connections and Diagnostics are one floor. A log line tells why a client left by the public value for it, and by nothing else of Connections.
+    // Connections and Diagnostics are one floor. A log line tells why a client left by the public value for it, and names nothing else
+    // of Connections.
     private static readonly HashSet<(string Layer, string Type)> Shared = [("Diagnostics", "DisconnectCause")];
 
     // Whatever waits, knows the time, does input or output, or needs a second thread. Pure code takes values and returns values.
@@ -24,9 +25,11 @@ internal static partial class Layers
     {
         "Task", "ValueTask", "TaskCompletionSource", "CancellationToken", "CancellationTokenSource", "SynchronizationContext",
         "async", "await", "lock", "volatile", "Lock", "Monitor", "Interlocked", "Volatile", "Thread", "ThreadPool", "SemaphoreSlim",
-        "Stream", "Socket", "NetworkStream", "SslStream", "TcpListener", "TcpClient", "Sockets", "Pipelines", "PipeReader", "PipeWriter", "File", "Console",
+        "Stream", "Socket", "NetworkStream", "SslStream", "TcpListener", "TcpClient", "Sockets",
+        "Pipelines", "PipeReader", "PipeWriter", "File", "Console",
         "ILogger", "Logging", "Meter", "ActivitySource",
-        "TimeProvider", "Timer", "PeriodicTimer", "Stopwatch", "Now", "UtcNow", "TickCount", "TickCount64", "GetTimestamp", "Random", "RandomNumberGenerator",
+        "TimeProvider", "Timer", "PeriodicTimer", "Stopwatch", "Now", "UtcNow", "TickCount", "TickCount64", "GetTimestamp",
+        "Random", "RandomNumberGenerator",
     };
 
     /// <summary>Each place where a file names a type, or opens a namespace, of a folder that its own may not name.</summary>
@@ -74,7 +77,8 @@ internal static partial class Layers
 
     private static string Named(string layer) => layer.Length == 0 ? "the root folder" : layer;
 
-    private static IEnumerable<string> Words(SourceFile file) => Word.Matches(file.Code).Select(match => match.Value).Distinct(StringComparer.Ordinal);
+    private static IEnumerable<string> Words(SourceFile file) =>
+        Word.Matches(file.Code).Select(match => match.Value).Distinct(StringComparer.Ordinal);
 
     // Types inside types are reached through the outer one's name.
     private static IEnumerable<(string Name, bool Public)> TopLevelTypes(SourceFile file) =>
@@ -84,7 +88,10 @@ internal static partial class Layers
 
     private static bool IsInBraces(ReadOnlySpan<char> before) => before.Count('{') != before.Count('}');
 
-    [GeneratedRegex(@"(?<public>public\s+)?(\b(sealed|static|abstract|partial|readonly|ref|internal|file)\s+)*\b(class|struct|interface|enum|record\s+struct|record|delegate\s+[\w<>?]+)\s+(?<name>[A-Z]\w*)", RegexOptions.ExplicitCapture, Timeout.Infinite)]
+    [GeneratedRegex(
+        @"(?<public>public\s+)?(\b(sealed|static|abstract|partial|readonly|ref|internal|file)\s+)*"
+        + @"\b(class|struct|interface|enum|record\s+struct|record|delegate\s+[\w<>?]+)\s+(?<name>[A-Z]\w*)",
+        RegexOptions.ExplicitCapture, Timeout.Infinite)]
     private static partial Regex Declaration { get; }
 
     [GeneratedRegex(@"\bnamespace\s+(?<name>[\w.]+)", RegexOptions.ExplicitCapture, Timeout.Infinite)]

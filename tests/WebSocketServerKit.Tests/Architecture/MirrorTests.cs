@@ -20,11 +20,13 @@ public sealed class MirrorTests
     private static readonly HashSet<string> Tests =
         [.. SourceTree.Files("tests/WebSocketServerKit.Tests"), .. SourceTree.Files("tests/WebSocketServerKit.IntegrationTests")];
 
-    private static string[] Untested => [.. SourceTree.Library.Select(file => file.Path).Where(path => !Tests.Contains(path[..^".cs".Length] + "Tests.cs"))];
+    private static string[] Untested =>
+        [.. SourceTree.Library.Select(file => file.Path).Where(path => !Tests.Contains(path[..^".cs".Length] + "Tests.cs"))];
 
     [Fact]
     public void Every_source_file_has_its_test_file() => Findings.AssertNone(Untested.Except(Exempt.Keys, StringComparer.Ordinal));
 
     [Fact]
-    public void Only_files_that_exist_and_have_no_test_file_are_exempt() => Findings.AssertNone(Exempt.Keys.Except(Untested, StringComparer.Ordinal));
+    public void Only_files_that_exist_and_have_no_test_file_are_exempt() =>
+        Findings.AssertNone(Exempt.Keys.Except(Untested, StringComparer.Ordinal));
 }

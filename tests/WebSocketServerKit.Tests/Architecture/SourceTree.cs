@@ -16,7 +16,8 @@ internal sealed record SourceFile(string Path, string Text)
 /// <summary>The repository that the tests were built from.</summary>
 internal static class SourceTree
 {
-    // Looked for above the test's binary: in a build with deterministic source paths, as CI makes it, [CallerFilePath] is no path of this machine.
+    // Looked for above the test's binary: in a build with deterministic source paths, as CI makes it, [CallerFilePath] is no path of
+    // the machine.
     private static readonly string Root = FindRoot();
 
     /// <summary>The C# files of the library.</summary>

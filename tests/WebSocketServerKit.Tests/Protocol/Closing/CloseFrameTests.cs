@@ -6,7 +6,8 @@ namespace WebSocketServerKit.Protocol.Closing;
 
 public sealed class CloseFrameTests
 {
-    // RFC 6455 7.4.1 and the registry of 11.7: defined, and neither reserved nor "MUST NOT be set as a status code in a Close control frame".
+    // RFC 6455 7.4.1 and the registry of 11.7: defined, neither reserved nor of those that "MUST NOT be set as a status code in a Close
+    // control frame".
     private static readonly HashSet<int> AllowedBelow3000 = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
 
     public static TheoryData<int> RefusedCodes { get; } = [-1, 0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535, 65_536 + 1000];
@@ -25,8 +26,10 @@ public sealed class CloseFrameTests
         for (int code = 0; code <= 65_535; code++)
         {
             ProtocolViolation violation = CloseFrame.Parse(Frames.ClosePayload(code), out WebSocketCloseStatus parsed, out string reason);
-            bool allowed = IsAllowedByTheRfc(code);
-            if ((violation, (int)parsed, reason) != (allowed ? (ProtocolViolation.None, code, "") : (ProtocolViolation.InvalidCloseCode, 1005, "")))
+            bool asItShould = IsAllowedByTheRfc(code)
+                ? (violation, (int)parsed) == (ProtocolViolation.None, code)
+                : (violation, (int)parsed) == (ProtocolViolation.InvalidCloseCode, 1005);
+            if (!asItShould || reason.Length > 0)
                 Assert.Fail($"{code}: {violation}, {parsed}");
         }
     }
@@ -51,8 +54,9 @@ public sealed class CloseFrameTests
     [InlineData("\0")]
     public void Parses_the_reason(string text)
     {
-        ProtocolViolation violation = CloseFrame.Parse(Frames.ClosePayload(1000, Encoding.UTF8.GetBytes(text)), out WebSocketCloseStatus code, out string reason);
-        Assert.Equal((ProtocolViolation.None, WebSocketCloseStatus.NormalClosure, text), (violation, code, reason));
+        byte[] payload = Frames.ClosePayload(1000, Encoding.UTF8.GetBytes(text));
+        Assert.Equal(ProtocolViolation.None, CloseFrame.Parse(payload, out WebSocketCloseStatus code, out string reason));
+        Assert.Equal((WebSocketCloseStatus.NormalClosure, text), (code, reason));
     }
 
     [Fact]
@@ -110,7 +114,8 @@ public sealed class CloseFrameTests
     {
         var refusal = Assert.Throws<ArgumentOutOfRangeException>(() => CloseFrame.Check((WebSocketCloseStatus)code, ""));
         Assert.Equal(("code", (object?)(WebSocketCloseStatus)code), (refusal.ParamName, refusal.ActualValue));
-        Assert.Contains("1000 (normal), 1001 to 1003, 1007 to 1014, or one of your own from 3000 to 4999", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("1000 (normal), 1001 to 1003, 1007 to 1014", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("3000 to 4999", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using WebSocketServerKit.TestKit;
+using static WebSocketServerKit.Protocol.ProtocolViolation;
 
 namespace WebSocketServerKit.Protocol.Framing;
 
@@ -18,36 +19,36 @@ public sealed class FrameHeaderParserTests
     // A header, the rule that it breaks, and the number of bytes after which that is certain.
     public static TheoryData<string, byte[], string, int> BrokenHeaders { get; } = new()
     {
-        { "RSV1", Frames.Frame(Opcode.Text, [], reserved: 4), nameof(ProtocolViolation.ReservedBitSet), 1 },
-        { "RSV2", Frames.Frame(Opcode.Text, [], reserved: 2), nameof(ProtocolViolation.ReservedBitSet), 1 },
-        { "RSV3", Frames.Frame(Opcode.Text, [], reserved: 1), nameof(ProtocolViolation.ReservedBitSet), 1 },
-        { "all reserved bits", Frames.Frame(Opcode.Ping, [], reserved: 7), nameof(ProtocolViolation.ReservedBitSet), 1 },
-        { "opcode 3", Frames.Frame((Opcode)3, []), nameof(ProtocolViolation.UnknownOpcode), 1 },
-        { "opcode 4", Frames.Frame((Opcode)4, []), nameof(ProtocolViolation.UnknownOpcode), 1 },
-        { "opcode 5", Frames.Frame((Opcode)5, []), nameof(ProtocolViolation.UnknownOpcode), 1 },
-        { "opcode 6", Frames.Frame((Opcode)6, []), nameof(ProtocolViolation.UnknownOpcode), 1 },
-        { "opcode 7", Frames.Frame((Opcode)7, []), nameof(ProtocolViolation.UnknownOpcode), 1 },
-        { "opcode 11", Frames.Frame((Opcode)11, []), nameof(ProtocolViolation.UnknownOpcode), 1 },
-        { "opcode 12", Frames.Frame((Opcode)12, []), nameof(ProtocolViolation.UnknownOpcode), 1 },
-        { "opcode 13", Frames.Frame((Opcode)13, []), nameof(ProtocolViolation.UnknownOpcode), 1 },
-        { "opcode 14", Frames.Frame((Opcode)14, []), nameof(ProtocolViolation.UnknownOpcode), 1 },
-        { "opcode 15", Frames.Frame((Opcode)15, []), nameof(ProtocolViolation.UnknownOpcode), 1 },
-        { "Close without FIN", Frames.Frame(Opcode.Close, [], fin: false), nameof(ProtocolViolation.ControlFrameFragmented), 1 },
-        { "Ping without FIN", Frames.Frame(Opcode.Ping, [], fin: false), nameof(ProtocolViolation.ControlFrameFragmented), 1 },
-        { "Pong without FIN", Frames.Frame(Opcode.Pong, [], fin: false), nameof(ProtocolViolation.ControlFrameFragmented), 1 },
-        { "text without mask", Frames.Frame(Opcode.Text, "Hello"u8, masked: false), nameof(ProtocolViolation.NotMasked), 2 },
-        { "long text without mask", Frames.Frame(Opcode.Text, new byte[70_000], masked: false)[..14], nameof(ProtocolViolation.NotMasked), 2 },
-        { "Ping without mask", Frames.Frame(Opcode.Ping, [], masked: false), nameof(ProtocolViolation.NotMasked), 2 },
-        { "Ping of 126", Frames.Frame(Opcode.Ping, new byte[126]), nameof(ProtocolViolation.ControlFrameTooLong), 2 },
-        { "Pong of 65,536", Frames.Frame(Opcode.Pong, new byte[65_536])[..20], nameof(ProtocolViolation.ControlFrameTooLong), 2 },
-        { "Close of 125 in a longer form", Frames.Frame(Opcode.Close, [], declared: 125, lengthBytes: 2), nameof(ProtocolViolation.ControlFrameTooLong), 2 },
-        { "0 in two bytes", Frames.Frame(Opcode.Text, [], lengthBytes: 2), nameof(ProtocolViolation.LengthNotMinimal), 4 },
-        { "125 in two bytes", Frames.Frame(Opcode.Text, [], declared: 125, lengthBytes: 2), nameof(ProtocolViolation.LengthNotMinimal), 4 },
-        { "0 in eight bytes", Frames.Frame(Opcode.Text, [], lengthBytes: 8), nameof(ProtocolViolation.LengthNotMinimal), 8 },
-        { "126 in eight bytes", Frames.Frame(Opcode.Text, [], declared: 126, lengthBytes: 8), nameof(ProtocolViolation.LengthNotMinimal), 8 },
-        { "65,535 in eight bytes", Frames.Frame(Opcode.Text, [], declared: 65_535, lengthBytes: 8), nameof(ProtocolViolation.LengthNotMinimal), 8 },
-        { "2^63", Frames.Frame(Opcode.Text, [], declared: 1UL << 63), nameof(ProtocolViolation.LengthTooLarge), 3 },
-        { "2^64 - 1", Frames.Frame(Opcode.Text, [], declared: ulong.MaxValue), nameof(ProtocolViolation.LengthTooLarge), 3 },
+        { "RSV1", Frames.Frame(Opcode.Text, [], reserved: 4), nameof(ReservedBitSet), 1 },
+        { "RSV2", Frames.Frame(Opcode.Text, [], reserved: 2), nameof(ReservedBitSet), 1 },
+        { "RSV3", Frames.Frame(Opcode.Text, [], reserved: 1), nameof(ReservedBitSet), 1 },
+        { "all reserved bits", Frames.Frame(Opcode.Ping, [], reserved: 7), nameof(ReservedBitSet), 1 },
+        { "opcode 3", Frames.Frame((Opcode)3, []), nameof(UnknownOpcode), 1 },
+        { "opcode 4", Frames.Frame((Opcode)4, []), nameof(UnknownOpcode), 1 },
+        { "opcode 5", Frames.Frame((Opcode)5, []), nameof(UnknownOpcode), 1 },
+        { "opcode 6", Frames.Frame((Opcode)6, []), nameof(UnknownOpcode), 1 },
+        { "opcode 7", Frames.Frame((Opcode)7, []), nameof(UnknownOpcode), 1 },
+        { "opcode 11", Frames.Frame((Opcode)11, []), nameof(UnknownOpcode), 1 },
+        { "opcode 12", Frames.Frame((Opcode)12, []), nameof(UnknownOpcode), 1 },
+        { "opcode 13", Frames.Frame((Opcode)13, []), nameof(UnknownOpcode), 1 },
+        { "opcode 14", Frames.Frame((Opcode)14, []), nameof(UnknownOpcode), 1 },
+        { "opcode 15", Frames.Frame((Opcode)15, []), nameof(UnknownOpcode), 1 },
+        { "Close without FIN", Frames.Frame(Opcode.Close, [], fin: false), nameof(ControlFrameFragmented), 1 },
+        { "Ping without FIN", Frames.Frame(Opcode.Ping, [], fin: false), nameof(ControlFrameFragmented), 1 },
+        { "Pong without FIN", Frames.Frame(Opcode.Pong, [], fin: false), nameof(ControlFrameFragmented), 1 },
+        { "text without mask", Frames.Frame(Opcode.Text, "Hello"u8, masked: false), nameof(NotMasked), 2 },
+        { "long text without mask", Frames.Frame(Opcode.Text, new byte[70_000], masked: false)[..14], nameof(NotMasked), 2 },
+        { "Ping without mask", Frames.Frame(Opcode.Ping, [], masked: false), nameof(NotMasked), 2 },
+        { "Ping of 126", Frames.Frame(Opcode.Ping, new byte[126]), nameof(ControlFrameTooLong), 2 },
+        { "Pong of 65,536", Frames.Frame(Opcode.Pong, new byte[65_536])[..20], nameof(ControlFrameTooLong), 2 },
+        { "Close of 125 in a longer form", Frames.Frame(Opcode.Close, [], declared: 125, lengthBytes: 2), nameof(ControlFrameTooLong), 2 },
+        { "0 in two bytes", Frames.Frame(Opcode.Text, [], lengthBytes: 2), nameof(LengthNotMinimal), 4 },
+        { "125 in two bytes", Frames.Frame(Opcode.Text, [], declared: 125, lengthBytes: 2), nameof(LengthNotMinimal), 4 },
+        { "0 in eight bytes", Frames.Frame(Opcode.Text, [], lengthBytes: 8), nameof(LengthNotMinimal), 8 },
+        { "126 in eight bytes", Frames.Frame(Opcode.Text, [], declared: 126, lengthBytes: 8), nameof(LengthNotMinimal), 8 },
+        { "65,535 in eight bytes", Frames.Frame(Opcode.Text, [], declared: 65_535, lengthBytes: 8), nameof(LengthNotMinimal), 8 },
+        { "2^63", Frames.Frame(Opcode.Text, [], declared: 1UL << 63), nameof(LengthTooLarge), 3 },
+        { "2^64 - 1", Frames.Frame(Opcode.Text, [], declared: ulong.MaxValue), nameof(LengthTooLarge), 3 },
     };
 
     [Theory]
@@ -113,7 +114,8 @@ public sealed class FrameHeaderParserTests
             (frame[0], frame[1]) = ((byte)(bytes >> 8), (byte)bytes);
             bool parsed = FrameHeaderParser.TryParse(frame, out FrameHeader header, out ProtocolViolation violation);
             ProtocolViolation expected = Judge(frame[0], frame[1]);
-            if (violation != expected || parsed != (expected == ProtocolViolation.None) || (parsed && (byte)header.Opcode != (frame[0] & 0xF)))
+            bool opcodeFound = !parsed || (byte)header.Opcode == (frame[0] & 0xF);
+            if (violation != expected || parsed != (expected == None) || !opcodeFound)
                 Assert.Fail($"{bytes:X4}: {violation}, expected {expected}");
         }
     }
@@ -122,25 +124,25 @@ public sealed class FrameHeaderParserTests
     {
         int opcode = first & 0xF;
         if ((first & 0b0111_0000) != 0)
-            return ProtocolViolation.ReservedBitSet;
+            return ReservedBitSet;
         if (opcode is not (0 or 1 or 2 or 8 or 9 or 10))
-            return ProtocolViolation.UnknownOpcode;
+            return UnknownOpcode;
         if (opcode >= 8 && first < 0x80)
-            return ProtocolViolation.ControlFrameFragmented;
+            return ControlFrameFragmented;
         if (second < 0x80)
-            return ProtocolViolation.NotMasked;
-        return opcode >= 8 && second - 0x80 > 125 ? ProtocolViolation.ControlFrameTooLong : ProtocolViolation.None;
+            return NotMasked;
+        return opcode >= 8 && second - 0x80 > 125 ? ControlFrameTooLong : None;
     }
 
     private static void AssertNeedsMore(ReadOnlySpan<byte> input)
     {
         Assert.False(FrameHeaderParser.TryParse(input, out FrameHeader header, out ProtocolViolation violation));
-        Assert.Equal((default, ProtocolViolation.None), (header, violation));
+        Assert.Equal((default, None), (header, violation));
     }
 
     private static void AssertParses(ReadOnlySpan<byte> input, FrameHeader expected)
     {
         Assert.True(FrameHeaderParser.TryParse(input, out FrameHeader header, out ProtocolViolation violation));
-        Assert.Equal((expected, ProtocolViolation.None), (header, violation));
+        Assert.Equal((expected, None), (header, violation));
     }
 }

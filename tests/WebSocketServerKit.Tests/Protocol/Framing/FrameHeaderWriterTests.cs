@@ -63,7 +63,8 @@ public sealed class FrameHeaderWriterTests
             int size = FrameHeaderWriter.Write(masked, Opcode.Binary, payloadLength);
             masked[1] |= 0x80;
             BinaryPrimitives.WriteUInt32BigEndian(masked.AsSpan(size), 0x37FA213D);
-            if (!FrameHeaderParser.TryParse(masked.AsSpan(0, size + 4), out FrameHeader header, out _) || header.PayloadLength != payloadLength)
+            bool found = FrameHeaderParser.TryParse(masked.AsSpan(0, size + 4), out FrameHeader header, out _);
+            if (!found || header.PayloadLength != payloadLength)
                 Assert.Fail($"{payloadLength} was not found again.");
         }
     }

@@ -10,7 +10,8 @@ public sealed class OpcodeTests
     [InlineData(nameof(Opcode.Close), 0x8)]
     [InlineData(nameof(Opcode.Ping), 0x9)]
     [InlineData(nameof(Opcode.Pong), 0xA)]
-    public void Has_the_number_that_RFC_6455_gives_it(string opcode, byte number) => Assert.Equal((Opcode)number, Enum.Parse<Opcode>(opcode));
+    public void Has_the_number_that_RFC_6455_gives_it(string opcode, byte number) =>
+        Assert.Equal((Opcode)number, Enum.Parse<Opcode>(opcode));
 
     [Fact]
     public void There_is_no_other() => Assert.Equal(6, Enum.GetValues<Opcode>().Length);

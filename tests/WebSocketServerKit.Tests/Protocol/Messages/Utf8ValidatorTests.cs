@@ -217,9 +217,9 @@ public sealed class Utf8ValidatorTests
             left = octet switch
             {
                 <= 0x7F => 0,              // UTF8-1 = %x00-7F
-                >= 0xC2 and <= 0xDF => 1,  // UTF8-2 = %xC2-DF UTF8-tail
-                >= 0xE0 and <= 0xEF => 2,  // UTF8-3 = %xE0 %xA0-BF UTF8-tail / %xE1-EC 2( UTF8-tail ) / %xED %x80-9F UTF8-tail / %xEE-EF ...
-                >= 0xF0 and <= 0xF4 => 3,  // UTF8-4 = %xF0 %x90-BF 2( UTF8-tail ) / %xF1-F3 3( UTF8-tail ) / %xF4 %x80-8F 2( UTF8-tail )
+                >= 0xC2 and <= 0xDF => 1,  // UTF8-2 = %xC2-DF, one tail
+                >= 0xE0 and <= 0xEF => 2,  // UTF8-3 = %xE0 %xA0-BF / %xE1-EC / %xED %x80-9F / %xEE-EF, two tails
+                >= 0xF0 and <= 0xF4 => 3,  // UTF8-4 = %xF0 %x90-BF / %xF1-F3 / %xF4 %x80-8F, three tails
                 _ => -1,
             };
             if (left < 0)
