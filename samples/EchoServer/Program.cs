@@ -16,7 +16,8 @@ return await command.Parse(args).InvokeAsync(new InvocationConfiguration { Proce
 
 static async Task<int> RunAsync(string host, int port, string? path, bool broadcast, int maxMessageSize, bool verbose)
 {
-    WebSocketServerOptions options = new() { MaxMessageSize = maxMessageSize };
+    // Whatever page it comes from: an echo gives nothing away. A server with something to protect leaves this out or lists its pages.
+    WebSocketServerOptions options = new() { MaxMessageSize = maxMessageSize, AllowedOrigins = { "*" } };
     try
     {
         foreach (IPAddress address in await Dns.GetHostAddressesAsync(host))
@@ -31,6 +32,14 @@ static async Task<int> RunAsync(string host, int port, string? path, bool broadc
                     e.Refuse(HttpStatusCode.NotFound, $"Only {path} is served here.\n");
             };
         }
+
+        // A browser that opens the address gets a page to try it with.
+        byte[] page = ReadPage();
+        server.HttpRequestReceived += (_, e) =>
+        {
+            if (e.Request.Method is "GET" or "HEAD" && (path is null || e.Request.Path == path))
+                e.Respond(HttpStatusCode.OK, "text/html; charset=utf-8", page);
+        };
 
         if (broadcast)
             server.MessageReceived += (_, e) => server.Clients.Broadcast(e.Payload, e.MessageType);
@@ -50,7 +59,7 @@ static async Task<int> RunAsync(string host, int port, string? path, bool broadc
         await server.StartAsync();
         foreach (IPEndPoint endPoint in server.EndPoints)
             Console.WriteLine($"Listening on ws://{endPoint}{path}");
-        Console.WriteLine("Press Ctrl+C to stop.");
+        Console.WriteLine("Open the address with http:// in a browser to try it. Press Ctrl+C to stop.");
 
         await stop.Task;
         StopResult result = await server.StopAsync();
@@ -68,4 +77,12 @@ static async Task<int> RunAsync(string host, int port, string? path, bool broadc
         Console.Error.WriteLine(problem.Message);
         return 1;
     }
+}
+
+static byte[] ReadPage()
+{
+    using Stream resource = typeof(Program).Assembly.GetManifestResourceStream("page.html")!;
+    byte[] page = new byte[resource.Length];
+    resource.ReadExactly(page);
+    return page;
 }

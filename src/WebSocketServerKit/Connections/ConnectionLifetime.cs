@@ -85,7 +85,7 @@ internal abstract class ConnectionLifetime : IHandlers
     public bool IsEnding => Volatile.Read(ref _ending) is not null;
 
     /// <summary>Whether the connection can carry messages.</summary>
-    public bool IsOpen => _open && !IsEnding;
+    public bool IsOpen => _open && !IsEnding && Queue.Failure is null;
 
     /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
     public int TableIndex { get; set; }
@@ -149,6 +149,7 @@ internal abstract class ConnectionLifetime : IHandlers
         catch (Exception exception)
         {
             _log.ConnectionFailed(exception, RemoteEndPoint);
+            Cut();
         }
 
         // The reader's buffers stay with handlers that were given up.
@@ -162,7 +163,8 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Closes politely: a Close frame now, the peer's within the close timeout, or the connection is cut. False if it is ending already.</summary>
     public bool BeginClose(ConnectionEnding ending)
     {
-        if (!_open || Interlocked.CompareExchange(ref _ending, ending, null) is not null)
+        // Where a write has failed the connection is lost already, and the receive loop will say so.
+        if (!IsOpen || Interlocked.CompareExchange(ref _ending, ending, null) is not null)
             return false;
         Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
         Queue.Close(ending.Code, ending.Reason);
@@ -224,8 +226,9 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Called by the heartbeat on every connection.</summary>
     public void Beat(long now)
     {
-        if (now >= Volatile.Read(ref _deadline))
-            DeadlinePassed();
+        long deadline = Volatile.Read(ref _deadline);
+        if (now >= deadline)
+            DeadlinePassed(deadline);
         if (now >= Volatile.Read(ref _abandonAt))
             Handlers.Abandon();
         if (IsOpen)
@@ -238,14 +241,14 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public void HandlerFailed(Exception exception)
     {
-        // A client that leaves while its handler is still sending to it is nothing out of order.
-        if (exception is WebSocketException && !IsOpen)
+        // A client that leaves while its handler is still sending to it is nothing out of order. One that is not open yet has not left.
+        if (exception is WebSocketException && _open && !IsOpen)
         {
             _log.HandlerOutlivedClient(exception, RemoteEndPoint);
             return;
         }
 
-        RequestFailed = _raising == ConnectionEvent.Request;
+        RequestFailed |= _raising == ConnectionEvent.Request;
         _log.HandlerFailed(exception, _raising.ToString(), RemoteEndPoint);
         if (_settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
@@ -347,18 +350,36 @@ internal abstract class ConnectionLifetime : IHandlers
 
         Closed();
         _over = true;
-        Volatile.Read(ref _closed)?.TrySetResult();
-        if (Volatile.Read(ref _disconnected) is { } disconnected)
-            await disconnected.CancelAsync().ConfigureAwait(false);
-
+        // Whoever asks now sees _over, and whoever asked before is seen here: without the barrier both could miss each other.
+        Interlocked.MemoryBarrier();
+        _closed?.TrySetResult();
+        _raising = ConnectionEvent.Disconnected;
+        _ = CancelDisconnectedAsync();
         await RaiseAsync(ConnectionEvent.Disconnected).ConfigureAwait(false);
         await linger.ConfigureAwait(false);
+    }
+
+    // Nobody waits for what the host does there, nor for what that throws: it must not keep ClientDisconnected from being raised.
+    private async Task CancelDisconnectedAsync()
+    {
+        if (_disconnected is not { } disconnected)
+            return;
+        try
+        {
+            await disconnected.CancelAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            HandlerFailed(exception);
+        }
     }
 
     // Ends our side as the end of the receive loop asks for; gives back the wait for the peer to end its side.
     private async Task<Task> CloseTransportAsync(ReceiveEnd end)
     {
         Exception? failure = Queue.Failure ?? _receive.Failure;
+        if (_receive.Failure is { } unexpected and not IOException)
+            _log.ConnectionFailed(unexpected, RemoteEndPoint);
         ConnectionEnding ending = end switch
         {
             ReceiveEnd.CloseReceived => new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Client, _receive.CloseCode, _receive.CloseReason),
@@ -376,15 +397,15 @@ internal abstract class ConnectionLifetime : IHandlers
         if (end == ReceiveEnd.Lost)
         {
             // The peer ended its side without a Close frame, and may still be reading what was sent to it.
+            Queue.End();
             await Queue.WhenDrained().ConfigureAwait(false);
-            Queue.Fail(new IOException("The client ended the connection."));
             _transport.ShutdownSend();
             return Task.CompletedTask;
         }
 
         // 5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in
         // response. [...] When sending a Close frame in response, the endpoint typically echos the status code it received."
-        Queue.Close(ending.Code, end == ReceiveEnd.CloseReceived ? "" : ending.Reason);
+        Queue.Close(ending.Code, ending.Reason);
         await Queue.WhenDrained().ConfigureAwait(false);
         WasClean = end == ReceiveEnd.CloseReceived && Queue.Failure is null;
 
@@ -437,11 +458,12 @@ internal abstract class ConnectionLifetime : IHandlers
         _transport.Input.CancelPendingRead();
     }
 
-    private void DeadlinePassed()
+    private void DeadlinePassed(long deadline)
     {
         if (Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted)
         {
-            Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
+            // Only if it still is the handshake's: the request may have come this very moment, and then the time is the host's.
+            Interlocked.CompareExchange(ref _deadline, _heartbeat.After(_settings.CloseTimeout), deadline);
             InterruptHandshake(Admission.TooSlow);
         }
         else

@@ -1,0 +1,86 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+
+namespace WebSocketServerKit.LoadTests;
+
+/// <summary>What the server's process says of itself.</summary>
+internal sealed record ChildReport(long Connected, long Disconnected, long Clean, int Registered, long HeapBytes)
+{
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Connected} {Disconnected} {Clean} {Registered} {HeapBytes}");
+
+    public static ChildReport Parse(string line)
+    {
+        long[] numbers = [.. line.Split(' ').Select(number => long.Parse(number, CultureInfo.InvariantCulture))];
+        return new ChildReport(numbers[0], numbers[1], numbers[2], (int)numbers[3], numbers[4]);
+    }
+}
+
+/// <summary>An echo server in a process of its own: it prints its port, answers each line on its input with a report, and ends with its input.</summary>
+internal sealed class EchoChild : IDisposable
+{
+    private readonly Process _process;
+
+    private EchoChild(Process process, int port)
+    {
+        _process = process;
+        Port = port;
+    }
+
+    public int Port { get; }
+
+    /// <summary>Open file descriptors of the server's process; its own pipes and libraries included.</summary>
+    public int Handles => Directory.GetFiles($"/proc/{_process.Id}/fd").Length;
+
+    public static async Task<EchoChild> StartAsync()
+    {
+        ProcessStartInfo start = new(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false };
+        // Under "dotnet X.dll" the process is dotnet itself.
+        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
+            start.ArgumentList.Add(typeof(EchoChild).Assembly.Location);
+        start.ArgumentList.Add("serve");
+        Process process = Process.Start(start)!;
+        string port = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The server's process ended before it listened.");
+        return new EchoChild(process, int.Parse(port, CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>A report after a full garbage collection.</summary>
+    public async Task<ChildReport> ReportAsync()
+    {
+        await _process.StandardInput.WriteLineAsync("report");
+        string line = await _process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The server's process has ended.");
+        return ChildReport.Parse(line);
+    }
+
+    public void Dispose()
+    {
+        _process.StandardInput.Close();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+
+    public static async Task ServeAsync()
+    {
+        long connected = 0, disconnected = 0, clean = 0;
+        await using WebSocketServer server = new(new IPEndPoint(IPAddress.Loopback, 0));
+        server.ClientConnected += (_, _) => Interlocked.Increment(ref connected);
+        server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
+        server.ClientDisconnected += (_, e) =>
+        {
+            Interlocked.Increment(ref disconnected);
+            if (e.WasClean)
+                Interlocked.Increment(ref clean);
+        };
+        await server.StartAsync();
+        Console.WriteLine(server.EndPoints[0].Port);
+
+        while (await Console.In.ReadLineAsync() is not null)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            GC.Collect();
+            Console.WriteLine(new ChildReport(
+                Interlocked.Read(ref connected), Interlocked.Read(ref disconnected), Interlocked.Read(ref clean), server.Clients.Count, GC.GetTotalMemory(forceFullCollection: true)));
+        }
+    }
+}

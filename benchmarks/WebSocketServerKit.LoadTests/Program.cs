@@ -1,0 +1,14 @@
+using System.CommandLine;
+using WebSocketServerKit.LoadTests;
+
+Option<int> clients = new("--clients") { Description = "Clients at once", DefaultValueFactory = _ => 10_000 };
+Option<int> messages = new("--messages") { Description = "Messages that each client exchanges", DefaultValueFactory = _ => 10 };
+Option<int> rounds = new("--rounds") { Description = "How often all of them come and leave", DefaultValueFactory = _ => 3 };
+
+Command churn = new("churn", "Clients come, exchange messages and leave, half of them by a Close frame and half by a cut: does the server get everything back?") { clients, messages, rounds };
+churn.SetAction((arguments, _) => Churn.RunAsync(arguments.GetValue(clients), arguments.GetValue(messages), arguments.GetValue(rounds)));
+
+Command serve = new("serve", "The server that the other commands start as a process of its own") { Hidden = true };
+serve.SetAction((_, _) => EchoChild.ServeAsync());
+
+return await new RootCommand("Loads a server in a process of its own over loopback.") { churn, serve }.Parse(args).InvokeAsync();
