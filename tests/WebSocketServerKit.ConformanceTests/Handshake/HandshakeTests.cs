@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
+using WebSocketServerKit.Conformance.Rules;
 using WebSocketServerKit.Raw;
 
 namespace WebSocketServerKit.Conformance.Handshake;
@@ -69,7 +70,7 @@ public sealed class HandshakeTests(HandshakeServer server)
         await client.ReadAcceptanceAsync();
         Assert.Equal("text 5 B", $"{await client.ReadAsync()}");
         Assert.Equal("Pong 4 B", $"{await client.ReadAsync()}");
-        await AssertClosedAsync(client, 1000);
+        await client.AssertClosedAsync(1000);
     }
 
     [Fact]
@@ -78,17 +79,18 @@ public sealed class HandshakeTests(HandshakeServer server)
         await using RawClient client = await server.ConnectAsync();
         await client.WriteAsync(RawClient.Request() + RawClient.Request());
         await client.ReadAcceptanceAsync();
-        await AssertClosedAsync(client, 1002); // 'G' is 0x47: a reserved bit, no FIN, opcode 7
+        await client.AssertClosedAsync(1002); // 'G' is 0x47: a reserved bit, no FIN, opcode 7
     }
 
     [Fact]
-    public async Task A_refusal_can_be_read_although_a_megabyte_of_the_request_was_not_waited_for()
+    public async Task A_refusal_can_be_read_however_much_of_the_request_was_not_waited_for()
     {
         await using RawClient client = await server.ConnectAsync();
         await client.WriteAsync("NO\r\n");
         await client.WriteAsync(new byte[1 << 20]);
         Refusal.RequestLine.AssertIs(await client.ReadAnswerAsync(), toHead: false);
         Assert.Equal(ConnectionEnd.Fin, await client.ReadEndAsync());
+        await client.AssertReadsAwayAsync();
     }
 
     [Fact]
@@ -128,7 +130,7 @@ public sealed class HandshakeTests(HandshakeServer server)
         {
             AssertAccepts(answer, KeyIn(request), HandshakeBattery.Accepted.Single(one => one.Name == name).Subprotocol);
             await client.SendAsync(ClientFrame.Close(1000));
-            await AssertClosedAsync(client, 1000);
+            await client.AssertClosedAsync(1000);
         }
     }
 
@@ -139,13 +141,6 @@ public sealed class HandshakeTests(HandshakeServer server)
         Assert.Equal(
             subprotocol is null ? headers : [.. headers, ("Sec-WebSocket-Protocol", subprotocol)],
             answer.Headers.Select(header => (header.Key, header.Value)));
-    }
-
-    private static async Task AssertClosedAsync(RawClient client, int code)
-    {
-        ServerFrame? close = await client.ReadAsync();
-        Assert.Equal((ClientFrame.CloseOpcode, code), (close!.Opcode, close.CloseCode));
-        Assert.Equal(ConnectionEnd.Fin, await client.ReadEndAsync());
     }
 
     private static string KeyIn(string request)

@@ -37,6 +37,7 @@ public sealed class ClosingRuleTests(EchoServer echo)
         await using RawClient client = await echo.OpenAsync();
         await client.SendAsync(Close(1000), Binary(new byte[1 << 20]), Text("unheard"));
         await client.AssertClosedAsync(1000);
+        await client.AssertReadsAwayAsync();
     }
 
     [Fact]

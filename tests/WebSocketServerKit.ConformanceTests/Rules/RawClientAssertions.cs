@@ -14,6 +14,17 @@ internal static class RawClientAssertions
         Assert.Equal(ConnectionEnd.Fin, await client.ReadEndAsync());
     }
 
+    /// <summary>
+    /// The server, which has sent its FIN, reads away what still comes: more than the system's buffers hold. Had it closed its socket, a
+    /// reset would end the writing.
+    /// </summary>
+    public static async Task AssertReadsAwayAsync(this RawClient client)
+    {
+        byte[] piece = new byte[64 * 1024];
+        for (int sent = 0; sent < 32 * 1024 * 1024; sent += piece.Length)
+            await client.WriteAsync(piece);
+    }
+
     public static async Task AssertTextAsync(this RawClient client, string text)
     {
         ServerFrame? message = await client.ReadAsync();
