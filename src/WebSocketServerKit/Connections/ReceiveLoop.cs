@@ -104,24 +104,26 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
         return _end.Value;
     }
 
-    // Our Close frame is out: what comes is thrown away, and the sooner the peer's answer is read, the better.
-    private bool IsOverRate => !connection.IsEnding && (_messageRate.IsReached(heartbeat.Now) || _byteRate.IsReached(heartbeat.Now));
+    // Once our Close frame is out, what comes is thrown away, and the sooner the peer's answer is read, the better.
+    private bool IsOverMessageRate => _messageRate.IsReached(heartbeat.Now) && !connection.IsEnding;
+
+    private bool IsOverRate => IsOverMessageRate || (_byteRate.IsReached(heartbeat.Now) && !connection.IsEnding);
 
     // True when the bytes are used up, the client has sent too much, or the end has come; false when handlers of a message go on and have to be awaited.
     private bool StepThrough(ref Memory<byte> rest)
     {
         connection.Handlers.Enter();
         bool ended = true;
-        while (ended && _end is null && !_messageRate.IsReached(heartbeat.Now) && _protocol.Step(ref rest) is var found and not ProtocolEvent.None)
+        while (ended && _end is null && !IsOverMessageRate && _protocol.Step(ref rest) is var found and not ProtocolEvent.None)
         {
             switch (found)
             {
                 case ProtocolEvent.Message:
                     MessagesReceived++;
                     BytesReceived += _protocol.Payload.Length;
-                    _messageRate.Count(1, heartbeat.Now);
                     if (connection.IsEnding)
                         break; // our Close frame is out: nobody waits for messages any more
+                    _messageRate.Count(1, heartbeat.Now);
                     // More frames are there already: their replies leave in one write with this one's.
                     if (!rest.IsEmpty)
                         connection.Queue.Cork();
@@ -157,8 +159,13 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
     private async Task HoldBackAsync()
     {
         IsHoldingBack = true;
+        Task nextBeat = heartbeat.WhenNextBeat(); // taken before each look, so that no beat falls between
         while (IsOverRate)
-            await heartbeat.WhenNextBeat().ConfigureAwait(false);
+        {
+            await nextBeat.ConfigureAwait(false);
+            nextBeat = heartbeat.WhenNextBeat();
+        }
+
         IsHoldingBack = false;
     }
 }
