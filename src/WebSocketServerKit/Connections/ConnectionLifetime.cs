@@ -84,7 +84,7 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Whether somebody has decided that the connection ends.</summary>
     public bool IsEnding => Volatile.Read(ref _ending) is not null;
 
-    /// <summary>Whether the connection can carry messages.</summary>
+    /// <summary>Whether the connection can carry messages. A write may find that it is lost while the receive loop still waits for a handler.</summary>
     public bool IsOpen => _open && !IsEnding && Queue.Failure is null;
 
     /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
@@ -149,6 +149,7 @@ internal abstract class ConnectionLifetime : IHandlers
         catch (Exception exception)
         {
             _log.ConnectionFailed(exception, RemoteEndPoint);
+            Cut();
         }
 
         // The reader's buffers stay with handlers that were given up.
@@ -162,7 +163,8 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Closes politely: a Close frame now, the peer's within the close timeout, or the connection is cut. False if it is ending already.</summary>
     public bool BeginClose(ConnectionEnding ending)
     {
-        if (!_open || Interlocked.CompareExchange(ref _ending, ending, null) is not null)
+        // Where a write has failed the connection is lost already, and the receive loop will say so.
+        if (!IsOpen || Interlocked.CompareExchange(ref _ending, ending, null) is not null)
             return false;
         Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
         Queue.Close(ending.Code, ending.Reason);
@@ -242,14 +244,14 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public void HandlerFailed(Exception exception)
     {
-        // A client that leaves while its handler is still sending to it is nothing out of order.
+        // A client that leaves while its handler is still sending to it is nothing out of order. One that is not open yet has not left.
         if (exception is WebSocketException && _open && !IsOpen)
         {
             _log.HandlerOutlivedClient(exception, RemoteEndPoint);
             return;
         }
 
-        RequestFailed = _raising == ConnectionEvent.Request;
+        RequestFailed |= _raising == ConnectionEvent.Request;
         _log.HandlerFailed(exception, NameOf(_raising), RemoteEndPoint);
         if (_settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
@@ -306,11 +308,11 @@ internal abstract class ConnectionLifetime : IHandlers
                 return null;
         }
 
+        Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
         Volatile.Write(ref _requestPending, false);
         if (status == HandshakeParseStatus.Refused)
             return Refuse(parser.Violation);
         _headRequest = parser.Request!.Method is "HEAD";
-        Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
         if (BeginRequest(parser.Request) && !await RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false))
             return null;
         return EndRequest();
@@ -351,13 +353,28 @@ internal abstract class ConnectionLifetime : IHandlers
 
         Closed();
         _over = true;
-        Interlocked.MemoryBarrier(); // whoever makes one of the two now sees _over; whoever made it before is seen here
-        Volatile.Read(ref _closed)?.TrySetResult();
-        if (Volatile.Read(ref _disconnected) is { } disconnected)
-            _ = CancelAsync(disconnected);
-
+        // Whoever asks now sees _over, and whoever asked before is seen here: without the barrier both could miss each other.
+        Interlocked.MemoryBarrier();
+        _closed?.TrySetResult();
+        _raising = ConnectionEvent.Disconnected;
+        _ = CancelDisconnectedAsync();
         await RaiseAsync(ConnectionEvent.Disconnected).ConfigureAwait(false);
         await linger.ConfigureAwait(false);
+    }
+
+    // Nobody waits for what the host does there, nor for what that throws: it must not keep ClientDisconnected from being raised.
+    private async Task CancelDisconnectedAsync()
+    {
+        if (_disconnected is not { } disconnected)
+            return;
+        try
+        {
+            await disconnected.CancelAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            HandlerFailed(exception);
+        }
     }
 
     // Ends our side as the end of the receive loop asks for; gives back the wait for the peer to end its side.
@@ -383,8 +400,8 @@ internal abstract class ConnectionLifetime : IHandlers
         if (end == ReceiveEnd.Lost)
         {
             // The peer ended its side without a Close frame, and may still be reading what was sent to it.
+            Queue.End();
             await Queue.WhenDrained().ConfigureAwait(false);
-            Queue.Fail(new IOException("The client ended the connection."));
             _transport.ShutdownSend();
             return Task.CompletedTask;
         }
@@ -406,19 +423,6 @@ internal abstract class ConnectionLifetime : IHandlers
         (WebSocketCloseStatus code, string reason, string section) = violation.Describe();
         _log.ProtocolViolated(RemoteEndPoint, reason, section, (int)code);
         return new ConnectionEnding(DisconnectCause.ProtocolViolation, ConnectionSide.Server, code, reason);
-    }
-
-    // Cancelled at once; the host's callbacks run on the thread pool, and nobody waits for them.
-    private async Task CancelAsync(CancellationTokenSource disconnected)
-    {
-        try
-        {
-            await disconnected.CancelAsync().ConfigureAwait(false);
-        }
-        catch (AggregateException thrown)
-        {
-            _log.HandlerFailed(thrown, nameof(Disconnected), RemoteEndPoint);
-        }
     }
 
     // Reads to the end of the peer's side and throws it away; the heartbeat cuts a peer that does not end.
@@ -459,12 +463,12 @@ internal abstract class ConnectionLifetime : IHandlers
 
     private void DeadlinePassed(long deadline)
     {
-        bool late = Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted;
-        // What the deadline was for may have come in this very moment, and then there is another deadline.
-        long next = late ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
+        bool tooSlow = Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted;
+        // Where the connection got on at this very moment it has another deadline by now, and must not be cut for this one.
+        long next = tooSlow ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
         if (Interlocked.CompareExchange(ref _deadline, next, deadline) != deadline)
             return;
-        if (late)
+        if (tooSlow)
             InterruptHandshake(Admission.TooSlow);
         else
             Cut();
@@ -480,6 +484,9 @@ internal abstract class ConnectionLifetime : IHandlers
 
     private void BeatOpen(long now)
     {
+        if (_keepAlive.IsSilent(now))
+            _transport.ReleaseIdle();
+
         KeepAliveAction action = _keepAlive.Beat(
             now,
             _heartbeat.ToTimestamp(_settings.PingInterval),

@@ -41,7 +41,7 @@ internal sealed class Heartbeat : IDisposable
 
     public DateTimeOffset UtcNow() => _time.GetUtcNow();
 
-    /// <summary>Completes with the next beat, or at once when there will be none.</summary>
+    /// <summary>Completes with the next beat, or at once when there will be none any more.</summary>
     public Task WhenNextBeat()
     {
         TaskCompletionSource? next = Volatile.Read(ref _nextBeat);

@@ -95,7 +95,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
         }
         catch (Exception failure)
         {
-            // Whatever it is, the client leaves like any other.
+            // The network's IOException, or one that should not be: the connection is lost in either case, and its end has to be told.
             Failure = failure;
             _end = ReceiveEnd.Lost;
         }
