@@ -83,7 +83,6 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     public SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload)
     {
         int size = SizeOf(payload.Length);
-        MakeRoom(size);
         bool drain;
         lock (_gate)
         {
@@ -105,7 +104,6 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     {
         int length = Encoding.UTF8.GetByteCount(text);
         int size = SizeOf(length);
-        MakeRoom(size);
         bool drain;
         lock (_gate)
         {
@@ -129,7 +127,6 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     /// <summary>Appends a message that was encoded once for many. Never waits.</summary>
     public SendOutcome TrySendFrame(ReadOnlySpan<byte> frame, int payloadLength)
     {
-        MakeRoom(frame.Length);
         bool drain;
         lock (_gate)
         {
@@ -320,13 +317,6 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     }
 
     private bool IsClosed => _ended || _failure is not null;
-
-    // What is merely corked must not make the queue look full: the transport may be idle.
-    private void MakeRoom(int size)
-    {
-        if (_corkedThread != 0 && _corkedThread == Environment.CurrentManagedThreadId && (long)_filling.Length + size > limit)
-            Flush();
-    }
 
     private bool HasRoom(int size)
     {

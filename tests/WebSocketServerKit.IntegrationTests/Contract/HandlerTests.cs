@@ -342,17 +342,18 @@ public class HandlerTests
     }
 
     [Fact]
-    public async Task An_EventContext_that_has_ended_harms_neither_the_process_nor_the_contract()
+    public async Task An_EventContext_that_has_ended_costs_its_clients_their_connection_and_nothing_else()
     {
         using var thread = new SingleThread();
         TaskCompletionSource inHandler = Async.Gate();
         TaskCompletionSource gate = Async.Gate();
+        TaskCompletionSource wentOn = Async.Gate();
         await using TestServer server = await TestServer.StartAsync(
-            server => server.MessageReceived += async (_, e) =>
+            server => server.MessageReceived += async (_, _) =>
             {
                 inHandler.SetResult();
                 await gate.Task;
-                e.Client.TrySend("went on");
+                wentOn.SetResult();
             },
             options => options.EventContext = thread);
         using RawClient client = await server.OpenAsync();
@@ -361,9 +362,12 @@ public class HandlerTests
         thread.Close();
         gate.SetResult();
 
-        Assert.Equal("went on", await client.ReadTextAsync());
-        await client.LeaveAsync();
-        Assert.Equal(DisconnectCause.Closed, (await server.NextEndAsync()).Cause);
-        Assert.Empty(server.Clients);
+        await wentOn.Task.Timely(); // elsewhere, for it has to end somewhere
+        Assert.Equal(1011, (await client.ReadFrameAsync()).CloseCode);
+        await client.SendCloseAsync(1011);
+        await client.AssertEndAsync();
+        client.Dispose();
+        await Async.UntilAsync(() => server.Clients.Count == 0);
+        Assert.IsType<InvalidOperationException>(server.Log.Of(10)[0].Exception);
     }
 }
