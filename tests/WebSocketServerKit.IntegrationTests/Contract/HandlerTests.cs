@@ -88,6 +88,8 @@ public class HandlerTests
         }
 
         await Async.UntilAsync(() => others.Any(told => told == $"{which} /bad"));
+        if (misdeed is Misdeed.Throws or Misdeed.ThrowsLater)
+            await Async.UntilAsync(() => !badClient.IsOpen && server.Log.Of(10).Count > 0);
 
         // The bad one's client can be got rid of, and its end is told.
         Task close = badClient.CloseAsync(cancellationToken: TestServer.Timely);
@@ -97,7 +99,6 @@ public class HandlerTests
         Assert.Null(server.Clients.Find(badClient.Id));
         if (misdeed is Misdeed.Throws or Misdeed.ThrowsLater)
         {
-            await Async.UntilAsync(() => server.Log.Of(10).Count > 0);
             Assert.Equal(LogLevel.Error, Assert.Single(server.Log.Of(10)).Level);
             if (which != "ClientDisconnected")
                 Assert.Equal((DisconnectCause.HandlerFailed, 1011), (end.Cause, (int)end.CloseCode));
