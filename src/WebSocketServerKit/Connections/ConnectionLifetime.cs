@@ -310,10 +310,10 @@ internal abstract class ConnectionLifetime : IHandlers
 
         Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
         Volatile.Write(ref _requestPending, false);
+        _headRequest = parser.IsHead;
         if (status == HandshakeParseStatus.Refused)
             return Refuse(parser.Violation);
-        _headRequest = parser.Request!.Method is "HEAD";
-        if (BeginRequest(parser.Request) && !await RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false))
+        if (BeginRequest(parser.Request!) && !await RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false))
             return null;
         return EndRequest();
     }

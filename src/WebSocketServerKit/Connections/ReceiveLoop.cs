@@ -31,6 +31,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
     private readonly ServerProtocol _protocol = new(settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.Pool);
     private RateLimit _messageRate = new(settings.MaxMessagesPerSecond, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1)));
     private RateLimit _byteRate = new(settings.MaxBytesPerSecond, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1)));
+    private readonly bool _isLimited = settings.MaxMessagesPerSecond is not null || settings.MaxBytesPerSecond is not null;
     private ReceiveEnd? _end;
 
     /// <summary>The message that handlers are being called for.</summary>
@@ -104,17 +105,15 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
         return _end.Value;
     }
 
-    // Once our Close frame is out, what comes is thrown away, and the sooner the peer's answer is read, the better.
-    private bool IsOverMessageRate => _messageRate.IsReached(heartbeat.Now) && !connection.IsEnding;
-
-    private bool IsOverRate => IsOverMessageRate || (_byteRate.IsReached(heartbeat.Now) && !connection.IsEnding);
+    // Our Close frame is out: what comes is thrown away, and the sooner the peer's answer is read, the better.
+    private bool IsOverRate => _isLimited && !connection.IsEnding && (_messageRate.IsReached(heartbeat.Now) || _byteRate.IsReached(heartbeat.Now));
 
     // True when the bytes are used up, the client has sent too much, or the end has come; false when handlers of a message go on and have to be awaited.
     private bool StepThrough(ref Memory<byte> rest)
     {
         connection.Handlers.Enter();
         bool ended = true;
-        while (ended && _end is null && !IsOverMessageRate && _protocol.Step(ref rest) is var found and not ProtocolEvent.None)
+        while (ended && _end is null && !IsOverRate && _protocol.Step(ref rest) is var found and not ProtocolEvent.None)
         {
             switch (found)
             {
