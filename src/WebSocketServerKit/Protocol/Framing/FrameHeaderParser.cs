@@ -75,25 +75,25 @@ internal static class FrameHeaderParser
             return false;
 
         int keyAt = 2 + (length == TwoByteLength ? 2 : length == EightByteLength ? 8 : 0);
-        if (input.Length < keyAt)
-            return false;
-
-        // 5.2: "in all cases, the minimal number of bytes MUST be used to encode the length"
+        ReadOnlySpan<byte> extended = input[2..Math.Min(keyAt, input.Length)];
         ulong payloadLength = (ulong)length;
-        if (length == TwoByteLength)
+        if (length == TwoByteLength && extended.Length == 2)
         {
-            payloadLength = BinaryPrimitives.ReadUInt16BigEndian(input[2..]);
+            payloadLength = BinaryPrimitives.ReadUInt16BigEndian(extended);
+            // 5.2: "in all cases, the minimal number of bytes MUST be used to encode the length"
             if (payloadLength < TwoByteLength)
                 violation = ProtocolViolation.LengthNotMinimal;
         }
-        else if (length == EightByteLength)
+        else if (length == EightByteLength && !extended.IsEmpty)
         {
-            payloadLength = BinaryPrimitives.ReadUInt64BigEndian(input[2..]);
             // 5.2: "the most significant bit MUST be 0"
-            if (payloadLength > long.MaxValue)
+            if (extended[0] > 0x7F)
                 violation = ProtocolViolation.LengthTooLarge;
-            else if (payloadLength <= ushort.MaxValue)
+            // After six zeros it would fit into two bytes.
+            else if (extended.Length >= 6 && !extended[..6].ContainsAnyExcept((byte)0))
                 violation = ProtocolViolation.LengthNotMinimal;
+            else if (extended.Length == 8)
+                payloadLength = BinaryPrimitives.ReadUInt64BigEndian(extended);
         }
 
         if (violation != ProtocolViolation.None || input.Length < keyAt + MaskingKeySize)

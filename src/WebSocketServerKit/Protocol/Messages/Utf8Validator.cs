@@ -43,11 +43,11 @@ internal struct Utf8Validator
             for (int i = 0; i < _begunCount; i++)
                 character[i] = (byte)(_begun >> (8 * i));
 
-            OperationStatus status = Rune.DecodeFromUtf8(character[.._begunCount], out _, out int used);
+            OperationStatus status = Rune.DecodeFromUtf8(character[.._begunCount], out _, out _);
             if (status == OperationStatus.NeedMoreData)
                 continue;
             this = default;
-            return status == OperationStatus.Done && used > 1;
+            return status == OperationStatus.Done;
         }
 
         return true;

@@ -1,0 +1,105 @@
+using System.Text.RegularExpressions;
+
+namespace WebSocketServerKit.Architecture;
+
+/// <summary>The house of the library: which folder may name the types of which.</summary>
+internal static partial class Layers
+{
+    /// <summary>For each folder the folders that it may name; the empty name is the folder of the public types, on top.</summary>
+    public static readonly Dictionary<string, string[]> MayName = new(StringComparer.Ordinal)
+    {
+        [""] = ["Connections", "Diagnostics", "Protocol", "Transport", "Buffers"],
+        ["Connections"] = ["Diagnostics", "Protocol", "Transport", "Buffers"],
+        ["Diagnostics"] = [],
+        ["Protocol"] = ["Buffers"],
+        ["Transport"] = ["Buffers"],
+        ["Buffers"] = [],
+    };
+
+    // Connections and Diagnostics are one floor. A log line tells why a client left by the public value for it, and names nothing else
+    // of Connections.
+    private static readonly HashSet<(string Layer, string Type)> Shared = [("Diagnostics", "DisconnectCause")];
+
+    // Whatever waits, knows the time, does input or output, or needs a second thread. Pure code takes values and returns values.
+    private static readonly HashSet<string> Impure = new(StringComparer.Ordinal)
+    {
+        "Task", "ValueTask", "TaskCompletionSource", "CancellationToken", "CancellationTokenSource", "SynchronizationContext",
+        "async", "await", "lock", "volatile", "Lock", "Monitor", "Interlocked", "Volatile", "Thread", "ThreadPool", "SemaphoreSlim",
+        "Stream", "Socket", "NetworkStream", "SslStream", "TcpListener", "TcpClient", "Sockets",
+        "Pipelines", "PipeReader", "PipeWriter", "File", "Console",
+        "ILogger", "Logging", "Meter", "ActivitySource",
+        "TimeProvider", "Timer", "PeriodicTimer", "Stopwatch", "Now", "UtcNow", "TickCount", "TickCount64", "GetTimestamp",
+        "Random", "RandomNumberGenerator",
+    };
+
+    /// <summary>Each place where a file names a type, or opens a namespace, of a folder that its own may not name.</summary>
+    public static IEnumerable<string> ForbiddenArrows(IReadOnlyCollection<SourceFile> files)
+    {
+        ILookup<string, string> declaredIn = files
+            .SelectMany(file => TopLevelTypes(file).Select(type => (type.Name, file.Layer)))
+            .Distinct()
+            .ToLookup(type => type.Name, type => type.Layer, StringComparer.Ordinal);
+        foreach (SourceFile file in files)
+        {
+            foreach (string word in Words(file).Where(word => !Shared.Contains((file.Layer, word))))
+                if (declaredIn[word].Any() && !declaredIn[word].Any(layer => IsAllowed(file.Layer, layer)))
+                    yield return $"{file.Path} names {word} of {Named(declaredIn[word].First())}";
+            foreach (Match match in UsedNamespace.Matches(file.Code))
+                if (!IsAllowed(file.Layer, match.Groups["layer"].Value))
+                    yield return $"{file.Path} uses the namespace of {Named(match.Groups["layer"].Value)}";
+        }
+    }
+
+    /// <summary>Each place where one of the folders names what pure code must not.</summary>
+    public static IEnumerable<string> Impurities(IEnumerable<SourceFile> files, params string[] layers) =>
+        from file in files
+        where layers.Contains(file.Layer, StringComparer.Ordinal)
+        from word in Words(file)
+        where Impure.Contains(word)
+        select $"{file.Path} names {word}";
+
+    /// <summary>Each file whose namespace is not the one that its types call for.</summary>
+    public static IEnumerable<string> MisplacedNamespaces(IEnumerable<SourceFile> files)
+    {
+        foreach (SourceFile file in files)
+        {
+            string folder = string.Join('.', new[] { "WebSocketServerKit", file.Folder.Replace('/', '.') }.Where(part => part.Length > 0));
+            string found = Namespace.Match(file.Code).Groups["name"].Value;
+            if (TopLevelTypes(file).Any(type => found != (type.Public ? "WebSocketServerKit" : folder)))
+                yield return $"{file.Path} has the namespace {found}";
+        }
+    }
+
+    /// <summary>The names of all types that are not inside others.</summary>
+    public static IEnumerable<string> TypesIn(IEnumerable<SourceFile> files) => files.SelectMany(TopLevelTypes).Select(type => type.Name);
+
+    private static bool IsAllowed(string from, string to) => from == to || MayName[from].Contains(to, StringComparer.Ordinal);
+
+    private static string Named(string layer) => layer.Length == 0 ? "the root folder" : layer;
+
+    private static IEnumerable<string> Words(SourceFile file) =>
+        Word.Matches(file.Code).Select(match => match.Value).Distinct(StringComparer.Ordinal);
+
+    // Types inside types are reached through the outer one's name.
+    private static IEnumerable<(string Name, bool Public)> TopLevelTypes(SourceFile file) =>
+        from match in Declaration.Matches(file.Code)
+        where !IsInBraces(file.Code.AsSpan(0, match.Index))
+        select (match.Groups["name"].Value, match.Groups["public"].Success);
+
+    private static bool IsInBraces(ReadOnlySpan<char> before) => before.Count('{') != before.Count('}');
+
+    [GeneratedRegex(
+        @"(?<public>public\s+)?(\b(sealed|static|abstract|partial|readonly|ref|internal|file)\s+)*"
+        + @"\b(class|struct|interface|enum|record\s+struct|record|delegate\s+[\w<>?]+)\s+(?<name>[A-Z]\w*)",
+        RegexOptions.ExplicitCapture, Timeout.Infinite)]
+    private static partial Regex Declaration { get; }
+
+    [GeneratedRegex(@"\bnamespace\s+(?<name>[\w.]+)", RegexOptions.ExplicitCapture, Timeout.Infinite)]
+    private static partial Regex Namespace { get; }
+
+    [GeneratedRegex(@"\busing\s+(?:static\s+)?WebSocketServerKit\.(?<layer>\w+)", RegexOptions.ExplicitCapture, Timeout.Infinite)]
+    private static partial Regex UsedNamespace { get; }
+
+    [GeneratedRegex(@"\b[A-Za-z_]\w*\b", RegexOptions.ExplicitCapture, Timeout.Infinite)]
+    private static partial Regex Word { get; }
+}

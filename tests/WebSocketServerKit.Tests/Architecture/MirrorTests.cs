@@ -1,0 +1,33 @@
+namespace WebSocketServerKit.Architecture;
+
+public sealed class MirrorTests
+{
+    // Files that declare and do nothing: there is no behaviour to test. The reason says where their meaning is tested.
+    private static readonly Dictionary<string, string> Exempt = new(StringComparer.Ordinal)
+    {
+        ["BroadcastResult.cs"] = "A record of counts; ClientRegistry fills it.",
+        ["ClientConnectedEventArgs.cs"] = "Two properties; ClientSession fills them.",
+        ["HandlerExceptionPolicy.cs"] = "An enum; ConnectionLifetime acts on it.",
+        ["StopResult.cs"] = "A record of counts; WebSocketServer fills it.",
+        ["Connections/ConnectionEnding.cs"] = "A record; ConnectionLifetime fills it.",
+        ["Connections/ConnectionSettings.cs"] = "A record; WebSocketServerOptions fills it.",
+        ["Connections/ConnectionSide.cs"] = "An enum; ConnectionLifetime tells it.",
+        ["Connections/DisconnectCause.cs"] = "An enum; ConnectionLifetime tells it.",
+        ["Protocol/ProtocolEvent.cs"] = "An enum; ServerProtocol tells it.",
+        ["Protocol/ProtocolViolation.cs"] = "An enum; ProtocolViolations is its table.",
+        ["Transport/TransportConnection.cs"] = "Abstract members; SocketTransportConnection keeps their promises.",
+    };
+
+    private static readonly HashSet<string> Tests =
+        [.. SourceTree.Files("tests/WebSocketServerKit.Tests"), .. SourceTree.Files("tests/WebSocketServerKit.IntegrationTests")];
+
+    private static string[] Untested =>
+        [.. SourceTree.Library.Select(file => file.Path).Where(path => !Tests.Contains(path[..^".cs".Length] + "Tests.cs"))];
+
+    [Fact]
+    public void Every_source_file_has_its_test_file() => Findings.AssertNone(Untested.Except(Exempt.Keys, StringComparer.Ordinal));
+
+    [Fact]
+    public void Only_files_that_exist_and_have_no_test_file_are_exempt() =>
+        Findings.AssertNone(Exempt.Keys.Except(Untested, StringComparer.Ordinal));
+}
