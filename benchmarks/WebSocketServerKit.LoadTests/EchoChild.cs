@@ -1,18 +1,19 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using Microsoft.Extensions.Logging;
 
 namespace WebSocketServerKit.LoadTests;
 
 /// <summary>What the server's process says of itself.</summary>
-internal sealed record ChildReport(long Connected, long Disconnected, long Clean, int Registered, long HeapBytes)
+internal sealed record ChildReport(long Connected, long Disconnected, long Clean, int Registered, long HeapBytes, long Messages, long Unobserved, long Errors)
 {
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Connected} {Disconnected} {Clean} {Registered} {HeapBytes}");
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Connected} {Disconnected} {Clean} {Registered} {HeapBytes} {Messages} {Unobserved} {Errors}");
 
     public static ChildReport Parse(string line)
     {
         long[] numbers = [.. line.Split(' ').Select(number => long.Parse(number, CultureInfo.InvariantCulture))];
-        return new ChildReport(numbers[0], numbers[1], numbers[2], (int)numbers[3], numbers[4]);
+        return new ChildReport(numbers[0], numbers[1], numbers[2], (int)numbers[3], numbers[4], numbers[5], numbers[6], numbers[7]);
     }
 }
 
@@ -61,10 +62,20 @@ internal sealed class EchoChild : IDisposable
 
     public static async Task ServeAsync()
     {
-        long connected = 0, disconnected = 0, clean = 0;
-        await using WebSocketServer server = new(new IPEndPoint(IPAddress.Loopback, 0));
+        long connected = 0, disconnected = 0, clean = 0, messages = 0, unobserved = 0;
+        TaskScheduler.UnobservedTaskException += (_, e) =>
+        {
+            Interlocked.Increment(ref unobserved);
+            Console.Error.WriteLine(e.Exception);
+        };
+        using ErrorCounter errors = new();
+        await using WebSocketServer server = new(new IPEndPoint(IPAddress.Loopback, 0), errors);
         server.ClientConnected += (_, _) => Interlocked.Increment(ref connected);
-        server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
+        server.MessageReceived += async (_, e) =>
+        {
+            Interlocked.Increment(ref messages);
+            await e.Client.SendAsync(e.Payload, e.MessageType);
+        };
         server.ClientDisconnected += (_, e) =>
         {
             Interlocked.Increment(ref disconnected);
@@ -80,7 +91,45 @@ internal sealed class EchoChild : IDisposable
             GC.WaitForPendingFinalizers();
             GC.Collect();
             Console.WriteLine(new ChildReport(
-                Interlocked.Read(ref connected), Interlocked.Read(ref disconnected), Interlocked.Read(ref clean), server.Clients.Count, GC.GetTotalMemory(forceFullCollection: true)));
+                Interlocked.Read(ref connected),
+                Interlocked.Read(ref disconnected),
+                Interlocked.Read(ref clean),
+                server.Clients.Count,
+                GC.GetTotalMemory(forceFullCollection: true),
+                Interlocked.Read(ref messages),
+                Interlocked.Read(ref unobserved),
+                errors.Count));
+        }
+    }
+
+    /// <summary>A log that counts errors and shows them.</summary>
+    private sealed class ErrorCounter : ILoggerFactory, ILogger
+    {
+        private long _count;
+
+        public long Count => Interlocked.Read(ref _count);
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public void AddProvider(ILoggerProvider provider)
+        {
+        }
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (!IsEnabled(logLevel))
+                return;
+            Interlocked.Increment(ref _count);
+            Console.Error.WriteLine($"{formatter(state, exception)} {exception}");
+        }
+
+        public void Dispose()
+        {
         }
     }
 }

@@ -8,7 +8,12 @@ Option<int> rounds = new("--rounds") { Description = "How often all of them come
 Command churn = new("churn", "Clients come, exchange messages and leave, half of them by a Close frame and half by a cut: does the server get everything back?") { clients, messages, rounds };
 churn.SetAction((arguments, _) => Churn.RunAsync(arguments.GetValue(clients), arguments.GetValue(messages), arguments.GetValue(rounds)));
 
+Option<double> minutes = new("--minutes") { Description = "How long", DefaultValueFactory = _ => 15 };
+
+Command soak = new("soak", "Clients of every sort come and go for a long time: does every count match, and does nothing stay behind?") { minutes };
+soak.SetAction((arguments, _) => Soak.RunAsync(arguments.GetValue(minutes)));
+
 Command serve = new("serve", "The server that the other commands start as a process of its own") { Hidden = true };
 serve.SetAction((_, _) => EchoChild.ServeAsync());
 
-return await new RootCommand("Loads a server in a process of its own over loopback.") { churn, serve }.Parse(args).InvokeAsync();
+return await new RootCommand("Loads a server in a process of its own over loopback.") { churn, soak, serve }.Parse(args).InvokeAsync();

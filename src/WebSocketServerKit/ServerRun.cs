@@ -21,7 +21,8 @@ internal sealed class ServerRun
     private readonly List<Task> _accepting = [];
     private volatile bool _stopping;
     private int _foreignOriginLogged;
-    private int _closedCleanly;
+    private int _closedCleanly; // clients that left since it began to stop
+    private int _closedOtherwise;
 
     /// <summary>Binds every end point and begins to accept.</summary>
     /// <exception cref="IOException">One of the end points cannot be listened on; then none is.</exception>
@@ -84,8 +85,8 @@ internal sealed class ServerRun
     /// <summary>A client is out of the registry.</summary>
     public void ClientClosed(bool cleanly)
     {
-        if (_stopping && cleanly)
-            Interlocked.Increment(ref _closedCleanly);
+        if (_stopping)
+            Interlocked.Increment(ref cleanly ? ref _closedCleanly : ref _closedOtherwise);
     }
 
     public void Released(ClientSession session) => _table.Remove(session);
@@ -100,10 +101,9 @@ internal sealed class ServerRun
     /// <summary>No new clients, 1001 to everyone, then a cut for those that are still there. Call it once.</summary>
     public async Task<StopResult> StopAsync(CancellationToken cutNow)
     {
-        int clients = _server.Clients.Count;
-        Log.Stopping(clients);
         _stopping = true;
         _table.BeginStop();
+        Log.Stopping(_server.Clients.Count);
         foreach (TransportListener listener in _listeners)
             listener.Dispose();
         await Task.WhenAll(_accepting).ConfigureAwait(false);
@@ -117,7 +117,8 @@ internal sealed class ServerRun
         await WaitForEmptyAsync(UnwindTime, CancellationToken.None).ConfigureAwait(false);
 
         Heartbeat.Dispose();
-        var result = new StopResult(_closedCleanly, Math.Max(0, clients - _closedCleanly));
+        // Those whose handlers block a thread are listed still.
+        var result = new StopResult(_closedCleanly, _closedOtherwise + _server.Clients.Count);
         Log.Stopped(result.ClosedCleanly, result.Cut);
         return result;
     }

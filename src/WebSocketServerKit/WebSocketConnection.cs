@@ -161,10 +161,15 @@ public sealed class WebSocketConnection
 
     internal SendOutcome TrySendFrame(ReadOnlySpan<byte> frame, int payloadLength) => _lifetime.Queue.TrySendFrame(frame, payloadLength);
 
-    internal ReadOnlyMemory<byte> PayloadOf(long run) => _lifetime.Handlers.Run == run
-        ? _lifetime.Payload
-        : throw new InvalidOperationException(
-            "The payload of this message is no longer valid: all handlers of the message have ended. Use Text or ToArray() to keep a copy, or await the work in an async handler.");
+    internal ReadOnlyMemory<byte> PayloadOf(long run)
+    {
+        ReadOnlyMemory<byte> payload = _lifetime.Payload;
+        Volatile.ReadBarrier(); // only afterwards the check: the payload may be the next message's already
+        return _lifetime.Handlers.Run == run
+            ? payload
+            : throw new InvalidOperationException(
+                "The payload of this message is no longer valid: all handlers of the message have ended. Use Text or ToArray() to keep a copy, or await the work in an async handler.");
+    }
 
     internal static Opcode OpcodeFor(WebSocketMessageType messageType, ReadOnlySpan<byte> payload) => messageType switch
     {

@@ -88,8 +88,8 @@ public sealed class WebSocketServerOptions
     public int MaxConcurrentHandshakes { get; set; } = 4_096;
 
     /// <summary>
-    /// How many messages a client may send per second. Default: no limit, for only the host knows what is too many. A faster client is not refused: the server
-    /// reads no more from it until the second is over, so TCP slows it down.
+    /// How many messages a client may send per second. Default: no limit, for only the host knows what is too many. A faster client is not refused: after
+    /// a burst of one second's worth its messages wait until their time has come, so TCP slows it down. Nothing is lost.
     /// </summary>
     public int? MaxMessagesPerSecond { get; set; }
 
@@ -175,29 +175,23 @@ public sealed class WebSocketServerOptions
             throw new ArgumentException($"{Name(nameof(TimeProvider))} is null. Set it to TimeProvider.System.");
     }
 
-    internal ConnectionSettings ToConnectionSettings()
+    internal ConnectionSettings ToConnectionSettings() => new()
     {
-        double beat = HeartbeatInterval.TotalSeconds;
-        return new ConnectionSettings
-        {
-            MaxMessageSize = MaxMessageSize,
-            MaxFragmentsPerMessage = MaxFragmentsPerMessage,
-            MaxRequestHeadSize = MaxRequestHeadSize,
-            MaxHeaderLines = MaxHeaderLines,
-            SendQueueLimit = SendQueueLimit,
-            MaxMessagesPerBeat = PerBeat(MaxMessagesPerSecond),
-            MaxBytesPerBeat = PerBeat(MaxBytesPerSecond),
-            HandshakeTimeout = HandshakeTimeout,
-            PingInterval = PingInterval,
-            PingTimeout = PingTimeout,
-            CloseTimeout = CloseTimeout,
-            SlowHandlerThreshold = SlowHandlerThreshold,
-            CloseOnHandlerException = HandlerExceptions == HandlerExceptionPolicy.CloseClient,
-            EventContext = EventContext,
-        };
-
-        long PerBeat(long? perSecond) => perSecond is { } limit ? Math.Max(1, (long)Math.Min(limit * beat, long.MaxValue - 1024)) : long.MaxValue;
-    }
+        MaxMessageSize = MaxMessageSize,
+        MaxFragmentsPerMessage = MaxFragmentsPerMessage,
+        MaxRequestHeadSize = MaxRequestHeadSize,
+        MaxHeaderLines = MaxHeaderLines,
+        SendQueueLimit = SendQueueLimit,
+        MaxMessagesPerSecond = MaxMessagesPerSecond,
+        MaxBytesPerSecond = MaxBytesPerSecond,
+        HandshakeTimeout = HandshakeTimeout,
+        PingInterval = PingInterval,
+        PingTimeout = PingTimeout,
+        CloseTimeout = CloseTimeout,
+        SlowHandlerThreshold = SlowHandlerThreshold,
+        CloseOnHandlerException = HandlerExceptions == HandlerExceptionPolicy.CloseClient,
+        EventContext = EventContext,
+    };
 
     private static string Name(string option) => $"{nameof(WebSocketServerOptions)}.{option}";
 

@@ -33,7 +33,7 @@ public sealed class WebSocketServerOptionsTests
         Assert.Equal((10, 20, 20, 5, 5), (
             (int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds, (int)settings.PingTimeout.TotalSeconds,
             (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
-        Assert.Equal((long.MaxValue, long.MaxValue), (settings.MaxMessagesPerBeat, settings.MaxBytesPerBeat));
+        Assert.Equal((null, null), (settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
         Assert.True(settings.CloseOnHandlerException);
         Assert.Null(settings.EventContext);
         Assert.Equal((100_000, 20_000, 4_096), (options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes));
@@ -61,8 +61,8 @@ public sealed class WebSocketServerOptionsTests
             options.HandlerExceptions = HandlerExceptionPolicy.KeepClient;
             options.EventContext = context;
         }).ToConnectionSettings();
-        Assert.Equal((1, 2, 300, 9, 2000, 6L, 7L), (settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.MaxRequestHeadSize,
-            settings.MaxHeaderLines, settings.SendQueueLimit, settings.MaxMessagesPerBeat, settings.MaxBytesPerBeat));
+        Assert.Equal((1, 2, 300, 9, 2000, (long?)6, (long?)7), (settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.MaxRequestHeadSize,
+            settings.MaxHeaderLines, settings.SendQueueLimit, settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
         Assert.Equal((8, 9, 10, 11, 12), ((int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds,
             (int)settings.PingTimeout.TotalSeconds, (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.False(settings.CloseOnHandlerException);
@@ -158,19 +158,6 @@ public sealed class WebSocketServerOptionsTests
         Assert.Equal(TimeSpan.FromMilliseconds(250), Options(options => options.HandshakeTimeout = TimeSpan.FromSeconds(1)).HeartbeatInterval);
         Assert.Equal(TimeSpan.FromMilliseconds(250), Options(options => options.SlowHandlerThreshold = TimeSpan.FromSeconds(1)).HeartbeatInterval);
         Assert.Equal(TimeSpan.FromSeconds(1), Options(options => options.PingInterval = options.PingTimeout = Never).HeartbeatInterval);
-    }
-
-    [Fact]
-    public void A_rate_is_shared_out_among_the_beats_and_each_has_something()
-    {
-        ConnectionSettings settings = Options(options =>
-        {
-            options.CloseTimeout = TimeSpan.FromSeconds(1);
-            options.MaxMessagesPerSecond = 1;
-            options.MaxBytesPerSecond = 1000;
-        }).ToConnectionSettings();
-        Assert.Equal((1, 250), (settings.MaxMessagesPerBeat, settings.MaxBytesPerBeat));
-        Assert.InRange(Options(options => options.MaxBytesPerSecond = long.MaxValue).ToConnectionSettings().MaxBytesPerBeat, long.MaxValue / 2, long.MaxValue);
     }
 
     private static void Set(WebSocketServerOptions options, string name, object value)

@@ -84,7 +84,7 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Whether somebody has decided that the connection ends.</summary>
     public bool IsEnding => Volatile.Read(ref _ending) is not null;
 
-    /// <summary>Whether the connection can carry messages.</summary>
+    /// <summary>Whether the connection can carry messages. A write may find that it is lost while the receive loop still waits for a handler.</summary>
     public bool IsOpen => _open && !IsEnding && Queue.Failure is null;
 
     /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
@@ -233,6 +233,9 @@ internal abstract class ConnectionLifetime : IHandlers
             Handlers.Abandon();
         if (IsOpen)
             BeatOpen(now);
+        // While a handler holds back reading, only a failed write tells that the peer has gone.
+        else if (!IsEnding && Queue.Failure is { } failure)
+            Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseFrame.Abnormal, "", failure));
         if (Handlers.IsRunning)
             LookAtHandlers(now);
     }
@@ -249,7 +252,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
 
         RequestFailed |= _raising == ConnectionEvent.Request;
-        _log.HandlerFailed(exception, _raising.ToString(), RemoteEndPoint);
+        _log.HandlerFailed(exception, NameOf(_raising), RemoteEndPoint);
         if (_settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
                 DisconnectCause.HandlerFailed, ConnectionSide.Server, WebSocketCloseStatus.InternalServerError, "handler failed", exception));
@@ -305,12 +308,12 @@ internal abstract class ConnectionLifetime : IHandlers
                 return null;
         }
 
+        Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
         Volatile.Write(ref _requestPending, false);
+        _headRequest = parser.IsHead;
         if (status == HandshakeParseStatus.Refused)
             return Refuse(parser.Violation);
-        _headRequest = parser.Request!.Method is "HEAD";
-        Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
-        if (BeginRequest(parser.Request) && !await RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false))
+        if (BeginRequest(parser.Request!) && !await RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false))
             return null;
         return EndRequest();
     }
@@ -378,8 +381,8 @@ internal abstract class ConnectionLifetime : IHandlers
     private async Task<Task> CloseTransportAsync(ReceiveEnd end)
     {
         Exception? failure = Queue.Failure ?? _receive.Failure;
-        if (_receive.Failure is { } unexpected and not IOException)
-            _log.ConnectionFailed(unexpected, RemoteEndPoint);
+        if (failure is not (null or IOException))
+            _log.ConnectionFailed(failure, RemoteEndPoint);
         ConnectionEnding ending = end switch
         {
             ReceiveEnd.CloseReceived => new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Client, _receive.CloseCode, _receive.CloseReason),
@@ -460,16 +463,15 @@ internal abstract class ConnectionLifetime : IHandlers
 
     private void DeadlinePassed(long deadline)
     {
-        if (Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted)
-        {
-            // Only if it still is the handshake's: the request may have come this very moment, and then the time is the host's.
-            Interlocked.CompareExchange(ref _deadline, _heartbeat.After(_settings.CloseTimeout), deadline);
+        bool tooSlow = Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted;
+        // Where the connection got on at this very moment it has another deadline by now, and must not be cut for this one.
+        long next = tooSlow ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
+        if (Interlocked.CompareExchange(ref _deadline, next, deadline) != deadline)
+            return;
+        if (tooSlow)
             InterruptHandshake(Admission.TooSlow);
-        }
         else
-        {
             Cut();
-        }
     }
 
     private void Cut()
@@ -482,6 +484,9 @@ internal abstract class ConnectionLifetime : IHandlers
 
     private void BeatOpen(long now)
     {
+        if (_keepAlive.IsSilent(now))
+            _transport.ReleaseIdle();
+
         KeepAliveAction action = _keepAlive.Beat(
             now,
             _heartbeat.ToTimestamp(_settings.PingInterval),
@@ -507,6 +512,15 @@ internal abstract class ConnectionLifetime : IHandlers
         Queue.Ping(payload);
     }
 
+    // As the host application knows it.
+    private static string NameOf(ConnectionEvent what) => what switch
+    {
+        ConnectionEvent.Request => "Handshaking or HttpRequestReceived",
+        ConnectionEvent.Connected => "ClientConnected",
+        ConnectionEvent.Message => "MessageReceived",
+        _ => "ClientDisconnected",
+    };
+
     private void LookAtHandlers(long now)
     {
         long run = Handlers.Run;
@@ -516,7 +530,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
         else if (now - _slowSince >= _heartbeat.ToTimestamp(_settings.SlowHandlerThreshold))
         {
-            _log.HandlerSlow(_raising.ToString(), RemoteEndPoint, _settings.SlowHandlerThreshold);
+            _log.HandlerSlow(NameOf(_raising), RemoteEndPoint, _settings.SlowHandlerThreshold);
             _slowSince = long.MaxValue; // once for this run
         }
 

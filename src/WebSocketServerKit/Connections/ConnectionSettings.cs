@@ -15,10 +15,10 @@ internal sealed record ConnectionSettings
 
     public required int SendQueueLimit { get; init; }
 
-    /// <summary>Messages and bytes that one client may send within one beat of the heartbeat.</summary>
-    public required long MaxMessagesPerBeat { get; init; }
+    /// <summary>Messages and bytes that one client may send per second; null for any number.</summary>
+    public long? MaxMessagesPerSecond { get; init; }
 
-    public required long MaxBytesPerBeat { get; init; }
+    public long? MaxBytesPerSecond { get; init; }
 
     public required TimeSpan HandshakeTimeout { get; init; }
 

@@ -76,7 +76,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
             ExecutionContext.Restore(execution);
         if (Volatile.Read(ref _state) != 0 && !EndsAtOnce())
             return false;
-        _run++;
+        EndRun();
         return true;
     }
 
@@ -103,7 +103,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         // A CompareExchange and not a Decrement alone: the one that ends it is the one that finds nothing but the waiting loop.
         if (Interlocked.Decrement(ref _state) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
         {
-            _run++;
+            EndRun();
             _end.SetResult(true);
         }
     }
@@ -137,6 +137,12 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
 
     void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _end.OnCompleted(continuation, state, token, flags);
+
+    private void EndRun()
+    {
+        _run++;
+        Volatile.WriteBarrier(); // before the payload becomes another one
+    }
 
     // The loop announces that it waits; it need not when the last operation has ended meanwhile.
     private bool EndsAtOnce()

@@ -58,8 +58,8 @@ internal sealed class Heartbeat : IDisposable
 
     public void Dispose()
     {
-        _timer.Dispose();
         _disposed = true;
+        _timer.Dispose();
         Interlocked.Exchange(ref _nextBeat, null)?.TrySetResult();
     }
 

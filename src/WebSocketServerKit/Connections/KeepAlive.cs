@@ -28,6 +28,9 @@ internal struct KeepAlive(long now)
         Volatile.Write(ref _pingedAt, 0);
     }
 
+    /// <summary>Whether nothing was heard since the last beat.</summary>
+    public readonly bool IsSilent(long now) => Volatile.Read(in _heard) < now;
+
     /// <summary>Decides what to do now. <paramref name="holdingBack"/>: our side does not read at present, so silence is not the peer's fault.</summary>
     public KeepAliveAction Beat(long now, long interval, long timeout, bool holdingBack, bool draining, int writesDone)
     {

@@ -29,10 +29,10 @@ internal enum ReceiveEnd
 internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader input, ConnectionSettings settings, Heartbeat heartbeat)
 {
     private readonly ServerProtocol _protocol = new(settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.Pool);
-    private RateLimit _messageRate = new(settings.MaxMessagesPerBeat);
-    private RateLimit _byteRate = new(settings.MaxBytesPerBeat);
+    private RateLimit _messageRate = new(settings.MaxMessagesPerSecond, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1)));
+    private RateLimit _byteRate = new(settings.MaxBytesPerSecond, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1)));
+    private readonly bool _isLimited = settings.MaxMessagesPerSecond is not null || settings.MaxBytesPerSecond is not null;
     private ReceiveEnd? _end;
-    private bool _overRate;
 
     /// <summary>The message that handlers are being called for.</summary>
     public ReadOnlyMemory<byte> Payload => _protocol.Payload;
@@ -66,15 +66,19 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
                 if (!buffer.IsEmpty)
                 {
                     connection.Heard();
-                    _overRate = _byteRate.IsReached(buffer.Length, heartbeat.Now);
+                    _byteRate.Count(buffer.Length, heartbeat.Now);
                 }
 
                 foreach (ReadOnlyMemory<byte> segment in buffer)
                 {
                     // The memory is the reader's own and nobody else reads it before it is consumed: frames are unmasked where they lie.
                     Memory<byte> rest = MemoryMarshal.AsMemory(segment);
-                    while (!StepThrough(ref rest))
+                    while (_end is null && !rest.IsEmpty)
                     {
+                        if (IsOverRate)
+                            await HoldBackAsync().ConfigureAwait(false);
+                        if (StepThrough(ref rest))
+                            continue;
                         if (!await connection.Handlers.WhenEnded().ConfigureAwait(false))
                         {
                             _protocol.Abandon();
@@ -88,8 +92,6 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
                 input.AdvanceTo(buffer.End);
                 if (read.IsCompleted)
                     _end ??= ReceiveEnd.Lost;
-                else if (_overRate && _end is null)
-                    await HoldBackAsync().ConfigureAwait(false);
             }
         }
         catch (Exception failure)
@@ -103,19 +105,22 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
         return _end.Value;
     }
 
-    // True when the bytes are used up or the end has come; false when handlers of a message go on and have to be awaited.
+    // Our Close frame is out: what comes is thrown away, and the sooner the peer's answer is read, the better.
+    private bool IsOverRate => _isLimited && !connection.IsEnding && (_messageRate.IsReached(heartbeat.Now) || _byteRate.IsReached(heartbeat.Now));
+
+    // True when the bytes are used up, the client has sent too much, or the end has come; false when handlers of a message go on and have to be awaited.
     private bool StepThrough(ref Memory<byte> rest)
     {
         connection.Handlers.Enter();
         bool ended = true;
-        while (ended && _end is null && _protocol.Step(ref rest) is var found and not ProtocolEvent.None)
+        while (ended && _end is null && !IsOverRate && _protocol.Step(ref rest) is var found and not ProtocolEvent.None)
         {
             switch (found)
             {
                 case ProtocolEvent.Message:
                     MessagesReceived++;
                     BytesReceived += _protocol.Payload.Length;
-                    _overRate |= _messageRate.IsReached(1, heartbeat.Now);
+                    _messageRate.Count(1, heartbeat.Now);
                     if (connection.IsEnding)
                         break; // our Close frame is out: nobody waits for messages any more
                     // More frames are there already: their replies leave in one write with this one's.
@@ -153,7 +158,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
     private async Task HoldBackAsync()
     {
         IsHoldingBack = true;
-        await heartbeat.WhenNextBeat().ConfigureAwait(false);
+        while (IsOverRate)
+            await heartbeat.WhenNextBeat().ConfigureAwait(false);
         IsHoldingBack = false;
     }
 }

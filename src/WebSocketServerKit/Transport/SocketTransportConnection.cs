@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
@@ -11,9 +12,8 @@ namespace WebSocketServerKit.Transport;
 /// </remarks>
 internal sealed class SocketTransportConnection : TransportConnection
 {
-    private static readonly StreamPipeReaderOptions ReaderOptions = new(bufferSize: 16 * 1024, useZeroByteReads: true);
-
     private readonly Socket _socket;
+    private readonly SocketReader _reader;
     private int _disposed;
 
     /// <summary>Takes the accepted socket over, which is its own from here on.</summary>
@@ -27,12 +27,12 @@ internal sealed class SocketTransportConnection : TransportConnection
         // Frames are gathered before they are written: Nagle's algorithm would only hold the last one back.
         socket.NoDelay = true;
 
-        // The stream turns every failed read into an IOException and allocates nothing per read.
-        // Completing the reader disposes the stream, not the socket.
-        Input = PipeReader.Create(new NetworkStream(socket, ownsSocket: false), ReaderOptions);
+        // Writes are tried at once, and must not block when the system takes no more.
+        socket.Blocking = false;
+        _reader = new SocketReader(socket, ArrayPool<byte>.Shared);
     }
 
-    public override PipeReader Input { get; }
+    public override PipeReader Input => _reader;
 
     public override IPEndPoint RemoteEndPoint { get; }
 
@@ -54,20 +54,15 @@ internal sealed class SocketTransportConnection : TransportConnection
         }
     }
 
-    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
+    public override void ReleaseIdle() => _reader.ReleaseIdle();
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
-        try
-        {
-            while (!bytes.IsEmpty)
-            {
-                int sent = await _socket.SendAsync(bytes).ConfigureAwait(false);
-                bytes = bytes[sent..];
-            }
-        }
-        catch (Exception lost) when (lost is SocketException or ObjectDisposedException)
-        {
-            throw TransportErrors.ConnectionLost(lost);
-        }
+        // As a rule the system takes everything at once; that needs no state machine and no event args.
+        int sent = _socket.Send(bytes.Span, SocketFlags.None, out SocketError error);
+        if (error == SocketError.Success && sent == bytes.Length)
+            return ValueTask.CompletedTask;
+        return FinishWriteAsync(error is SocketError.Success ? bytes[sent..] : bytes);
     }
 
     public override void ShutdownSend()
@@ -106,6 +101,22 @@ internal sealed class SocketTransportConnection : TransportConnection
         }
 
         return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask FinishWriteAsync(ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            while (!bytes.IsEmpty)
+            {
+                int sent = await _socket.SendAsync(bytes).ConfigureAwait(false);
+                bytes = bytes[sent..];
+            }
+        }
+        catch (Exception lost) when (lost is SocketException or ObjectDisposedException)
+        {
+            throw TransportErrors.ConnectionLost(lost);
+        }
     }
 
     private static IPEndPoint Unmapped(EndPoint? endPoint)

@@ -46,6 +46,9 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// </exception>
     public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> bytes);
 
+    /// <summary>The owner has found the peer silent: what waits for its next byte shall hold no buffer. From any thread.</summary>
+    public abstract void ReleaseIdle();
+
     /// <summary>
     /// Ends our direction: the peer reads what was written and then the end. Call it when no write is pending. Never throws: a peer that is
     /// gone needs no FIN.

@@ -2,31 +2,52 @@ namespace WebSocketServerKit.Connections;
 
 public sealed class RateLimitTests
 {
+    private const long Second = 1000;
+
     [Fact]
-    public void Is_reached_with_the_amount_that_a_beat_gives_and_not_before()
+    public void Is_reached_with_what_a_second_gives_and_not_before()
     {
-        var limit = new RateLimit(10);
-        Assert.False(limit.IsReached(4, beat: 1));
-        Assert.False(limit.IsReached(5, beat: 1));
-        Assert.True(limit.IsReached(1, beat: 1));
-        Assert.True(limit.IsReached(1, beat: 1));
+        var limit = new RateLimit(10, Second);
+        limit.Count(9, now: 5000);
+        Assert.False(limit.IsReached(5000));
+        limit.Count(1, now: 5000);
+        Assert.True(limit.IsReached(5000));
     }
 
     [Fact]
-    public void Begins_anew_with_each_beat()
+    public void What_was_sent_is_worked_off_as_time_goes_by()
     {
-        var limit = new RateLimit(10);
-        Assert.True(limit.IsReached(1000, beat: 1));
-        Assert.False(limit.IsReached(9, beat: 2));
-        Assert.False(limit.IsReached(9, beat: 3));
-        Assert.True(limit.IsReached(1, beat: 3));
+        var limit = new RateLimit(10, Second);
+        limit.Count(10, now: 5000);
+        Assert.False(limit.IsReached(5100));
+        limit.Count(1, now: 5100);
+        Assert.True(limit.IsReached(5100));
+    }
+
+    [Fact]
+    public void Who_sent_three_seconds_worth_at_once_waits_for_more_than_two()
+    {
+        var limit = new RateLimit(10, Second);
+        limit.Count(30, now: 5000);
+        Assert.True(limit.IsReached(7000));
+        Assert.False(limit.IsReached(7001));
+    }
+
+    [Fact]
+    public void Who_was_silent_for_long_has_saved_up_no_more_than_a_second()
+    {
+        var limit = new RateLimit(10, Second);
+        limit.Count(1, now: 5000);
+        limit.Count(10, now: 900_000);
+        Assert.True(limit.IsReached(900_000));
     }
 
     [Fact]
     public void Without_a_limit_it_is_never_reached()
     {
-        var limit = new RateLimit(long.MaxValue);
-        Assert.False(limit.IsReached(long.MaxValue, beat: 1));
-        Assert.False(limit.IsReached(long.MaxValue, beat: 1));
+        var limit = new RateLimit(null, Second);
+        limit.Count(long.MaxValue, now: 1);
+        limit.Count(long.MaxValue, now: 1);
+        Assert.False(limit.IsReached(1));
     }
 }

@@ -707,6 +707,8 @@ public sealed class SendQueueTests : IAsyncDisposable
 
         public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes) => ValueTask.CompletedTask;
 
+        public override void ReleaseIdle() => throw new NotSupportedException();
+
         public override void ShutdownSend() => throw new NotSupportedException();
 
         public override void Abort() => throw new NotSupportedException();

@@ -48,8 +48,6 @@ internal sealed class ConnectionStage : IAsyncDisposable
         MaxRequestHeadSize = 8192,
         MaxHeaderLines = 100,
         SendQueueLimit = 1024 * 1024,
-        MaxMessagesPerBeat = long.MaxValue,
-        MaxBytesPerBeat = long.MaxValue,
         HandshakeTimeout = TimeSpan.FromSeconds(10),
         PingInterval = TimeSpan.FromSeconds(20),
         PingTimeout = TimeSpan.FromSeconds(15),

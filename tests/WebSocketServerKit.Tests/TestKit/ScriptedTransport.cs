@@ -46,6 +46,9 @@ internal sealed class ScriptedTransport : TransportConnection
 
     public override IPEndPoint LocalEndPoint { get; } = new(IPAddress.Parse("192.0.2.1"), 8080);
 
+    /// <summary>How often the owner said that the peer is silent.</summary>
+    public int IdleReleases { get; private set; }
+
     public int Shutdowns { get; private set; }
 
     public int Aborts { get; private set; }
@@ -168,6 +171,8 @@ internal sealed class ScriptedTransport : TransportConnection
         _begun.Writer.TryWrite(copy);
         return new ValueTask(task);
     }
+
+    public override void ReleaseIdle() => IdleReleases++;
 
     public override void ShutdownSend()
     {

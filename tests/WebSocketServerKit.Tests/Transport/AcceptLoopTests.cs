@@ -301,6 +301,8 @@ public sealed class AcceptLoopTests : IDisposable
 
         public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes) => throw new NotSupportedException();
 
+        public override void ReleaseIdle() => throw new NotSupportedException();
+
         public override void ShutdownSend() => throw new NotSupportedException();
 
         public override void Abort() => Fate += "aborted";

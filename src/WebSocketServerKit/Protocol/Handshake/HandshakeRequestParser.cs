@@ -92,6 +92,9 @@ internal sealed class HandshakeRequestParser
     /// <summary>The broken rule, once the status is <see cref="HandshakeParseStatus.Refused"/>.</summary>
     public HandshakeViolation Violation { get; private set; }
 
+    /// <summary>Whether the method is HEAD, as far as it has come: also when the request is refused, its answer has no body.</summary>
+    public bool IsHead => _method is "HEAD";
+
     /// <summary>Parses what has arrived. Once the status is other than <see cref="HandshakeParseStatus.NeedMore"/> it stays.</summary>
     /// <param name="input">The bytes after those consumed by the calls before.</param>
     /// <param name="consumed">The end of the last line parsed. What follows a complete head is left for the parser of frames.</param>

@@ -40,6 +40,11 @@ internal static class HandshakeRules
         if (!SecWebSocketAccept.IsKey(request.Key))
             return HandshakeViolation.InvalidKey;
 
+        // 9.1: "If a value is received by either the client or the server during negotiation that does not conform to the ABNF below, the
+        // recipient of such malformed data MUST immediately _Fail the WebSocket Connection_."
+        if (!ExtensionList.IsWellFormed(request.Headers["Sec-WebSocket-Extensions"]))
+            return HandshakeViolation.InvalidExtensions;
+
         return CheckSubprotocols(request.RequestedSubprotocols);
     }
 

@@ -43,6 +43,7 @@ internal enum HandshakeViolation
     UnsupportedWebSocketVersion,
     MissingKey,
     InvalidKey,
+    InvalidExtensions,
     InvalidSubprotocol,
     RepeatedSubprotocol,
 
@@ -169,6 +170,9 @@ internal static class HandshakeViolations
         HandshakeViolation.InvalidKey => new(
             HttpStatusCode.BadRequest,
             "The Sec-WebSocket-Key is not the base64 form of 16 bytes: 24 characters, of which the last two are ==.\n"),
+        HandshakeViolation.InvalidExtensions => new(
+            HttpStatusCode.BadRequest,
+            "The Sec-WebSocket-Extensions are malformed. Write \"name; parameter; parameter=value\", with commas between extensions.\n"),
         HandshakeViolation.InvalidSubprotocol => new(
             HttpStatusCode.BadRequest,
             "A subprotocol in Sec-WebSocket-Protocol is no token: names have letters, digits and !#$%&'*+-.^_`|~, separated by commas.\n"),

@@ -15,6 +15,9 @@ internal static class HeaderTokens
 
     public static bool IsToken(ReadOnlySpan<char> text) => !text.IsEmpty && !text.ContainsAnyExcept(TokenChars);
 
+    /// <summary>How many of the first characters can be those of a token.</summary>
+    public static int LengthAtStart(ReadOnlySpan<char> text) => text.IndexOfAnyExcept(TokenChars) is >= 0 and var length ? length : text.Length;
+
     /// <summary>Whether the list has the token, in any case. A header that was not sent has none.</summary>
     public static bool Contains(string? list, string token)
     {

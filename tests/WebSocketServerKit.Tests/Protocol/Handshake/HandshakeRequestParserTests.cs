@@ -352,6 +352,18 @@ public sealed class HandshakeRequestParserTests
         Assert.Equal(new string('c', 50), parser.Request.Headers["C"]);
     }
 
+    [Theory]
+    [InlineData("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", true)]
+    [InlineData("HEAD / HTTP/1.1\r\nno colon\r\n", true)]
+    [InlineData("HEAD", false)]
+    [InlineData("GET / HTTP/1.1\r\nno colon\r\n", false)]
+    public void Tells_a_HEAD_request_even_when_it_refuses_it(string request, bool isHead)
+    {
+        HandshakeRequestParser parser = NewParser();
+        Parse(parser, new(Bytes(request)));
+        Assert.Equal(isHead, parser.IsHead);
+    }
+
     private static HandshakeRequestParser NewParser() => new(maxHeadBytes: 8192, maxHeaderLines: 100);
 
     private static byte[] Bytes(string latin1) => Encoding.Latin1.GetBytes(latin1);

@@ -17,6 +17,8 @@ public sealed class HandshakeRulesTests
     [InlineData("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol:")]
     [InlineData("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: chat, Chat")]
     [InlineData("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b")]
+    [InlineData("Origin", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")]
+    [InlineData("Origin", "Sec-WebSocket-Extensions:")]
     [InlineData("Sec-WebSocket-Key", "sec-websocket-key:   AAAAAAAAAAAAAAAAAAAAAA==  ")]
     public void Accepts_what_RFC_6455_allows(string name, string line) =>
         Assert.Equal(HandshakeViolation.None, Check(RequestHeads.SampleWith(name, line)));
@@ -37,6 +39,8 @@ public sealed class HandshakeRulesTests
     [InlineData("Sec-WebSocket-Key", "", nameof(HandshakeViolation.MissingKey))]
     [InlineData("Sec-WebSocket-Key", "Sec-WebSocket-Key:", nameof(HandshakeViolation.InvalidKey))]
     [InlineData("Sec-WebSocket-Key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j", nameof(HandshakeViolation.InvalidKey))]
+    [InlineData("Origin", "Sec-WebSocket-Extensions: a b", nameof(HandshakeViolation.InvalidExtensions))]
+    [InlineData("Origin", "Sec-WebSocket-Extensions: a\r\nSec-WebSocket-Extensions: b;", nameof(HandshakeViolation.InvalidExtensions))]
     [InlineData("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: a b", nameof(HandshakeViolation.InvalidSubprotocol))]
     [InlineData("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: a, \"b\"", nameof(HandshakeViolation.InvalidSubprotocol))]
     [InlineData("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: a, b, a", nameof(HandshakeViolation.RepeatedSubprotocol))]

@@ -1,0 +1,98 @@
+using System.Net.WebSockets;
+using System.Text.Unicode;
+using WebSocketServerKit.Protocol;
+using WebSocketServerKit.Protocol.Closing;
+using WebSocketServerKit.Protocol.Framing;
+
+namespace WebSocketServerKit.Fuzz.Targets;
+
+/// <summary>What <see cref="ServerProtocol"/> said in one step.</summary>
+internal sealed record FrameEvent(
+    ProtocolEvent Event, WebSocketMessageType? Type, string Payload, WebSocketCloseStatus CloseCode, string CloseReason, ProtocolViolation Violation);
+
+/// <summary><see cref="ServerProtocol"/>: any bytes give events, at the end of which may stand one violation or one Close, wherever they are cut.</summary>
+internal static class FramesTarget
+{
+    private const int MaxFragments = 4;
+
+    public static IReadOnlyList<FrameEvent> Run(byte[] input)
+    {
+        InputCuts cuts = new(input);
+        int maxMessageSize = 1 << cuts.Settings;
+        List<FrameEvent> events = Run(cuts.Content, cuts.Whole(), maxMessageSize);
+        Promise.Holds(events.SequenceEqual(Run(cuts.Content, cuts.Ends(), maxMessageSize)), "cuts chosen by the input change nothing");
+        Promise.Holds(events.SequenceEqual(Run(cuts.Content, cuts.EveryByte(), maxMessageSize)), "a cut behind every byte changes nothing");
+        return events;
+    }
+
+    private static List<FrameEvent> Run(byte[] content, IEnumerable<int> ends, int maxMessageSize)
+    {
+        CountingPool pool = new();
+        ServerProtocol protocol = new(maxMessageSize, MaxFragments, pool);
+        List<FrameEvent> events = [];
+        bool ended = false;
+        int begin = 0;
+        foreach (int end in ends)
+        {
+            // A copy, as payloads are unmasked where they lie.
+            byte[] piece = content[begin..end];
+            begin = end;
+            Memory<byte> rest = piece;
+            while (true)
+            {
+                int before = rest.Length;
+                ProtocolEvent found = protocol.Step(ref rest);
+                Promise.Holds(rest.Length <= before, "input is taken from the front");
+                // A buffer grows by doubling, and there is one for a message and one for what is cut.
+                Promise.Holds(pool.RentedBytes <= 2 * 256 + 2L * end, "memory follows what came, not what was declared");
+                if (found == ProtocolEvent.None)
+                {
+                    Promise.Holds(rest.IsEmpty);
+                    break;
+                }
+
+                Promise.Holds(!ended, "nothing follows a violation or a Close");
+                ended = found is ProtocolEvent.Violation or ProtocolEvent.Close;
+                Promise.Holds(ended || rest.Length < before, "an event takes input");
+                events.Add(Check(Describe(protocol, found), protocol.Payload.Span, maxMessageSize));
+                protocol.ReleasePayload();
+            }
+        }
+
+        protocol.Release();
+        Promise.Holds(pool.RentedBytes == 0, "all buffers are given back");
+        return events;
+    }
+
+    private static FrameEvent Describe(ServerProtocol protocol, ProtocolEvent found) => new(
+        found,
+        found == ProtocolEvent.Message ? protocol.MessageType : null,
+        found is ProtocolEvent.Message or ProtocolEvent.Ping or ProtocolEvent.Pong ? Convert.ToHexString(protocol.Payload.Span) : "",
+        protocol.CloseCode,
+        protocol.CloseReason,
+        protocol.Violation);
+
+    private static FrameEvent Check(FrameEvent e, ReadOnlySpan<byte> payload, int maxMessageSize)
+    {
+        Promise.Holds((e.Violation != ProtocolViolation.None) == (e.Event == ProtocolEvent.Violation), "a violation has a name, and nothing else has one");
+        switch (e.Event)
+        {
+            case ProtocolEvent.Message:
+                Promise.Holds(payload.Length <= maxMessageSize);
+                Promise.Holds(e.Type != WebSocketMessageType.Text || Utf8.IsValid(payload), "a text is valid UTF-8");
+                break;
+            case ProtocolEvent.Ping or ProtocolEvent.Pong:
+                Promise.Holds(payload.Length <= FrameHeader.MaxControlPayload);
+                break;
+            case ProtocolEvent.Close:
+                Promise.Holds(e.CloseCode == CloseFrame.NoCode || CloseFrame.IsAllowed(e.CloseCode));
+                break;
+            case ProtocolEvent.Violation:
+                (WebSocketCloseStatus code, string reason, _) = e.Violation.Describe();
+                CloseFrame.Check(code, reason);
+                break;
+        }
+
+        return e;
+    }
+}

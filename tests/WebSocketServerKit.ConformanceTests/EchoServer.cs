@@ -1,0 +1,34 @@
+using System.Net;
+using WebSocketServerKit.Conformance;
+using WebSocketServerKit.Raw;
+
+[assembly: AssemblyFixture(typeof(EchoServer))]
+
+namespace WebSocketServerKit.Conformance;
+
+/// <summary>The server under test: it sends every message back, and it takes the largest message that the suite has.</summary>
+public sealed class EchoServer : IAsyncLifetime
+{
+    public const int MaxMessageSize = 16 * 1024 * 1024;
+
+    private readonly WebSocketServer _server = new(new WebSocketServerOptions
+    {
+        EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) },
+        MaxMessageSize = MaxMessageSize,
+    });
+
+    public IPEndPoint EndPoint => _server.EndPoints[0];
+
+    public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync(EndPoint);
+
+    public Task<RawClient> OpenAsync(string target = "/", params IEnumerable<string> headerLines) =>
+        RawClient.OpenAsync(EndPoint, target, headerLines);
+
+    public async ValueTask InitializeAsync()
+    {
+        _server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
+        await _server.StartAsync();
+    }
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+}

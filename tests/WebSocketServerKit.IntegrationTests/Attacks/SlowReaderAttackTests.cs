@@ -1,0 +1,98 @@
+using System.Net.WebSockets;
+
+namespace WebSocketServerKit.Attacks;
+
+[Collection(nameof(AttackedServer))]
+public class SlowReaderAttackTests
+{
+    private const long MiB = 1024 * 1024;
+
+    [Fact]
+    public async Task A_client_that_never_reads_costs_its_queue_and_others_get_every_message()
+    {
+        const int Messages = 2_000;
+        const int Size = 8 * 1024;
+        const int Limit = 64 * 1024;
+        int dropped = 0, most = 0;
+        WebSocketConnection? lazyClient = null;
+        await using AttackedServer server = await AttackedServer.StartAsync(
+            new() { SendQueueLimit = Limit },
+            server =>
+            {
+                server.ClientConnected += (_, e) => lazyClient ??= e.Client;
+                server.MessageReceived += (_, e) =>
+                {
+                    dropped += server.Clients.Broadcast(e.Payload, except: e.Client).Dropped;
+                    most = Math.Max(most, lazyClient!.BufferedBytes);
+                };
+            });
+        using Attacker lazy = await server.OpenAsync(receiveBuffer: 4096);
+        await AttackedServer.Until(() => lazyClient is not null);
+        using Attacker speaker = await server.OpenAsync();
+        Attacker[] listeners = [await server.OpenAsync(), await server.OpenAsync(), await server.OpenAsync()];
+        await AttackedServer.Until(() => server.Server.Clients.Count == 5);
+        long before = AttackedServer.Heap;
+        byte[] payload = new byte[Size];
+        for (int i = 0; i < Messages; i++)
+        {
+            BitConverter.TryWriteBytes(payload, i);
+            await speaker.SendAsync(Attacker.Frame(0x82, payload));
+            foreach (Attacker listener in listeners)
+                Assert.Equal(i, BitConverter.ToInt32((await listener.ReceiveFrameAsync()).Payload));
+        }
+
+        // The system takes some for the lazy one too; 16 MiB it does not.
+        Assert.InRange(dropped, 1, Messages);
+        Assert.InRange(most, 1, Limit);
+        Assert.True(AttackedServer.Heap - before < 8 * MiB);
+        lazy.Reset();
+        foreach (Attacker listener in listeners)
+            await listener.CloseAsync();
+    }
+
+    [Fact]
+    public async Task A_client_that_never_reads_while_it_is_sent_to_is_cut_and_its_senders_go_on()
+    {
+        TaskCompletionSource<Exception> senderEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using AttackedServer server = await AttackedServer.StartAsync(
+            new() { SendQueueLimit = 64 * 1024, PingInterval = TimeSpan.FromMilliseconds(500), PingTimeout = TimeSpan.FromMilliseconds(500) },
+            server => server.ClientConnected += async (_, e) =>
+            {
+                try
+                {
+                    while (true)
+                        await e.Client.SendAsync(new byte[16 * 1024]);
+                }
+                catch (WebSocketException gone)
+                {
+                    senderEnded.TrySetResult(gone);
+                }
+            });
+        using Attacker lazy = await server.OpenAsync(receiveBuffer: 4096);
+        await senderEnded.Task.WaitAsync(AttackedServer.Timely);
+        await AttackedServer.Until(() => !server.Left.IsEmpty);
+        Assert.Equal(DisconnectCause.SendTimeout, Assert.Single(server.Left).Cause);
+    }
+
+    // It cannot answer a ping, which stands behind the message; that it takes the message is its sign of life.
+    [Fact]
+    public async Task A_slow_client_that_gets_on_with_a_long_message_is_not_taken_for_gone()
+    {
+        const int Size = 24 * 1024 * 1024;
+        TimeSpan patience = TimeSpan.FromMilliseconds(500);
+        await using AttackedServer server = await AttackedServer.StartAsync(
+            new() { PingInterval = patience, PingTimeout = patience },
+            server => server.ClientConnected += (_, e) => Assert.True(e.Client.TrySend(new byte[Size])));
+        using Attacker slow = await server.OpenAsync(receiveBuffer: 64 * 1024);
+        byte[] buffer = new byte[64 * 1024];
+        for (int received = 0; received < Size;)
+        {
+            int count = await slow.Socket.ReceiveAsync(buffer, AttackedServer.Timely);
+            Assert.NotEqual(0, count);
+            received += count;
+            await Task.Delay(5, AttackedServer.Timely);
+        }
+
+        Assert.Empty(server.Left);
+    }
+}

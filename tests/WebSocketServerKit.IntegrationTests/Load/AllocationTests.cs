@@ -1,0 +1,76 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Reflection;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit.Load;
+
+[CollectionDefinition(nameof(MeasuresTheWholeProcess), DisableParallelization = true)]
+public class MeasuresTheWholeProcess;
+
+[Collection(nameof(MeasuresTheWholeProcess))]
+public class AllocationTests
+{
+    private const int Burst = 100;
+    private const int Bursts = 200;
+
+    [Theory]
+    [InlineData(false, 16)]
+    [InlineData(true, 16)]
+    [InlineData(false, 1_000)]
+    public async Task A_message_from_the_socket_through_a_handler_and_back_allocates_nothing(bool text, int size)
+    {
+        Assert.SkipWhen(
+            typeof(WebSocketServer).Assembly.GetCustomAttribute<System.Diagnostics.DebuggableAttribute>()?.IsJITOptimizerDisabled == true,
+            "Only a Release build allocates nothing: async state machines are classes in Debug.");
+        await using TestServer server = await TestServer.StartEchoAsync();
+        using Socket client = Open(server.EndPoint);
+        byte[] burst = [.. Enumerable.Range(0, Burst).SelectMany(_ => RawClient.Frame(text ? Opcode.Text : Opcode.Binary, Enumerable.Repeat((byte)'x', size).ToArray()))];
+        byte[] buffer = new byte[burst.Length];
+        int reply = burst.Length - Burst * 4; // no masking keys
+
+        Exchange(client, burst, buffer, reply, Bursts); // warms up
+        long least = long.MaxValue;
+        for (int attempt = 0; attempt < 5 && least >= Bursts * Burst / 100; attempt++)
+        {
+            long before = GC.GetTotalAllocatedBytes(precise: true);
+            Exchange(client, burst, buffer, reply, Bursts);
+            least = Math.Min(least, GC.GetTotalAllocatedBytes(precise: true) - before);
+        }
+
+        // What else goes on in the process (a timer, the thread pool) may allocate a little; one object per message would be 24 bytes at least.
+        Assert.True(least < Bursts * Burst, $"{least} bytes for {Bursts * Burst} messages");
+    }
+
+    private static Socket Open(IPEndPoint endPoint)
+    {
+        var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 30_000, SendTimeout = 30_000 };
+        client.Connect(endPoint);
+        client.Send(RawClient.Request());
+        byte[] answer = new byte[1];
+        ReadOnlySpan<byte> end = "\r\n\r\n"u8;
+        for (int matched = 0; matched < end.Length;)
+        {
+            Assert.Equal(1, client.Receive(answer));
+            matched = answer[0] == end[matched] ? matched + 1 : answer[0] == end[0] ? 1 : 0;
+        }
+
+        return client;
+    }
+
+    private static void Exchange(Socket client, byte[] burst, byte[] buffer, int reply, int times)
+    {
+        for (int i = 0; i < times; i++)
+        {
+            client.Send(burst);
+            for (int got = 0; got < reply;)
+            {
+                int count = client.Receive(buffer, 0, reply - got, SocketFlags.None);
+                if (count == 0)
+                    throw new IOException("The server ended the connection.");
+                got += count;
+            }
+        }
+    }
+}

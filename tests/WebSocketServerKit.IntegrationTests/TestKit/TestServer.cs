@@ -1,0 +1,86 @@
+using System.Net;
+using System.Net.WebSockets;
+using System.Threading.Channels;
+using Microsoft.Extensions.Time.Testing;
+
+namespace WebSocketServerKit.TestKit;
+
+/// <summary>A server on a loopback port of its own, whose clients and their ends a test takes one by one.</summary>
+internal sealed class TestServer : IAsyncDisposable
+{
+    private readonly Channel<WebSocketConnection> _connected = Channel.CreateUnbounded<WebSocketConnection>();
+    private readonly Channel<ClientDisconnectedEventArgs> _disconnected = Channel.CreateUnbounded<ClientDisconnectedEventArgs>();
+
+    private TestServer(WebSocketServerOptions options)
+    {
+        Options = options;
+        Server = new WebSocketServer(options, Log);
+        Server.ClientConnected += (_, e) => _connected.Writer.TryWrite(e.Client);
+        Server.ClientDisconnected += (_, e) => _disconnected.Writer.TryWrite(e);
+    }
+
+    /// <summary>A new token that is cancelled after 30 s: what would hang fails.</summary>
+    public static CancellationToken Timely => new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token;
+
+    public WebSocketServer Server { get; }
+
+    public WebSocketServerOptions Options { get; }
+
+    public LogLines Log { get; } = new();
+
+    public IPEndPoint EndPoint => Server.EndPoints[0];
+
+    public ClientRegistry Clients => Server.Clients;
+
+    public static async Task<TestServer> StartAsync(Action<WebSocketServer>? subscribe = null, Action<WebSocketServerOptions>? configure = null)
+    {
+        var options = new WebSocketServerOptions();
+        configure?.Invoke(options);
+        if (options.EndPoints.Count == 0)
+            options.EndPoints.Add(new IPEndPoint(IPAddress.Loopback, 0));
+        var server = new TestServer(options);
+        subscribe?.Invoke(server.Server);
+        await server.Server.StartAsync();
+        return server;
+    }
+
+    /// <summary>A server that sends every message back.</summary>
+    public static Task<TestServer> StartEchoAsync(Action<WebSocketServerOptions>? configure = null) => StartAsync(
+        server => server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType), configure);
+
+    /// <summary>The next client for which ClientConnected was raised.</summary>
+    public async Task<WebSocketConnection> NextClientAsync() => await _connected.Reader.ReadAsync(Timely);
+
+    /// <summary>The next end of a client.</summary>
+    public async Task<ClientDisconnectedEventArgs> NextEndAsync() => await _disconnected.Reader.ReadAsync(Timely);
+
+    /// <summary>No end of a client is there that nobody took.</summary>
+    public void AssertNoMoreEnds() => Assert.False(_disconnected.Reader.TryRead(out _), "ClientDisconnected was raised once more.");
+
+    public Task<RawClient> OpenAsync(string target = "/", int? receiveBuffer = null) => RawClient.OpenAsync(EndPoint, target, receiveBuffer);
+
+    /// <summary>A client and what the server has of it. One at a time.</summary>
+    public async Task<(RawClient Raw, WebSocketConnection Client)> ConnectAsync(string target = "/", int? receiveBuffer = null)
+    {
+        RawClient raw = await OpenAsync(target, receiveBuffer);
+        return (raw, await NextClientAsync());
+    }
+
+    /// <summary>The platform's own client.</summary>
+    public async Task<ClientWebSocket> ConnectWebSocketAsync(string target = "/", Action<ClientWebSocketOptions>? configure = null)
+    {
+        var client = new ClientWebSocket();
+        configure?.Invoke(client.Options);
+        await client.ConnectAsync(new Uri($"ws://{EndPoint}{target}"), Timely);
+        return client;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Task disposed = Server.DisposeAsync().AsTask();
+        // A clock that only the test moves has to move, lest waits never end.
+        while (Options.TimeProvider is FakeTimeProvider time && await Task.WhenAny(disposed, Task.Delay(1)) != disposed)
+            time.Advance(TimeSpan.FromSeconds(1));
+        await disposed.Timely();
+    }
+}

@@ -1,0 +1,327 @@
+using System.Net.WebSockets;
+using System.Text;
+using Microsoft.Extensions.Time.Testing;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit;
+
+/// <summary>Sending to one client.</summary>
+public class WebSocketConnectionTests
+{
+    public static MatrixTheoryData<int, bool> Sizes => new([0, 1, 125, 126, 65_535, 65_536, 1024 * 1024, 3_000_000], [false, true]);
+
+    [Theory]
+    [MemberData(nameof(Sizes))]
+    public async Task Messages_of_every_size_arrive_whole_as_text_and_as_binary(int size, bool text)
+    {
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.SendQueueLimit = 4 * 1024 * 1024);
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        byte[] payload = [.. Enumerable.Range(0, size).Select(i => (byte)('a' + i % 26))];
+        string message = Encoding.ASCII.GetString(payload);
+
+        Task sending = Task.Run(
+            async () =>
+            {
+                if (text)
+                {
+                    await client.SendAsync(message, TestServer.Timely);
+                    await Async.UntilAsync(() => client.TrySend(message));
+                }
+                else
+                {
+                    await client.SendAsync(payload, cancellationToken: TestServer.Timely);
+                    await Async.UntilAsync(() => client.TrySend(payload));
+                }
+            },
+            TestServer.Timely);
+        for (int i = 0; i < 2; i++)
+        {
+            ServerFrame frame = await raw.ReadFrameAsync();
+            Assert.Equal((text ? Opcode.Text : Opcode.Binary, true), (frame.Opcode, frame.Fin));
+            Assert.True(payload.AsSpan().SequenceEqual(frame.Payload));
+        }
+
+        await sending;
+        Assert.Equal((2, 2L * size), (client.MessagesSent, client.BytesSent));
+        await Async.UntilAsync(() => client.BufferedBytes == 0);
+        raw.Dispose();
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(70_000)]
+    [InlineData(1024 * 1024)]
+    public async Task The_platforms_client_gets_its_messages_back(int size)
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        using ClientWebSocket client = await server.ConnectWebSocketAsync();
+        byte[] payload = new byte[size];
+        Random.Shared.NextBytes(payload);
+        await client.SendAsync(payload, WebSocketMessageType.Binary, true, TestServer.Timely);
+        byte[] buffer = new byte[size];
+        int count = 0;
+        ValueWebSocketReceiveResult result;
+        do
+        {
+            result = await client.ReceiveAsync(buffer.AsMemory(count), TestServer.Timely);
+            count += result.Count;
+        }
+        while (!result.EndOfMessage);
+        Assert.Equal(payload, buffer);
+    }
+
+    [Fact]
+    public async Task Text_is_valid_UTF_8_whatever_the_string_and_bytes_that_are_not_are_refused_as_text()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        await client.SendAsync("lone \ud800 surrogate", TestServer.Timely);
+        await client.SendAsync("grüße"u8.ToArray(), WebSocketMessageType.Text, TestServer.Timely);
+        Assert.Equal("lone \ufffd surrogate", await raw.ReadTextAsync());
+        Assert.Equal("grüße", await raw.ReadTextAsync());
+
+        Assert.Throws<ArgumentException>(() => client.TrySend([0xFF], WebSocketMessageType.Text));
+        await Assert.ThrowsAsync<ArgumentException>(async () => await client.SendAsync([0xFF], WebSocketMessageType.Text, TestServer.Timely));
+        Assert.Throws<ArgumentOutOfRangeException>(() => client.TrySend([], WebSocketMessageType.Close));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => client.CloseAsync(WebSocketCloseStatus.Empty, cancellationToken: TestServer.Timely));
+        await Assert.ThrowsAsync<ArgumentException>(() => client.CloseAsync(reason: new string('x', 124), cancellationToken: TestServer.Timely));
+        Assert.True(client.IsOpen);
+        raw.Dispose();
+    }
+
+    [Fact]
+    public async Task The_longest_close_reason_arrives_whole()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        string reason = new('x', 123);
+        Task close = client.CloseAsync((WebSocketCloseStatus)4999, reason, TestServer.Timely);
+        ServerFrame frame = await raw.ReadFrameAsync();
+        Assert.Equal((4999, reason), (frame.CloseCode, frame.CloseReason));
+        await raw.SendCloseAsync(4999);
+        await close.Timely();
+        raw.Dispose();
+    }
+
+    [Fact]
+    public async Task The_Close_frame_follows_all_that_was_accepted_and_nothing_follows_it()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.SendQueueLimit = 64 * 1024 * 1024);
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        byte[] block = new byte[100_000];
+        for (int i = 0; i < 200; i++)
+            Assert.True(client.TrySend(block));
+        Task close = client.CloseAsync(cancellationToken: TestServer.Timely);
+        Assert.False(client.TrySend(block));
+
+        for (int i = 0; i < 200; i++)
+            Assert.Equal(block.Length, (await raw.ReadFrameAsync()).Payload.Length);
+        Assert.Equal(1000, (await raw.ReadFrameAsync()).CloseCode);
+        await raw.SendCloseAsync(1000);
+        await raw.AssertEndAsync();
+        raw.Dispose();
+        await close.Timely();
+    }
+
+    [Fact]
+    public async Task Sending_to_a_client_that_has_left_tells_so()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync("/x");
+        await raw.LeaveAsync();
+        await server.NextEndAsync();
+
+        WebSocketException failure = await Assert.ThrowsAsync<WebSocketException>(() => client.SendAsync("x", TestServer.Timely).AsTask());
+        Assert.Equal(WebSocketError.ConnectionClosedPrematurely, failure.WebSocketErrorCode);
+        Assert.StartsWith($"The message was not sent: client {client.Id} (127.0.0.1:", failure.Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<WebSocketException>(() => client.SendAsync(new byte[1], cancellationToken: TestServer.Timely).AsTask());
+        Assert.False(client.TrySend("x"));
+        Assert.False(client.TrySend([1]));
+        Assert.False(client.IsOpen);
+        Assert.Equal(0, client.BufferedBytes);
+        await client.CloseAsync(cancellationToken: TestServer.Timely);
+        client.Abort();
+        server.AssertNoMoreEnds();
+    }
+
+    [Fact]
+    public async Task A_client_that_never_reads_fills_its_own_queue_and_no_more()
+    {
+        const int Limit = 256 * 1024;
+        const int Block = 16 * 1024;
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.SendQueueLimit = Limit);
+        (RawClient deaf, WebSocketConnection client) = await server.ConnectAsync(receiveBuffer: 4096);
+        (RawClient other, WebSocketConnection otherClient) = await server.ConnectAsync();
+        byte[] block = new byte[Block];
+        long accepted = await FillAsync(client, block);
+
+        // Full: nothing goes without waiting, and the memory is bounded.
+        Assert.False(client.TrySend(block));
+        Assert.False(client.TrySend(new string('x', Block)));
+        Assert.InRange(client.BufferedBytes, Limit - Block - 16, Limit);
+        Assert.Equal(accepted, client.MessagesSent);
+
+        // A send waits, and cancelling it leaves the connection alive.
+        using var cancel = new CancellationTokenSource();
+        Task waiting = client.SendAsync(block, cancellationToken: cancel.Token).AsTask();
+        Task alsoWaiting = client.SendAsync("behind it", TestServer.Timely).AsTask();
+        Assert.False(waiting.IsCompleted);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => client.SendAsync("x", new CancellationToken(canceled: true)).AsTask());
+        Assert.False(alsoWaiting.IsCompleted);
+        Assert.True(client.IsOpen);
+
+        // A broadcast leaves it out alone, and others are served.
+        Assert.Equal(new BroadcastResult(1, 1, 0), server.Clients.Broadcast(block));
+        Assert.Equal(Block, (await other.ReadFrameAsync()).Payload.Length);
+        await other.SendAsync("x");
+        Assert.Equal("x", await other.ReadTextAsync());
+        Assert.Equal(0, otherClient.BufferedBytes);
+
+        // When it reads, all that was accepted comes, and then what waited.
+        for (long i = 0; i < accepted; i++)
+            Assert.Equal((Opcode.Binary, Block), (await deaf.ReadFrameAsync()) is var frame ? (frame.Opcode, frame.Payload.Length) : default);
+        Assert.Equal("behind it", await deaf.ReadTextAsync());
+        await alsoWaiting.Timely();
+        await deaf.SendAsync("alive");
+        Assert.Equal("alive", await deaf.ReadTextAsync());
+        deaf.Dispose();
+        other.Dispose();
+    }
+
+    [Fact]
+    public async Task A_waiting_send_ends_when_the_client_is_closed_aborted_or_cut()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync(options =>
+        {
+            options.SendQueueLimit = 64 * 1024;
+            options.CloseTimeout = TimeSpan.FromMilliseconds(100);
+        });
+        foreach (string end in (string[])["closed", "aborted", "cut"])
+        {
+            (RawClient deaf, WebSocketConnection client) = await server.ConnectAsync(receiveBuffer: 4096);
+            await FillAsync(client, new byte[16 * 1024]);
+            Task waiting = client.SendAsync(new byte[16 * 1024], cancellationToken: TestServer.Timely).AsTask();
+            Assert.False(waiting.IsCompleted);
+            if (end == "closed")
+                _ = client.CloseAsync(cancellationToken: TestServer.Timely);
+            else if (end == "aborted")
+                client.Abort();
+            else
+                deaf.Reset();
+            await Assert.ThrowsAsync<WebSocketException>(() => waiting);
+            await server.NextEndAsync();
+            deaf.Dispose();
+        }
+    }
+
+    [Fact]
+    public async Task A_client_that_takes_nothing_is_given_up_like_one_that_is_silent()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync(options =>
+        {
+            options.SendQueueLimit = 64 * 1024;
+            options.PingInterval = TimeSpan.FromMilliseconds(300);
+            options.PingTimeout = TimeSpan.FromMilliseconds(300);
+        });
+        (RawClient deaf, WebSocketConnection client) = await server.ConnectAsync(receiveBuffer: 4096);
+        try
+        {
+            while (true)
+                await client.SendAsync(new byte[16 * 1024], cancellationToken: TestServer.Timely);
+        }
+        catch (WebSocketException)
+        {
+            Assert.False(client.IsOpen);
+        }
+
+        Assert.Contains((await server.NextEndAsync()).Cause, (DisconnectCause[])[DisconnectCause.SendTimeout, DisconnectCause.PingTimeout]);
+        deaf.Dispose();
+    }
+
+    [Fact]
+    public async Task A_client_on_a_slow_line_that_gets_on_with_a_large_message_is_not_given_up()
+    {
+        const int Part = 12 * 1024 * 1024; // more than the system's buffers take, so that each part read shows that the server got on
+        const int Parts = 6;
+        var time = new FakeTimeProvider();
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.TimeProvider = time);
+        (RawClient slow, WebSocketConnection client) = await server.ConnectAsync(receiveBuffer: 64 * 1024);
+        Assert.True(client.TrySend(new byte[Part * Parts])); // alone it may be larger than the queue
+
+        // 15 seconds for each part: the whole takes much longer than the 40 that a silent client is given.
+        for (int part = 0; part < Parts; part++)
+        {
+            await slow.SkipAsync(Part);
+            for (int second = 0; second < 15; second++)
+                time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.True(client.IsOpen);
+        Assert.Equal(1, client.MessagesSent);
+        slow.Dispose();
+    }
+
+    [Fact]
+    public async Task Replies_to_a_burst_never_find_the_queue_full_of_what_merely_gathers()
+    {
+        const int Count = 1_000;
+        int refused = 0;
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.MessageReceived += (_, e) =>
+            {
+                if (!e.Client.TrySend(e.Payload))
+                    refused++;
+            },
+            options => options.SendQueueLimit = 1_024);
+        using RawClient client = await server.OpenAsync();
+        await client.WriteAsync(Enumerable.Range(0, Count).SelectMany(_ => RawClient.Frame(Opcode.Binary, new byte[60])).ToArray());
+        await client.SendCloseAsync(1000);
+        await server.NextEndAsync();
+        Assert.Equal(0, refused); // the system's buffers have room for all of them
+    }
+
+    [Fact]
+    public async Task Times_and_totals_of_a_client_are_told()
+    {
+        var time = new FakeTimeProvider(new DateTimeOffset(2031, 5, 6, 7, 8, 9, TimeSpan.Zero));
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.TimeProvider = time);
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        Assert.Equal(time.GetUtcNow(), client.ConnectedAt);
+        Assert.Empty(client.Items);
+        Assert.Null(client.User);
+        Assert.Null(client.Subprotocol);
+        for (int i = 1; i <= 3; i++)
+        {
+            await raw.SendAsync(new byte[i * 100]);
+            await raw.ReadFrameAsync();
+        }
+
+        Assert.Equal((3, 600, 3, 600), (client.MessagesReceived, client.BytesReceived, client.MessagesSent, client.BytesSent));
+        raw.Dispose();
+    }
+
+    // Sends until the queue has been full for a while: the system's own buffers take some time to fill.
+    private static async Task<long> FillAsync(WebSocketConnection client, byte[] block)
+    {
+        long accepted = 0;
+        int fullSince = 0;
+        while (fullSince < 20)
+        {
+            if (client.TrySend(block))
+            {
+                accepted++;
+                fullSince = 0;
+            }
+            else
+            {
+                fullSince++;
+                await Task.Delay(10);
+            }
+        }
+
+        return accepted;
+    }
+}
