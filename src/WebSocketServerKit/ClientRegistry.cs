@@ -67,12 +67,10 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
     public BroadcastResult Broadcast(string text, WebSocketConnection? except = null, Func<WebSocketConnection, bool>? where = null)
     {
         ArgumentNullException.ThrowIfNull(text);
+        var frame = new PooledBuffer(ArrayPool<byte>.Shared);
         int length = Encoding.UTF8.GetByteCount(text);
-        byte[] payload = ArrayPool<byte>.Shared.Rent(length);
-        Encoding.UTF8.GetBytes(text, payload);
-        BroadcastResult result = Broadcast(Opcode.Text, payload.AsSpan(0, length), except, where);
-        ArrayPool<byte>.Shared.Return(payload);
-        return result;
+        Encoding.UTF8.GetBytes(text, BeginFrame(ref frame, Opcode.Text, length));
+        return Broadcast(ref frame, length, except, where);
     }
 
     /// <summary>Sends a message of bytes to all clients, or to some. Otherwise like <see cref="Broadcast(string, WebSocketConnection?, Func{WebSocketConnection, bool}?)"/>.</summary>
@@ -85,8 +83,13 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
         ReadOnlySpan<byte> payload,
         WebSocketMessageType messageType = WebSocketMessageType.Binary,
         WebSocketConnection? except = null,
-        Func<WebSocketConnection, bool>? where = null) =>
-        Broadcast(WebSocketConnection.OpcodeFor(messageType, payload), payload, except, where);
+        Func<WebSocketConnection, bool>? where = null)
+    {
+        Opcode opcode = WebSocketConnection.OpcodeFor(messageType, payload);
+        var frame = new PooledBuffer(ArrayPool<byte>.Shared);
+        payload.CopyTo(BeginFrame(ref frame, opcode, payload.Length));
+        return Broadcast(ref frame, payload.Length, except, where);
+    }
 
     /// <summary>Enumerates the clients that are connected at this moment.</summary>
     public IEnumerator<WebSocketConnection> GetEnumerator() => ((IEnumerable<WebSocketConnection>)Snapshot()).GetEnumerator();
@@ -121,14 +124,18 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
             return _snapshot ??= [.. _byId.Values];
     }
 
-    private BroadcastResult Broadcast(Opcode opcode, ReadOnlySpan<byte> payload, WebSocketConnection? except, Func<WebSocketConnection, bool>? where)
+    // Writes the header, and gives the place for the payload behind it.
+    private static Span<byte> BeginFrame(ref PooledBuffer frame, Opcode opcode, int payloadLength)
     {
-        var frame = new PooledBuffer(ArrayPool<byte>.Shared);
-        Span<byte> bytes = frame.GetSpan(FrameHeaderWriter.MaxSize + payload.Length);
-        int header = FrameHeaderWriter.Write(bytes, opcode, payload.Length);
-        payload.CopyTo(bytes[header..]);
-        frame.Advance(header + payload.Length);
+        int size = SendQueue.SizeOf(payloadLength);
+        Span<byte> bytes = frame.GetSpan(size);
+        int header = FrameHeaderWriter.Write(bytes, opcode, payloadLength);
+        frame.Advance(size);
+        return bytes[header..size];
+    }
 
+    private BroadcastResult Broadcast(ref PooledBuffer frame, int payloadLength, WebSocketConnection? except, Func<WebSocketConnection, bool>? where)
+    {
         int sent = 0, dropped = 0, skipped = 0;
         try
         {
@@ -136,7 +143,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
             {
                 if (ReferenceEquals(client, except) || (where is not null && !where(client)))
                     continue;
-                SendOutcome outcome = client.TrySendFrame(frame.Written.Span, payload.Length);
+                SendOutcome outcome = client.TrySendFrame(frame.Written.Span, payloadLength);
                 if (outcome == SendOutcome.Accepted)
                     sent++;
                 else if (outcome == SendOutcome.Full)

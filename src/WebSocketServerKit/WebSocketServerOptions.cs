@@ -142,6 +142,8 @@ public sealed class WebSocketServerOptions
                 throw new ArgumentException($"{Name(nameof(Subprotocols))}: \"{subprotocol}\" is no subprotocol name: use letters, digits and !#$%&'*+-.^_`|~ only.");
         }
 
+        if (AllowedOrigins.Contains(null!))
+            throw new ArgumentException($"{Name(nameof(AllowedOrigins))} has an entry that is null. Pages from files have the origin \"null\", in quotes.");
         foreach (string origin in AllowedOrigins)
         {
             if (OriginRules.Validate(origin) is { } problem)
@@ -169,7 +171,8 @@ public sealed class WebSocketServerOptions
         Check(SlowHandlerThreshold, mayBeInfinite: true);
         if (!Enum.IsDefined(HandlerExceptions))
             throw new ArgumentException($"{Name(nameof(HandlerExceptions))} is {HandlerExceptions}, which is no policy.");
-        ArgumentNullException.ThrowIfNull(TimeProvider);
+        if (TimeProvider is null)
+            throw new ArgumentException($"{Name(nameof(TimeProvider))} is null. Set it to TimeProvider.System.");
     }
 
     internal ConnectionSettings ToConnectionSettings()

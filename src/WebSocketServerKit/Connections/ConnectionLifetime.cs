@@ -84,7 +84,7 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Whether somebody has decided that the connection ends.</summary>
     public bool IsEnding => Volatile.Read(ref _ending) is not null;
 
-    /// <summary>Whether the connection can carry messages. A write may find that it is lost while the receive loop still waits for a handler.</summary>
+    /// <summary>Whether the connection can carry messages.</summary>
     public bool IsOpen => _open && !IsEnding && Queue.Failure is null;
 
     /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
@@ -149,6 +149,7 @@ internal abstract class ConnectionLifetime : IHandlers
         catch (Exception exception)
         {
             _log.ConnectionFailed(exception, RemoteEndPoint);
+            Cut();
         }
 
         // The reader's buffers stay with handlers that were given up.
@@ -162,7 +163,8 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Closes politely: a Close frame now, the peer's within the close timeout, or the connection is cut. False if it is ending already.</summary>
     public bool BeginClose(ConnectionEnding ending)
     {
-        if (!_open || Interlocked.CompareExchange(ref _ending, ending, null) is not null)
+        // Where a write has failed the connection is lost already, and the receive loop will say so.
+        if (!IsOpen || Interlocked.CompareExchange(ref _ending, ending, null) is not null)
             return false;
         Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
         Queue.Close(ending.Code, ending.Reason);
@@ -239,14 +241,14 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public void HandlerFailed(Exception exception)
     {
-        // A client that leaves while its handler is still sending to it is nothing out of order.
-        if (exception is WebSocketException && !IsOpen)
+        // A client that leaves while its handler is still sending to it is nothing out of order. One that is not open yet has not left.
+        if (exception is WebSocketException && _open && !IsOpen)
         {
             _log.HandlerOutlivedClient(exception, RemoteEndPoint);
             return;
         }
 
-        RequestFailed = _raising == ConnectionEvent.Request;
+        RequestFailed |= _raising == ConnectionEvent.Request;
         _log.HandlerFailed(exception, _raising.ToString(), RemoteEndPoint);
         if (_settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
@@ -348,18 +350,36 @@ internal abstract class ConnectionLifetime : IHandlers
 
         Closed();
         _over = true;
-        Volatile.Read(ref _closed)?.TrySetResult();
-        if (Volatile.Read(ref _disconnected) is { } disconnected)
-            await disconnected.CancelAsync().ConfigureAwait(false);
-
+        // Whoever asks now sees _over, and whoever asked before is seen here: without the barrier both could miss each other.
+        Interlocked.MemoryBarrier();
+        _closed?.TrySetResult();
+        _raising = ConnectionEvent.Disconnected;
+        _ = CancelDisconnectedAsync();
         await RaiseAsync(ConnectionEvent.Disconnected).ConfigureAwait(false);
         await linger.ConfigureAwait(false);
+    }
+
+    // Nobody waits for what the host does there, nor for what that throws: it must not keep ClientDisconnected from being raised.
+    private async Task CancelDisconnectedAsync()
+    {
+        if (_disconnected is not { } disconnected)
+            return;
+        try
+        {
+            await disconnected.CancelAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            HandlerFailed(exception);
+        }
     }
 
     // Ends our side as the end of the receive loop asks for; gives back the wait for the peer to end its side.
     private async Task<Task> CloseTransportAsync(ReceiveEnd end)
     {
         Exception? failure = Queue.Failure ?? _receive.Failure;
+        if (_receive.Failure is { } unexpected and not IOException)
+            _log.ConnectionFailed(unexpected, RemoteEndPoint);
         ConnectionEnding ending = end switch
         {
             ReceiveEnd.CloseReceived => new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Client, _receive.CloseCode, _receive.CloseReason),
@@ -377,8 +397,8 @@ internal abstract class ConnectionLifetime : IHandlers
         if (end == ReceiveEnd.Lost)
         {
             // The peer ended its side without a Close frame, and may still be reading what was sent to it.
+            Queue.End();
             await Queue.WhenDrained().ConfigureAwait(false);
-            Queue.Fail(new IOException("The client ended the connection."));
             _transport.ShutdownSend();
             return Task.CompletedTask;
         }

@@ -103,7 +103,10 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
             }
 
             if (last == 0)
-                _empty?.TrySetResult();
+            {
+                _empty?.SetResult();
+                _empty = null;
+            }
         }
     }
 

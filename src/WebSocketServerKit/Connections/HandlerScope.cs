@@ -27,7 +27,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     private readonly SynchronizationContext? _host;
     private ManualResetValueTaskSourceCore<bool> _end = new() { RunContinuationsAsynchronously = true };
     private int _state;
+    private int _posted; // 1 while an event waits in the host's context for its turn
     private long _run;
+    private long _abandonedRun; // the event whose handlers were given up
     private SynchronizationContext? _outer;
     private ExecutionContext? _outerExecution;
 
@@ -50,12 +52,10 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         SetSynchronizationContext(this);
     }
 
-    /// <summary>Takes back what <see cref="Enter"/> did, and any AsyncLocal that a handler set.</summary>
+    /// <summary>Takes back what <see cref="Enter"/> did.</summary>
     public void Leave()
     {
         SetSynchronizationContext(_outer);
-        if (_outerExecution is { } execution)
-            ExecutionContext.Restore(execution);
         _outer = null;
         _outerExecution = null;
     }
@@ -66,12 +66,14 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         _run++;
         if (_host is not null)
         {
-            Interlocked.Add(ref _state, LoopWaits + 1);
-            _host.Post(static scope => ((HandlerScope)scope!).RaisePosted(), this);
+            PostRaise(_host);
             return false;
         }
 
         _handlers.Raise();
+        // An AsyncLocal that a handler set ends with its event: which events share a read is up to the network.
+        if (_outerExecution is { } execution)
+            ExecutionContext.Restore(execution);
         if (Volatile.Read(ref _state) != 0 && !EndsAtOnce())
             return false;
         _run++;
@@ -81,17 +83,17 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     /// <summary>Completes when the last handler has ended: true, or false when <see cref="Abandon"/> gave them up.</summary>
     public ValueTask<bool> WhenEnded() => new(this, _end.Version);
 
-    /// <summary>Stops waiting for handlers that do not end. What they were given stays theirs.</summary>
+    /// <summary>
+    /// Stops waiting for the handlers of the current event if they do not end of themselves. What they were given stays theirs; those that have
+    /// not begun never will.
+    /// </summary>
     public void Abandon()
     {
-        for (int state = Volatile.Read(ref _state); (state & LoopWaits) != 0; state = Volatile.Read(ref _state))
-        {
-            if (Interlocked.CompareExchange(ref _state, state & ~LoopWaits, state) == state)
-            {
-                _end.SetResult(false);
-                return;
-            }
-        }
+        if (Run is var run && (run & 1) == 0)
+            return;
+        // The loop may not wait yet, because a handler is still in its synchronous part: then it finds this when it is about to.
+        Interlocked.Exchange(ref _abandonedRun, run);
+        EndWait();
     }
 
     public override void OperationStarted() => Interlocked.Increment(ref _state);
@@ -110,9 +112,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     {
         OperationStarted();
         var work = new PostedWork(this, d, state);
-        if (_host is not null)
-            _host.Post(static work => ((PostedWork)work!).Execute(), work);
-        else
+        if (_host is null || !TryPost(_host, static work => ((PostedWork)work!).Execute(), work))
             ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: true);
     }
 
@@ -139,11 +139,57 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         _end.OnCompleted(continuation, state, token, flags);
 
     // The loop announces that it waits; it need not when the last operation has ended meanwhile.
-    private bool EndsAtOnce() =>
-        Interlocked.Add(ref _state, LoopWaits) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits;
+    private bool EndsAtOnce()
+    {
+        if (Interlocked.Add(ref _state, LoopWaits) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
+            return true;
+        if (Volatile.Read(ref _abandonedRun) == _run)
+            EndWait();
+        return false;
+    }
+
+    private void EndWait()
+    {
+        for (int state = Volatile.Read(ref _state); (state & LoopWaits) != 0; state = Volatile.Read(ref _state))
+        {
+            if (Interlocked.CompareExchange(ref _state, state & ~LoopWaits, state) == state)
+            {
+                Interlocked.Exchange(ref _posted, 0);
+                _end.SetResult(false);
+                return;
+            }
+        }
+    }
+
+    private void PostRaise(SynchronizationContext host)
+    {
+        Interlocked.Exchange(ref _posted, 1);
+        Interlocked.Add(ref _state, LoopWaits + 1);
+        if (Volatile.Read(ref _abandonedRun) == _run)
+            EndWait();
+        if (!TryPost(host, static scope => ((HandlerScope)scope!).RaisePosted(), this) && Interlocked.Exchange(ref _posted, 0) != 0)
+            OperationCompleted();
+    }
+
+    // A context refuses when its window is closed. Handlers that wait for it then end on the thread pool, for they must end somewhere.
+    private bool TryPost(SynchronizationContext host, SendOrPostCallback callback, object state)
+    {
+        try
+        {
+            host.Post(callback, state);
+            return true;
+        }
+        catch (Exception exception)
+        {
+            _handlers.HandlerFailed(exception);
+            return false;
+        }
+    }
 
     private void RaisePosted()
     {
+        if (Interlocked.Exchange(ref _posted, 0) == 0)
+            return; // given up before its turn came
         SynchronizationContext? outer = Current;
         SetSynchronizationContext(this);
         try

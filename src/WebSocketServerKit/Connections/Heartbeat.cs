@@ -13,6 +13,7 @@ internal sealed class Heartbeat : IDisposable
     private long _now;
     private int _beating;
     private TaskCompletionSource? _nextBeat;
+    private volatile bool _disposed;
 
     public Heartbeat(TimeProvider time, TimeSpan interval, Action<long> beat)
     {
@@ -40,7 +41,7 @@ internal sealed class Heartbeat : IDisposable
 
     public DateTimeOffset UtcNow() => _time.GetUtcNow();
 
-    /// <summary>Completes with the next beat.</summary>
+    /// <summary>Completes with the next beat, or at once when there will be none any more.</summary>
     public Task WhenNextBeat()
     {
         TaskCompletionSource? next = Volatile.Read(ref _nextBeat);
@@ -48,6 +49,8 @@ internal sealed class Heartbeat : IDisposable
         {
             var mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             next = Interlocked.CompareExchange(ref _nextBeat, mine, null) ?? mine;
+            if (_disposed)
+                next.TrySetResult();
         }
 
         return next.Task;
@@ -56,7 +59,8 @@ internal sealed class Heartbeat : IDisposable
     public void Dispose()
     {
         _timer.Dispose();
-        Interlocked.Exchange(ref _nextBeat, null)?.SetResult();
+        _disposed = true;
+        Interlocked.Exchange(ref _nextBeat, null)?.TrySetResult();
     }
 
     private void Beat()
@@ -67,7 +71,7 @@ internal sealed class Heartbeat : IDisposable
         long now = _time.GetTimestamp();
         Volatile.Write(ref _now, now);
         _beat(now);
-        Interlocked.Exchange(ref _nextBeat, null)?.SetResult();
+        Interlocked.Exchange(ref _nextBeat, null)?.TrySetResult();
         Volatile.Write(ref _beating, 0);
     }
 }

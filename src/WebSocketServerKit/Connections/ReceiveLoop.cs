@@ -92,8 +92,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
                     await HoldBackAsync().ConfigureAwait(false);
             }
         }
-        catch (IOException failure)
+        catch (Exception failure)
         {
+            // The network's IOException, or one that should not be: the connection is lost in either case, and its end has to be told.
             Failure = failure;
             _end = ReceiveEnd.Lost;
         }

@@ -35,8 +35,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     // What a cork holds back at most: past this, waiting for more to gather saves no more calls.
     private const int CorkLimit = 64 * 1024;
 
-    // A write is done when its last byte is taken: a slow peer is seen to get on piece by piece, or it would count as gone in the middle of a long one.
-    private const int LongestWrite = 128 * 1024;
+    // What one write hands to the transport at most: a write that has ended is how the keep-alive sees that a slow peer still reads.
+    private const int WriteLimit = 256 * 1024;
 
     // How often a sender writes what others appended meanwhile, before it leaves that to the thread pool.
     private const int RoundsBeforeYield = 16;
@@ -52,18 +52,25 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     private bool _draining;
     private int _inFlight;                           // bytes in _sending
     private int _corkedThread;                       // the managed id of the thread whose appends only gather; 0 for none
-    private bool _closeSent;
+    private bool _ended;                             // a Close frame was appended, or none will be
     private Exception? _failure;
 
     /// <summary>Bytes accepted and not yet taken by the transport. A snapshot.</summary>
-    public int BufferedBytes => _filling.Length + Volatile.Read(ref _inFlight);
+    public int BufferedBytes
+    {
+        get
+        {
+            lock (_gate)
+                return _filling.Length + _inFlight;
+        }
+    }
 
     /// <summary>Data messages accepted so far, and their payload bytes.</summary>
     public long MessagesSent { get; private set; }
 
     public long BytesSent { get; private set; }
 
-    /// <summary>How many writes the transport has taken, each of a piece at the most. It wraps around.</summary>
+    /// <summary>How many writes the transport has taken. It wraps around.</summary>
     public int WritesDone { get; private set; }
 
     /// <summary>Whether the transport is still busy with a write.</summary>
@@ -229,7 +236,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 return false;
             AppendFrame(Opcode.Close, payload);
             // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
-            _closeSent = true;
+            _ended = true;
             RefuseWaiting();
             drain = BecomesDrainer();
         }
@@ -237,6 +244,16 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         if (drain)
             Drain();
         return true;
+    }
+
+    /// <summary>Refuses everything from now on; what was accepted still goes. For a peer that has ended its side without a Close frame.</summary>
+    public void End()
+    {
+        lock (_gate)
+        {
+            _ended = true;
+            RefuseWaiting();
+        }
     }
 
     /// <summary>From now on what this thread appends only gathers, until <see cref="Uncork"/>; what other threads append is sent at once, with all that was gathered.</summary>
@@ -289,22 +306,24 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         }
     }
 
-    private bool IsClosed => _closeSent || _failure is not null;
+    /// <summary>The size of a message's frame.</summary>
+    /// <exception cref="ArgumentException">It is more than one message may have.</exception>
+    public static int SizeOf(int payloadLength)
+    {
+        if (payloadLength > MaxPayload)
+            throw new ArgumentException($"A message of {payloadLength} bytes is more than the {MaxPayload} that one message may have. Send it in parts.");
+        return FrameHeaderWriter.SizeFor(payloadLength) + payloadLength;
+    }
+
+    private bool IsClosed => _ended || _failure is not null;
 
     private bool HasRoom(int size)
     {
         if (_waiting is { Count: > 0 })
             return false;
-        int queued = _filling.Length + _inFlight;
-        // A message larger than the whole queue goes when the queue is empty: the limit is about what piles up.
-        return queued == 0 || (long)queued + size <= limit;
-    }
-
-    private static int SizeOf(int payloadLength)
-    {
-        if (payloadLength > MaxPayload)
-            throw new ArgumentException($"A message of {payloadLength} bytes is more than the {MaxPayload} that one message may have. Send it in parts.");
-        return FrameHeaderWriter.SizeFor(payloadLength) + payloadLength;
+        // The limit is about what piles up while the transport is busy. When it is not, nothing is queued but what a cork holds back, and that
+        // goes on its way with this message: see BecomesDrainer. So a message larger than the whole queue goes as well.
+        return !_draining || (long)_filling.Length + _inFlight + size <= limit;
     }
 
     private void AppendMessage(Opcode opcode, ReadOnlySpan<byte> payload)
@@ -331,7 +350,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
 
     private bool BecomesDrainer()
     {
-        if (_draining || (_corkedThread == Environment.CurrentManagedThreadId && _filling.Length < CorkLimit))
+        if (_draining || (_corkedThread == Environment.CurrentManagedThreadId && _filling.Length < Math.Min(CorkLimit, limit)))
             return false;
         return _draining = true;
     }
@@ -345,12 +364,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         {
             for (int round = 1; TakeGathered(); round++)
             {
-                for (ReadOnlyMemory<byte> rest = _sending.Written; !rest.IsEmpty;)
+                ReadOnlyMemory<byte> rest = _sending.Written;
+                while (!rest.IsEmpty)
                 {
-                    ReadOnlyMemory<byte> piece = rest[..Math.Min(rest.Length, LongestWrite)];
-                    await transport.WriteAsync(piece).ConfigureAwait(false);
+                    int count = Math.Min(rest.Length, WriteLimit);
+                    await transport.WriteAsync(rest[..count]).ConfigureAwait(false);
                     WritesDone++;
-                    rest = rest[piece.Length..];
+                    rest = rest[count..];
                 }
 
                 // The sender that drains for everybody must get back to its own work.
@@ -416,8 +436,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             int queued = _filling.Length;
             if (queued > 0 && (long)queued + SizeOf(first.Value.Payload.Length) > limit)
                 return;
-            _waiting.RemoveFirst();
+            // First of all, for it may find no memory: then the message is still in the line, and is refused with the rest of it.
             AppendMessage(first.Value.Opcode, first.Value.Payload.Span);
+            _waiting.RemoveFirst();
             first.Value.End(SendOutcome.Accepted);
         }
     }

@@ -1,0 +1,53 @@
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit;
+
+public sealed class ClientIndexTests : IDisposable
+{
+    private readonly ClientBench _bench = new();
+    private readonly ClientIndex<string> _index = new(StringComparer.Ordinal);
+
+    public void Dispose() => _bench.Dispose();
+
+    [Fact]
+    public void Several_clients_may_share_a_key_and_none_is_lost()
+    {
+        WebSocketConnection first = _bench.Client(), second = _bench.Client(), other = _bench.Client();
+        _index.Add("/chat", first);
+        _index.Add("/chat", second);
+        _index.Add("/other", other);
+        Assert.Equal([first, second], _index.Find("/chat").OrderBy(client => client.Id));
+        Assert.Equal([other], _index.Find("/other"));
+
+        _index.Remove("/chat", first);
+        Assert.Equal([second], _index.Find("/chat"));
+        _index.Remove("/chat", second);
+        Assert.Empty(_index.Find("/chat"));
+        _index.Add("/chat", first);
+        Assert.Equal([first], _index.Find("/chat"));
+    }
+
+    [Fact]
+    public void Nobody_is_found_under_an_unknown_key() => Assert.Empty(_index.Find("/chat"));
+
+    [Fact]
+    public void Keys_are_compared_as_the_comparer_says()
+    {
+        var index = new ClientIndex<string>(StringComparer.OrdinalIgnoreCase);
+        WebSocketConnection client = _bench.Client();
+        index.Add("/Chat", client);
+        Assert.Equal([client], index.Find("/chat"));
+        index.Remove("/CHAT", client);
+        Assert.Empty(index.Find("/Chat"));
+    }
+
+    [Fact]
+    public void What_was_found_does_not_change_when_clients_leave()
+    {
+        WebSocketConnection client = _bench.Client();
+        _index.Add("/chat", client);
+        IReadOnlyList<WebSocketConnection> found = _index.Find("/chat");
+        _index.Remove("/chat", client);
+        Assert.Equal([client], found);
+    }
+}

@@ -1,0 +1,172 @@
+using Microsoft.Extensions.Logging.Testing;
+using Microsoft.Extensions.Time.Testing;
+using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit.Connections;
+
+public sealed class ConnectionTableTests : IDisposable
+{
+    private readonly FakeTimeProvider _time = new();
+    private readonly CountingPool _pool = new();
+    private readonly Heartbeat _heartbeat;
+    private readonly FakeLogger _logger = new();
+    private readonly ServerLog _log;
+
+    public ConnectionTableTests()
+    {
+        _heartbeat = new Heartbeat(_time, TimeSpan.FromSeconds(1), _ => { });
+        _log = new ServerLog(_logger);
+    }
+
+    public void Dispose() => _heartbeat.Dispose();
+
+    private ScriptedConnection From(string address) =>
+        new(new ScriptedTransport(remoteAddress: address), ConnectionStage.DefaultSettings(_pool), _heartbeat, _log);
+
+    private static ConnectionTable Table(int maxClients = 100, int maxPerAddress = 100, int maxHandshakes = 100) =>
+        new(maxClients, maxPerAddress, maxHandshakes);
+
+    [Fact]
+    public void Admits_clients_up_to_the_limit_and_the_next_when_one_has_left()
+    {
+        ConnectionTable table = Table(maxClients: 2);
+        ScriptedConnection first = From("203.0.113.1");
+        Assert.Equal(Admission.Admitted, table.Add(first));
+        Assert.Equal(Admission.Admitted, table.Add(From("203.0.113.2")));
+        ScriptedConnection third = From("203.0.113.3");
+        Assert.Equal(Admission.TooManyClients, table.Add(third));
+        Assert.Equal(Admission.TooManyClients, third.Admission);
+        Assert.Equal((3, 1), (table.Count, table.TurnedAway));
+
+        // That one which was turned away leaves makes no room for another.
+        table.Remove(third);
+        ScriptedConnection fourth = From("203.0.113.4");
+        Assert.Equal(Admission.TooManyClients, table.Add(fourth));
+        table.Remove(first);
+        Assert.Equal(Admission.Admitted, table.Add(From("203.0.113.5")));
+        Assert.Equal((3, 1), (table.Count, table.TurnedAway));
+    }
+
+    [Fact]
+    public void Counts_per_remote_address_whatever_the_port()
+    {
+        ConnectionTable table = Table(maxPerAddress: 2);
+        ScriptedConnection first = From("203.0.113.1");
+        table.Add(first);
+        table.Add(From("203.0.113.1"));
+        Assert.Equal(Admission.TooManyFromAddress, table.Add(From("203.0.113.1")));
+        Assert.Equal(Admission.Admitted, table.Add(From("203.0.113.2")));
+        table.Remove(first);
+        Assert.Equal(Admission.Admitted, table.Add(From("203.0.113.1")));
+        Assert.Equal(Admission.TooManyFromAddress, table.Add(From("203.0.113.1")));
+    }
+
+    [Fact]
+    public void Counts_handshakes_that_are_under_way()
+    {
+        ConnectionTable table = Table(maxHandshakes: 1);
+        table.Add(From("203.0.113.1"));
+        Assert.Equal(Admission.TooManyHandshakes, table.Add(From("203.0.113.2")));
+        table.HandshakeEnded();
+        Assert.Equal(Admission.Admitted, table.Add(From("203.0.113.3")));
+    }
+
+    [Fact]
+    public void Admits_nobody_once_the_server_stops()
+    {
+        ConnectionTable table = Table();
+        table.BeginStop();
+        Assert.Equal(Admission.Stopping, table.Add(From("203.0.113.1")));
+        Assert.Equal((1, 1), (table.Count, table.TurnedAway));
+    }
+
+    [Fact]
+    public void Keeps_every_connection_in_its_place_while_others_come_and_go()
+    {
+        ConnectionTable table = Table();
+        List<ConnectionLifetime> expected = [];
+        var random = new Random(7);
+        for (int i = 0; i < 500; i++)
+        {
+            if (expected.Count > 0 && random.Next(3) == 0)
+            {
+                ConnectionLifetime leaving = expected[random.Next(expected.Count)];
+                expected.Remove(leaving);
+                table.Remove(leaving);
+            }
+            else if (expected.Count < 90)
+            {
+                ScriptedConnection coming = From("203.0.113.1");
+                expected.Add(coming);
+                table.Add(coming);
+            }
+
+            Assert.Equal(expected.ToHashSet(), table.Snapshot().ToHashSet());
+            Assert.Equal(expected.Count, table.Count);
+        }
+    }
+
+    [Fact]
+    public async Task Tells_when_the_last_one_has_gone_each_time()
+    {
+        ConnectionTable table = Table();
+        Assert.True(table.WhenEmpty().IsCompletedSuccessfully);
+        for (int i = 0; i < 2; i++)
+        {
+            ScriptedConnection first = From("203.0.113.1"), second = From("203.0.113.2");
+            table.Add(first);
+            table.Add(second);
+            Task empty = table.WhenEmpty();
+            table.Remove(first);
+            Assert.False(empty.IsCompleted);
+            table.Remove(second);
+            await empty.InTime();
+        }
+    }
+
+    [Fact]
+    public void Lets_each_connection_look_at_the_time()
+    {
+        ConnectionTable table = Table();
+        ScriptedConnection[] all = [.. Enumerable.Range(1, 40).Select(i => From($"203.0.113.{i}"))];
+        foreach (ScriptedConnection connection in all)
+        {
+            table.Add(connection);
+            connection.Handlers.Enter();
+            connection.OnRequest = async () => await new TaskCompletionSource().Task;
+            connection.Handlers.Raise();
+            connection.Handlers.Leave();
+        }
+
+        // What each of them sees of it: a handler that runs for longer than it should.
+        table.Beat(_heartbeat.Now);
+        table.Beat(_heartbeat.Now + _heartbeat.ToTimestamp(TimeSpan.FromSeconds(4)));
+        Assert.Equal(all.Length, _logger.Collector.GetSnapshot().Count(record => record.Id.Id == 12));
+    }
+
+    [Fact]
+    public async Task Beats_while_connections_come_and_go()
+    {
+        ConnectionTable table = Table(maxClients: 10_000, maxPerAddress: 10_000, maxHandshakes: 100_000);
+        using var stop = new CancellationTokenSource();
+        Task beating = Task.Run(() =>
+        {
+            while (!stop.IsCancellationRequested)
+                table.Beat(_heartbeat.Now);
+        }, TestContext.Current.CancellationToken);
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
+        {
+            List<ScriptedConnection> mine = [.. Enumerable.Range(0, 40).Select(_ => From("203.0.113.1"))];
+            for (int i = 0; i < 50; i++)
+            {
+                mine.ForEach(connection => table.Add(connection));
+                mine.ForEach(table.Remove);
+            }
+        }, TestContext.Current.CancellationToken))).InTime();
+        await stop.CancelAsync();
+        await beating.InTime();
+        Assert.Equal((0, 0), (table.Count, table.TurnedAway));
+        Assert.Empty(table.Snapshot());
+    }
+}

@@ -1,0 +1,495 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit.Connections;
+
+public sealed class HandlerScopeTests
+{
+    private readonly ScriptedHandlers _handlers = new();
+
+    private HandlerScope Scope(SynchronizationContext? host = null) => new(_handlers, host);
+
+    private bool Raise(HandlerScope scope, Action handler)
+    {
+        _handlers.OnRaise = handler;
+        scope.Enter();
+        bool ended = scope.Raise();
+        scope.Leave();
+        return ended;
+    }
+
+    [Fact]
+    public void A_plain_handler_ends_with_the_event()
+    {
+        HandlerScope scope = Scope();
+        long during = 0;
+        Assert.True(Raise(scope, () => during = scope.Run));
+        Assert.Equal((1, 2), (during, scope.Run));
+        Assert.False(scope.IsRunning);
+    }
+
+    [Fact]
+    public void The_run_is_odd_while_handlers_run_and_another_for_each_event()
+    {
+        HandlerScope scope = Scope();
+        List<long> runs = [scope.Run];
+        for (int i = 0; i < 3; i++)
+        {
+            Raise(scope, () => runs.Add(scope.Run));
+            runs.Add(scope.Run);
+        }
+
+        Assert.Equal([0, 1, 2, 3, 4, 5, 6], runs);
+    }
+
+    [Fact]
+    public void A_plain_handler_costs_no_allocation()
+    {
+        HandlerScope scope = Scope();
+        _handlers.OnRaise = () => { };
+        scope.Enter();
+        scope.Raise();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 1000; i++)
+            scope.Raise();
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        scope.Leave();
+        Assert.Equal(0, allocated);
+    }
+
+    [Fact]
+    public async Task An_async_void_handler_is_followed_to_its_end()
+    {
+        HandlerScope scope = Scope();
+        TaskCompletionSource go = Timely.Signal();
+        Assert.False(Raise(scope, async () => await go.Task));
+        ValueTask<bool> ended = scope.WhenEnded();
+        Assert.True(scope.IsRunning);
+        Assert.False(ended.IsCompleted);
+
+        go.SetResult();
+
+        Assert.True(await ended.InTime());
+        Assert.Equal(2, scope.Run);
+    }
+
+    [Fact]
+    public void An_async_void_handler_that_never_waits_ends_with_the_event()
+    {
+        HandlerScope scope = Scope();
+        Assert.True(Raise(scope, async () => await Task.CompletedTask));
+        Assert.Equal(2, scope.Run);
+    }
+
+    [Fact]
+    public async Task The_event_ends_with_the_last_of_its_handlers()
+    {
+        HandlerScope scope = Scope();
+        TaskCompletionSource first = Timely.Signal(), second = Timely.Signal(), firstEnded = Timely.Signal();
+        Assert.False(Raise(scope, () =>
+        {
+            Start(async () => { await first.Task; firstEnded.SetResult(); });
+            Start(async () => await second.Task);
+        }));
+        ValueTask<bool> ended = scope.WhenEnded();
+        first.SetResult();
+        await firstEnded.Task.InTime();
+        Assert.False(ended.IsCompleted);
+        second.SetResult();
+        Assert.True(await ended.InTime());
+    }
+
+    [Fact]
+    public async Task An_async_void_method_that_a_continuation_calls_is_followed_too()
+    {
+        HandlerScope scope = Scope();
+        TaskCompletionSource outer = Timely.Signal(), inner = Timely.Signal(), innerCalled = Timely.Signal();
+        Raise(scope, async () =>
+        {
+            await outer.Task;
+            Start(async () => await inner.Task);
+            innerCalled.SetResult();
+        });
+        ValueTask<bool> ended = scope.WhenEnded();
+        outer.SetResult();
+        await innerCalled.Task.InTime();
+        Assert.False(ended.IsCompleted);
+        inner.SetResult();
+        Assert.True(await ended.InTime());
+    }
+
+    [Fact]
+    public async Task What_an_async_handler_throws_is_told_before_the_event_ends()
+    {
+        HandlerScope scope = Scope();
+        TaskCompletionSource go = Timely.Signal();
+        var thrown = new InvalidTimeZoneException("after the await");
+        Raise(scope, async () => { await go.Task; throw thrown; });
+        go.SetResult();
+        Assert.True(await scope.WhenEnded().InTime());
+        Assert.Same(thrown, Assert.Single(_handlers.Failures));
+    }
+
+    [Fact]
+    public async Task What_an_async_handler_throws_before_its_first_await_is_told_likewise()
+    {
+        HandlerScope scope = Scope();
+#pragma warning disable CS1998 // the case is a handler that does not get as far as its first await
+        Assert.False(Raise(scope, async () => throw new InvalidTimeZoneException()));
+#pragma warning restore CS1998
+        Assert.True(await scope.WhenEnded().InTime());
+        Assert.IsType<InvalidTimeZoneException>(Assert.Single(_handlers.Failures));
+    }
+
+    [Fact]
+    public async Task Continuations_run_on_the_thread_pool_and_in_the_scope()
+    {
+        HandlerScope scope = Scope();
+        TaskCompletionSource go = Timely.Signal();
+        (bool Pool, SynchronizationContext? Context) seen = default;
+        Raise(scope, async () =>
+        {
+            await go.Task;
+            seen = (Thread.CurrentThread.IsThreadPoolThread, SynchronizationContext.Current);
+        });
+        go.SetResult();
+        await scope.WhenEnded().InTime();
+        Assert.Equal((true, scope), seen);
+    }
+
+    [Fact]
+    public void A_handler_that_blocks_on_its_own_async_work_does_not_deadlock()
+    {
+        HandlerScope scope = Scope();
+        bool done = false;
+        Raise(scope, () => done = WorkAsync().Wait(TimeSpan.FromSeconds(30)));
+        Assert.True(done);
+
+        static async Task WorkAsync()
+        {
+            // It captures the scope, and so its continuation is posted there.
+            await Task.Yield();
+        }
+    }
+
+    [Fact]
+    public async Task Work_left_behind_between_events_delays_the_next_event_and_does_no_harm()
+    {
+        HandlerScope scope = Scope();
+        TaskCompletionSource go = Timely.Signal(), strayRuns = Timely.Signal();
+        using var strayMayEnd = new ManualResetEventSlim();
+        Assert.True(Raise(scope, () => _ = StrayAsync()));
+        long run = scope.Run;
+
+        go.SetResult();
+        await strayRuns.Task.InTime();
+        Assert.Equal(run, scope.Run);
+
+        Assert.False(Raise(scope, () => { }));
+        ValueTask<bool> ended = scope.WhenEnded();
+        Assert.False(ended.IsCompleted);
+        strayMayEnd.Set();
+        Assert.True(await ended.InTime());
+        Assert.Equal(run + 2, scope.Run);
+
+        async Task StrayAsync()
+        {
+            await go.Task;
+            strayRuns.SetResult();
+            strayMayEnd.Wait(TimeSpan.FromSeconds(30));
+        }
+    }
+
+    [Fact]
+    public async Task Work_left_behind_that_fails_between_events_is_told_as_a_failure()
+    {
+        HandlerScope scope = Scope();
+        Raise(scope, () => SynchronizationContext.Current!.Post(_ => throw new InvalidTimeZoneException(), null));
+        await _handlers.Failed.Task.InTime();
+        Assert.IsType<InvalidTimeZoneException>(Assert.Single(_handlers.Failures));
+    }
+
+    [Fact]
+    public void An_AsyncLocal_that_a_handler_sets_is_gone_with_its_event()
+    {
+        HandlerScope scope = Scope();
+        var local = new AsyncLocal<string> { Value = "outer" };
+        List<string?> seen = [];
+        _handlers.OnRaise = () =>
+        {
+            seen.Add(local.Value);
+            local.Value = "handler";
+        };
+        scope.Enter();
+        scope.Raise();
+        scope.Raise();
+        scope.Leave();
+        Assert.Equal(["outer", "outer"], seen);
+        Assert.Equal("outer", local.Value);
+    }
+
+    [Fact]
+    public void Leave_gives_the_thread_its_context_back()
+    {
+        SynchronizationContext? before = SynchronizationContext.Current;
+        var outer = new SynchronizationContext();
+        SynchronizationContext.SetSynchronizationContext(outer);
+        HandlerScope scope = Scope();
+        SynchronizationContext? during = null;
+        Raise(scope, () => during = SynchronizationContext.Current);
+        SynchronizationContext? after = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(before);
+        Assert.Same(scope, during);
+        Assert.Same(outer, after);
+    }
+
+    [Fact]
+    public async Task A_pool_thread_keeps_nothing_of_the_scope()
+    {
+        HandlerScope scope = Scope();
+        Raise(scope, async () => await Task.Yield());
+        await scope.WhenEnded().InTime();
+        for (int i = 0; i < 50; i++)
+            Assert.Null(await Task.Run(() => SynchronizationContext.Current));
+    }
+
+    [Fact]
+    public void Send_runs_in_place()
+    {
+        HandlerScope scope = Scope();
+        int thread = 0;
+        scope.Send(_ => thread = Environment.CurrentManagedThreadId, null);
+        Assert.Equal(Environment.CurrentManagedThreadId, thread);
+    }
+
+    [Fact]
+    public void A_copy_of_the_context_is_the_scope_itself_so_that_it_goes_on_counting()
+    {
+        HandlerScope scope = Scope();
+        Assert.Same(scope, scope.CreateCopy());
+    }
+
+    [Fact]
+    public async Task Abandoned_the_wait_ends_and_the_event_stays_the_handlers_own()
+    {
+        HandlerScope scope = Scope();
+        TaskCompletionSource go = Timely.Signal(), end = Timely.Signal();
+        Raise(scope, async () => { await go.Task; end.SetResult(); });
+        ValueTask<bool> ended = scope.WhenEnded();
+        long run = scope.Run;
+
+        scope.Abandon();
+        scope.Abandon();
+
+        Assert.False(await ended.InTime());
+        go.SetResult();
+        await end.Task.InTime();
+        Assert.Equal(run, scope.Run);
+    }
+
+    [Fact]
+    public async Task Abandoned_between_events_nothing_happens()
+    {
+        HandlerScope scope = Scope();
+        scope.Abandon();
+        Assert.True(Raise(scope, () => { }));
+        scope.Abandon();
+        TaskCompletionSource go = Timely.Signal();
+        Assert.False(Raise(scope, async () => await go.Task));
+        go.SetResult();
+        Assert.True(await scope.WhenEnded().InTime());
+    }
+
+    [Fact]
+    public async Task Abandoned_while_a_handler_has_not_even_begun_to_wait_its_event_is_given_up_as_well()
+    {
+        HandlerScope scope = Scope();
+        Assert.False(Raise(scope, async () =>
+        {
+            scope.Abandon();
+            await new TaskCompletionSource().Task;
+        }));
+        Assert.False(await scope.WhenEnded().InTime());
+    }
+
+    [Fact]
+    public async Task Abandoned_an_event_whose_handlers_end_all_the_same_is_over_and_the_next_is_waited_for()
+    {
+        HandlerScope scope = Scope();
+        Assert.True(Raise(scope, scope.Abandon));
+        TaskCompletionSource go = Timely.Signal();
+        Assert.False(Raise(scope, async () => await go.Task));
+        ValueTask<bool> ended = scope.WhenEnded();
+        Assert.False(ended.IsCompleted);
+        go.SetResult();
+        Assert.True(await ended.InTime());
+    }
+
+    [Fact]
+    public async Task However_the_end_of_a_handler_and_the_wait_for_it_meet_the_wait_ends_once()
+    {
+        HandlerScope scope = Scope();
+        for (int i = 0; i < 2000; i++)
+        {
+            TaskCompletionSource go = Timely.Signal();
+            ThreadPool.UnsafeQueueUserWorkItem(static go => go.SetResult(), go, preferLocal: false);
+            if (!Raise(scope, async () => await go.Task))
+                Assert.True(await scope.WhenEnded().InTime());
+            Assert.Equal(2L * (i + 1), scope.Run);
+        }
+    }
+
+    [Fact]
+    public async Task However_the_end_of_a_handler_and_its_giving_up_meet_the_wait_ends_once()
+    {
+        for (int i = 0; i < 500; i++)
+        {
+            HandlerScope scope = Scope();
+            TaskCompletionSource go = Timely.Signal(), end = Timely.Signal();
+            Raise(scope, async () => { await go.Task; end.SetResult(); });
+            ValueTask<bool> ended = scope.WhenEnded();
+            ThreadPool.UnsafeQueueUserWorkItem(static go => go.SetResult(), go, preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static scope => scope.Abandon(), scope, preferLocal: false);
+            if (await ended.InTime())
+                Assert.False(scope.IsRunning);
+            await end.Task.InTime();
+        }
+    }
+
+    [Fact]
+    public async Task With_a_host_context_handlers_and_their_continuations_run_there()
+    {
+        var host = new ScriptedContext();
+        HandlerScope scope = Scope(host);
+        TaskCompletionSource go = Timely.Signal();
+        List<bool> there = [];
+        Assert.False(Raise(scope, async () =>
+        {
+            there.Add(host.IsHere);
+            await go.Task;
+            there.Add(host.IsHere);
+            scope.Send(_ => there.Add(host.IsHere), null);
+        }));
+        ValueTask<bool> ended = scope.WhenEnded();
+        Assert.Empty(there);
+        Assert.True(scope.IsRunning);
+
+        await host.RunNextAsync();
+        Assert.Equal([true], there);
+        Assert.False(ended.IsCompleted);
+        go.SetResult();
+        await host.RunNextAsync();
+        Assert.Equal([true, true, true], there);
+        Assert.True(await ended.InTime());
+        Assert.Equal((2, 1), (scope.Run, host.Sends));
+    }
+
+    [Fact]
+    public async Task With_a_host_context_what_a_handler_throws_is_told_as_well()
+    {
+        var host = new ScriptedContext();
+        HandlerScope scope = Scope(host);
+        Raise(scope, async () => { await Task.CompletedTask; throw new InvalidTimeZoneException(); });
+        await host.RunNextAsync();
+        await host.RunNextAsync();
+        Assert.True(await scope.WhenEnded().InTime());
+        Assert.IsType<InvalidTimeZoneException>(Assert.Single(_handlers.Failures));
+    }
+
+    [Fact]
+    public async Task A_posted_event_that_was_given_up_before_its_turn_is_never_raised()
+    {
+        var host = new ScriptedContext();
+        HandlerScope scope = Scope(host);
+        bool raised = false;
+        Raise(scope, () => raised = true);
+        scope.Abandon();
+        Assert.False(await scope.WhenEnded().InTime());
+        await host.RunNextAsync();
+        Assert.False(raised);
+    }
+
+    [Fact]
+    public async Task A_host_context_that_is_gone_ends_the_event_with_a_failure()
+    {
+        var host = new ScriptedContext { IsGone = true };
+        HandlerScope scope = Scope(host);
+        Assert.False(Raise(scope, () => Assert.Fail("There is no thread to run this on.")));
+        Assert.True(await scope.WhenEnded().InTime());
+        Assert.IsType<ObjectDisposedException>(Assert.Single(_handlers.Failures));
+        Assert.False(scope.IsRunning);
+    }
+
+    [Fact]
+    public async Task A_handler_whose_host_context_goes_away_ends_on_the_thread_pool()
+    {
+        var host = new ScriptedContext();
+        HandlerScope scope = Scope(host);
+        TaskCompletionSource go = Timely.Signal();
+        bool onPool = false;
+        Raise(scope, async () => { await go.Task; onPool = Thread.CurrentThread.IsThreadPoolThread; });
+        await host.RunNextAsync();
+        host.IsGone = true;
+        go.SetResult();
+        Assert.True(await scope.WhenEnded().InTime());
+        Assert.True(onPool);
+        Assert.IsType<ObjectDisposedException>(Assert.Single(_handlers.Failures));
+    }
+
+    private static void Start(Action handler) => handler();
+
+    private sealed class ScriptedHandlers : IHandlers
+    {
+        private readonly ConcurrentQueue<Exception> _failures = [];
+
+        public Action OnRaise { get; set; } = () => { };
+
+        public TaskCompletionSource Failed { get; } = Timely.Signal();
+
+        public IReadOnlyCollection<Exception> Failures => _failures;
+
+        public void Raise() => OnRaise();
+
+        public void HandlerFailed(Exception exception)
+        {
+            _failures.Enqueue(exception);
+            Failed.TrySetResult();
+        }
+    }
+
+    /// <summary>A window's thread: what is posted there runs when the test says so.</summary>
+    private sealed class ScriptedContext : SynchronizationContext
+    {
+        private readonly Channel<(SendOrPostCallback Callback, object? State)> _posted =
+            Channel.CreateUnbounded<(SendOrPostCallback, object?)>();
+        private int _thread;
+
+        public bool IsGone { get; set; }
+
+        public int Sends { get; private set; }
+
+        /// <summary>Whether the caller runs in this context.</summary>
+        public bool IsHere => Environment.CurrentManagedThreadId == Volatile.Read(ref _thread);
+
+        public async Task RunNextAsync()
+        {
+            (SendOrPostCallback callback, object? state) = await _posted.Reader.ReadAsync(TestContext.Current.CancellationToken).InTime();
+            Volatile.Write(ref _thread, Environment.CurrentManagedThreadId);
+            callback(state);
+            Volatile.Write(ref _thread, 0);
+        }
+
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+            ObjectDisposedException.ThrowIf(IsGone, this);
+            _posted.Writer.TryWrite((d, state));
+        }
+
+        public override void Send(SendOrPostCallback d, object? state)
+        {
+            Sends++;
+            d(state);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+using System.Net;
+using System.Reflection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
+
+namespace WebSocketServerKit.Diagnostics;
+
+public sealed class ServerLogTests
+{
+    private static IEnumerable<(string Name, LoggerMessageAttribute Message)> Lines =>
+        typeof(ServerLog).GetMethods(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
+            .Select(method => (method.Name, method.GetCustomAttribute<LoggerMessageAttribute>()!));
+
+    /// <summary>Whoever filters or counts by event id relies on these. Add lines at the end; never change or reuse one.</summary>
+    [Fact]
+    public void Event_ids_and_levels_are_what_they_always_were()
+    {
+        string[] expected =
+        [
+            "1 Information Listening",
+            "2 Information Stopping",
+            "3 Information Stopped",
+            "4 Error AcceptTrouble",
+            "5 Debug ClientConnected",
+            "6 Debug ClientDisconnected",
+            "7 Debug RequestRefused",
+            "8 Warning ForeignOriginRefused",
+            "9 Debug ProtocolViolated",
+            "10 Error HandlerFailed",
+            "11 Debug HandlerOutlivedClient",
+            "12 Warning HandlerSlow",
+            "13 Error ConnectionFailed",
+        ];
+        Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
+    }
+
+    [Fact]
+    public void What_a_peer_can_cause_at_will_is_Debug()
+    {
+        string[] byPeers = ["ClientConnected", "ClientDisconnected", "RequestRefused", "ProtocolViolated", "HandlerOutlivedClient"];
+        Assert.All(Lines.Where(line => byPeers.Contains(line.Name, StringComparer.Ordinal)), line => Assert.Equal(LogLevel.Debug, line.Message.Level));
+    }
+
+    [Fact]
+    public void A_line_has_its_id_its_values_and_its_exception()
+    {
+        var logger = new FakeLogger();
+        var exception = new InvalidTimeZoneException();
+        new ServerLog(logger).HandlerFailed(exception, "Message", new IPEndPoint(IPAddress.Loopback, 9));
+        FakeLogRecord record = logger.LatestRecord;
+        Assert.Equal(10, record.Id.Id);
+        Assert.Equal("A handler of Message threw for the client at 127.0.0.1:9.", record.Message);
+        Assert.Equal("127.0.0.1:9", record.GetStructuredStateValue("RemoteEndPoint"));
+        Assert.Same(exception, record.Exception);
+    }
+
+    [Fact]
+    public void How_to_allow_an_origin_can_be_copied_from_the_log()
+    {
+        var logger = new FakeLogger();
+        new ServerLog(logger).ForeignOriginRefused("https://app.example.com");
+        Assert.Contains("options.AllowedOrigins.Add(\"https://app.example.com\")", logger.LatestRecord.Message, StringComparison.Ordinal);
+    }
+}

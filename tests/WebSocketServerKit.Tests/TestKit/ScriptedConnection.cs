@@ -1,0 +1,134 @@
+using System.Net;
+using System.Text;
+using WebSocketServerKit.Connections;
+using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.Protocol.Handshake;
+
+namespace WebSocketServerKit.TestKit;
+
+/// <summary>A connection's life that writes down what it is called for, and whose handlers are the test's.</summary>
+internal sealed class ScriptedConnection(ScriptedTransport transport, ConnectionSettings settings, Heartbeat heartbeat, ServerLog log)
+    : ConnectionLifetime(transport, settings, heartbeat, log)
+{
+    private readonly Lock _gate = new();
+    private readonly List<string> _calls = [];
+    private readonly Dictionary<string, TaskCompletionSource> _awaited = new(StringComparer.Ordinal);
+    private HandshakeRequest? _request;
+
+    /// <summary>Handlers; an async lambda here is an async void method, as on an event. Null for an event without any.</summary>
+    public Action? OnRequest { get; set; }
+
+    public Action? OnConnected { get; set; }
+
+    public Action? OnMessage { get; set; }
+
+    public Action? OnDisconnected { get; set; }
+
+    public Action? OnOpened { get; set; }
+
+    /// <summary>What the host answers; null to accept.</summary>
+    public Func<HandshakeResponse>? Answer { get; set; }
+
+    public IReadOnlyList<string> Calls
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _calls];
+        }
+    }
+
+    public string PayloadText => Encoding.UTF8.GetString(Payload.Span);
+
+    public new ConnectionEnding? Ending => base.Ending;
+
+    public new bool WasClean => base.WasClean;
+
+    public bool WasCalled(string call) => Calls.Contains(call, StringComparer.Ordinal);
+
+    /// <summary>Completes when this call has come.</summary>
+    public Task Called(string call)
+    {
+        lock (_gate)
+        {
+            if (!_awaited.TryGetValue(call, out TaskCompletionSource? awaited))
+                _awaited.Add(call, awaited = Timely.Signal());
+            if (_calls.Contains(call, StringComparer.Ordinal))
+                awaited.TrySetResult();
+            return awaited.Task.InTime();
+        }
+    }
+
+    protected override void Raise(ConnectionEvent what)
+    {
+        Note(what switch
+        {
+            ConnectionEvent.Message => $"Message {PayloadText}",
+            ConnectionEvent.Request => $"Request {_request?.Path}",
+            _ => what.ToString(),
+        });
+        try
+        {
+            (what switch
+            {
+                ConnectionEvent.Request => OnRequest,
+                ConnectionEvent.Connected => OnConnected,
+                ConnectionEvent.Message => OnMessage,
+                _ => OnDisconnected,
+            })?.Invoke();
+        }
+        catch (Exception exception)
+        {
+            HandlerFailed(exception);
+        }
+    }
+
+    protected override HandshakeResponse Refuse(HandshakeViolation violation)
+    {
+        Note($"Refuse {violation}");
+        return HandshakeResponse.Refuse(violation);
+    }
+
+    protected override HandshakeResponse TurnAway(Admission admission)
+    {
+        Note($"TurnAway {admission}");
+        return HandshakeResponse.Refuse(
+            admission == Admission.TooSlow ? HttpStatusCode.RequestTimeout : HttpStatusCode.ServiceUnavailable, "turned away\n");
+    }
+
+    protected override bool BeginRequest(HandshakeRequest request)
+    {
+        _request = request;
+        return OnRequest is not null;
+    }
+
+    protected override HandshakeResponse EndRequest()
+    {
+        Note("EndRequest");
+        if (RequestFailed)
+            return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError);
+        return Answer?.Invoke() ?? HandshakeResponse.Accept(_request!.Key!);
+    }
+
+    protected override void HandshakeEnded() => Note("HandshakeEnded");
+
+    protected override void Opened()
+    {
+        Note("Opened");
+        OnOpened?.Invoke();
+    }
+
+    protected override void Closed() => Note("Closed");
+
+    protected override void Released() => Note("Released");
+
+    private void Note(string call)
+    {
+        lock (_gate)
+        {
+            _calls.Add(call);
+            if (_awaited.TryGetValue(call, out TaskCompletionSource? awaited))
+                awaited.TrySetResult();
+        }
+    }
+}

@@ -1,0 +1,286 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net;
+using System.Text;
+using System.Threading.Channels;
+using WebSocketServerKit.Transport;
+
+namespace WebSocketServerKit.TestKit;
+
+/// <summary>
+/// A connection without a network. The test plays the peer: it decides which bytes come and how the input ends, when a write is taken and
+/// whether it fails. What breaks the contract of <see cref="TransportConnection"/> is written down in <see cref="Breaches"/>.
+/// </summary>
+internal sealed class ScriptedTransport : TransportConnection
+{
+    private readonly Pipe _input;
+    private readonly Channel<byte[]> _begun = Channel.CreateUnbounded<byte[]>();
+    private readonly List<byte[]> _writes = [];
+    private readonly List<string> _breaches = [];
+    private readonly TaskCompletionSource _shutDown = Timely.Signal();
+    private readonly TaskCompletionSource _aborted = Timely.Signal();
+    private readonly Lock _gate = new();
+    private readonly Lock _inputGate = new();
+    private TaskCompletionSource _idle = Timely.Signal();
+    private TaskCompletionSource? _held;       // the write that is under way
+    private ReadOnlyMemory<byte> _heldBytes;   // what it was given
+    private Exception? _writeFailure;
+    private bool _holding;
+
+    /// <param name="segmentSize">The size of the pieces in which the input lies; 0 for what is usual.</param>
+    /// <param name="remoteAddress">Where the peer is.</param>
+    public ScriptedTransport(int segmentSize = 0, string remoteAddress = "203.0.113.7")
+    {
+        RemoteEndPoint = new IPEndPoint(IPAddress.Parse(remoteAddress), 50_000);
+        _input = new Pipe(new PipeOptions(
+            pauseWriterThreshold: 0,
+            minimumSegmentSize: segmentSize == 0 ? 4096 : segmentSize,
+            pool: segmentSize == 0 ? null : new SmallMemoryPool(segmentSize),
+            useSynchronizationContext: false));
+        Input = new Reader(this);
+    }
+
+    public override PipeReader Input { get; }
+
+    public override IPEndPoint RemoteEndPoint { get; }
+
+    public override IPEndPoint LocalEndPoint { get; } = new(IPAddress.Parse("192.0.2.1"), 8080);
+
+    public int Shutdowns { get; private set; }
+
+    public int Aborts { get; private set; }
+
+    public int Disposals { get; private set; }
+
+    /// <summary>Completes when our side has been ended.</summary>
+    public Task WhenShutDown => _shutDown.Task;
+
+    public Task WhenAborted => _aborted.Task;
+
+    /// <summary>Called with each write, on the writer's thread, before it is taken.</summary>
+    public Action? OnWrite { get; set; }
+
+    /// <summary>Each write that was begun, as one array.</summary>
+    public IReadOnlyList<byte[]> Writes
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _writes];
+        }
+    }
+
+    public IReadOnlyList<string> Breaches
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _breaches];
+        }
+    }
+
+    /// <summary>All that was written, in one piece.</summary>
+    public byte[] Written => [.. Writes.SelectMany(write => write)];
+
+    /// <summary>All that was written behind the answer to the handshake.</summary>
+    public IReadOnlyList<SentFrame> Frames
+    {
+        get
+        {
+            byte[] written = Written;
+            ReadOnlySpan<byte> end = "\r\n\r\n"u8;
+            int head = written.AsSpan().StartsWith("HTTP"u8) ? written.AsSpan().IndexOf(end) + end.Length : 0;
+            return Wire.Parse(written.AsSpan(head));
+        }
+    }
+
+    /// <summary>Completes when all input so far has been read, and somebody waits for more.</summary>
+    public Task WhenIdle
+    {
+        get
+        {
+            lock (_inputGate)
+                return _idle.Task.InTime();
+        }
+    }
+
+    /// <summary>All pieces arrive at once.</summary>
+    public void Receive(params byte[][] pieces) => Stir(() =>
+    {
+        foreach (byte[] piece in pieces)
+            _input.Writer.Write(piece);
+        // Nothing pauses this writer, so it is done at once.
+        Assert.True(_input.Writer.FlushAsync(TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
+    });
+
+    public void Receive(string latin1) => Receive(Encoding.Latin1.GetBytes(latin1));
+
+    /// <summary>The peer ends its side with a FIN.</summary>
+    public void EndInput() => Stir(() => _input.Writer.Complete());
+
+    /// <summary>The connection is reset.</summary>
+    public void Reset() => Break(new IOException("reset by peer"));
+
+    /// <summary>The input ends in a way that no network knows.</summary>
+    public void Break(Exception exception) => Stir(() => _input.Writer.Complete(exception));
+
+    /// <summary>From now on writes wait for <see cref="LetWriteEnd"/> or <see cref="LetAllWritesEnd"/>.</summary>
+    public void HoldWrites()
+    {
+        lock (_gate)
+            _holding = true;
+    }
+
+    public void LetWriteEnd() => EndHeldWrite(holding: true, null);
+
+    public void LetAllWritesEnd() => EndHeldWrite(holding: false, null);
+
+    /// <summary>The write under way fails, and so does every later one.</summary>
+    public void FailWrites(Exception failure)
+    {
+        lock (_gate)
+            _writeFailure ??= failure;
+        EndHeldWrite(holding: false, failure);
+    }
+
+    /// <summary>The next write that nobody has taken yet, as soon as it begins.</summary>
+    public Task<byte[]> NextWriteAsync() => _begun.Reader.ReadAsync(TestContext.Current.CancellationToken).InTime();
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
+    {
+        byte[] copy = bytes.ToArray();
+        OnWrite?.Invoke();
+        Task task;
+        lock (_gate)
+        {
+            if (_held is not null)
+                _breaches.Add("two writes at once");
+            if (Disposals > 0)
+                _breaches.Add("a write after the disposal");
+            if (_writeFailure is not null)
+                return ValueTask.FromException(_writeFailure);
+            _writes.Add(copy);
+            if (_holding)
+                (_held, _heldBytes) = (Timely.Signal(), bytes);
+            task = _held?.Task ?? Task.CompletedTask;
+        }
+
+        _begun.Writer.TryWrite(copy);
+        return new ValueTask(task);
+    }
+
+    public override void ShutdownSend()
+    {
+        lock (_gate)
+        {
+            if (_held is not null)
+                _breaches.Add("our side was ended with a write under way");
+            _writeFailure ??= new IOException("our side has ended");
+            Shutdowns++;
+        }
+
+        _shutDown.TrySetResult();
+    }
+
+    public override void Abort()
+    {
+        lock (_gate)
+        {
+            Aborts++;
+            _writeFailure ??= new IOException("cut");
+        }
+
+        Break(new IOException("cut"));
+        EndHeldWrite(holding: false, new IOException("cut"));
+        _aborted.TrySetResult();
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        lock (_gate)
+        {
+            if (_held is not null)
+                _breaches.Add("disposed with a write under way");
+            Disposals++;
+            _writeFailure ??= new IOException("disposed");
+        }
+
+        _input.Reader.Complete();
+        return ValueTask.CompletedTask;
+    }
+
+    private void EndHeldWrite(bool holding, Exception? failure)
+    {
+        TaskCompletionSource? held;
+        lock (_gate)
+        {
+            _holding = holding;
+            held = _held;
+            // Who writes must leave the bytes alone until the write has ended.
+            if (held is not null && !_heldBytes.Span.SequenceEqual(_writes[^1]))
+                _breaches.Add("the bytes of a write changed while it was under way");
+            (_held, _heldBytes) = (null, default);
+        }
+
+        if (failure is null)
+            held?.SetResult();
+        else
+            held?.SetException(failure);
+    }
+
+    // Who waits for input now has a reason to wake up.
+    private void Stir(Action change)
+    {
+        lock (_inputGate)
+        {
+            _idle = Timely.Signal();
+            change();
+        }
+    }
+
+    // Tells when somebody waits for input.
+    private sealed class Reader(ScriptedTransport transport) : PipeReader
+    {
+        private readonly PipeReader _inner = transport._input.Reader;
+
+        public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
+        {
+            lock (transport._inputGate)
+            {
+                ValueTask<ReadResult> read = _inner.ReadAsync(cancellationToken);
+                if (!read.IsCompleted)
+                    transport._idle.TrySetResult();
+                return read;
+            }
+        }
+
+        public override bool TryRead(out ReadResult result) => _inner.TryRead(out result);
+
+        public override void AdvanceTo(SequencePosition consumed) => _inner.AdvanceTo(consumed);
+
+        public override void AdvanceTo(SequencePosition consumed, SequencePosition examined) => _inner.AdvanceTo(consumed, examined);
+
+        public override void CancelPendingRead() => transport.Stir(_inner.CancelPendingRead);
+
+        public override void Complete(Exception? exception = null) => _inner.Complete(exception);
+    }
+
+    private sealed class SmallMemoryPool(int size) : MemoryPool<byte>
+    {
+        public override int MaxBufferSize => size;
+
+        public override IMemoryOwner<byte> Rent(int minBufferSize = -1) => new Owner(new byte[size]);
+
+        protected override void Dispose(bool disposing)
+        {
+            // Arrays of the garbage collector's.
+        }
+
+        private sealed record Owner(byte[] Array) : IMemoryOwner<byte>
+        {
+            public Memory<byte> Memory => Array;
+
+            public void Dispose() => System.Array.Fill(Array, (byte)0xDD);
+        }
+    }
+}
