@@ -19,6 +19,7 @@ internal static class HeaderListsTarget
         CheckCookiesAndQuery(text);
         CheckTarget(text);
         CheckKey(text);
+        CheckExtensions(text);
     }
 
     private static void CheckTokens(string text)
@@ -102,5 +103,13 @@ internal static class HeaderListsTarget
         Promise.Holds(SecWebSocketAccept.IsKey(text) == sixteenBytes);
         if (sixteenBytes)
             Promise.Holds(SecWebSocketAccept.Compute(text).Length == SecWebSocketAccept.Length);
+    }
+
+    private static void CheckExtensions(string text)
+    {
+        if (!ExtensionList.IsWellFormed(text))
+            return;
+        Promise.Holds(ExtensionList.IsWellFormed($"{text} , ,{text}"), "two lists are one list");
+        Promise.Holds(text.All(c => c is '\t' or >= ' ' and < '\x7F'), "nothing but tokens, quotes and separators");
     }
 }

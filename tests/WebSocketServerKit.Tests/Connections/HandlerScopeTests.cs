@@ -136,9 +136,10 @@ public sealed class HandlerScopeTests
     {
         HandlerScope scope = Scope();
 #pragma warning disable CS1998 // the case is a handler that does not get as far as its first await
-        Assert.False(Raise(scope, async () => throw new InvalidTimeZoneException()));
+        // The exception is posted: whether that has run already is up to the thread pool.
+        if (!Raise(scope, async () => throw new InvalidTimeZoneException()))
+            Assert.True(await scope.WhenEnded().InTime());
 #pragma warning restore CS1998
-        Assert.True(await scope.WhenEnded().InTime());
         Assert.IsType<InvalidTimeZoneException>(Assert.Single(_handlers.Failures));
     }
 
