@@ -9,6 +9,11 @@ Option<string?> path = new("--path") { Description = "Serve this path alone, suc
 Option<bool> broadcast = new("--broadcast") { Description = "Send every message to all clients, the sender included, instead of back" };
 Option<int> maxMessageSize = new("--max-message-size") { Description = "Largest message a client may send, in bytes", DefaultValueFactory = _ => new WebSocketServerOptions().MaxMessageSize };
 Option<bool> verbose = new("--verbose") { Description = "Print who comes and goes" };
+port.Validators.Add(result =>
+{
+    if (result.GetValueOrDefault<int>() is < IPEndPoint.MinPort or > IPEndPoint.MaxPort)
+        result.AddError("--port is a number from 0 to 65535.");
+});
 RootCommand command = new("Echoes WebSocket messages: text as text, binary as binary.") { host, port, path, broadcast, maxMessageSize, verbose };
 command.SetAction((arguments, _) => RunAsync(
     arguments.GetValue(host)!, arguments.GetValue(port), arguments.GetValue(path), arguments.GetValue(broadcast), arguments.GetValue(maxMessageSize), arguments.GetValue(verbose)));
@@ -20,8 +25,9 @@ static async Task<int> RunAsync(string host, int port, string? path, bool broadc
     WebSocketServerOptions options = new() { MaxMessageSize = maxMessageSize, AllowedOrigins = { "*" } };
     try
     {
-        foreach (IPAddress address in await Dns.GetHostAddressesAsync(host))
-            options.EndPoints.Add(new IPEndPoint(address, port));
+        if (!IPAddress.TryParse(host, out IPAddress? address))
+            throw new ArgumentException($"--host {host} is no IP address. Use 127.0.0.1 for this machine alone, 0.0.0.0 for all of IPv4, :: for everything.");
+        options.EndPoints.Add(new IPEndPoint(address, port));
 
         await using WebSocketServer server = new(options);
         if (path is not null)
@@ -72,7 +78,7 @@ static async Task<int> RunAsync(string host, int port, string? path, bool broadc
             stop.TrySetResult();
         }
     }
-    catch (Exception problem) when (problem is IOException or ArgumentException or System.Net.Sockets.SocketException)
+    catch (Exception problem) when (problem is IOException or ArgumentException)
     {
         Console.Error.WriteLine(problem.Message);
         return 1;

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -34,14 +33,14 @@ internal static class MaskingKey
         for (; length - i >= sizeof(uint); i += sizeof(uint))
             Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, i), Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref from, i)) ^ key);
 
-        // At most three bytes are left, and they are where the phase moves on.
+        // At most three bytes are left, and they turn the key to another phase.
+        Span<byte> octets = stackalloc byte[2 * sizeof(uint)];
+        MemoryMarshal.Write(octets, key);
+        MemoryMarshal.Write(octets[sizeof(uint)..], key);
+        int phase = 0;
         for (; i < length; i++)
-        {
-            byte octet = BitConverter.IsLittleEndian ? (byte)key : (byte)(key >> 24);
-            Unsafe.Add(ref to, i) = (byte)(Unsafe.Add(ref from, i) ^ octet);
-            key = BitConverter.IsLittleEndian ? BitOperations.RotateRight(key, 8) : BitOperations.RotateLeft(key, 8);
-        }
+            Unsafe.Add(ref to, i) = (byte)(Unsafe.Add(ref from, i) ^ octets[phase++]);
 
-        return key;
+        return MemoryMarshal.Read<uint>(octets[phase..]);
     }
 }
