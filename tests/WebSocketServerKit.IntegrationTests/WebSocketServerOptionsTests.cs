@@ -28,7 +28,7 @@ public class WebSocketServerOptionsTests
         { "WebSocketServerOptions.StopTimeout is ", o => o.StopTimeout = Timeout.InfiniteTimeSpan },
         { "WebSocketServerOptions.SlowHandlerThreshold is ", o => o.SlowHandlerThreshold = TimeSpan.FromSeconds(-5) },
         { "WebSocketServerOptions.HandlerExceptions is 7, which is no policy.", o => o.HandlerExceptions = (HandlerExceptionPolicy)7 },
-        { "Value cannot be null. (Parameter 'TimeProvider')", o => o.TimeProvider = null! },
+        { "WebSocketServerOptions.TimeProvider is null. Set it to TimeProvider.System.", o => o.TimeProvider = null! },
     };
 
     [Theory]

@@ -120,9 +120,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
                 case ProtocolEvent.Message:
                     MessagesReceived++;
                     BytesReceived += _protocol.Payload.Length;
-                    _messageRate.Count(1, heartbeat.Now);
                     if (connection.IsEnding)
                         break; // our Close frame is out: nobody waits for messages any more
+                    _messageRate.Count(1, heartbeat.Now);
                     // More frames are there already: their replies leave in one write with this one's.
                     if (!rest.IsEmpty)
                         connection.Queue.Cork();
@@ -158,8 +158,13 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
     private async Task HoldBackAsync()
     {
         IsHoldingBack = true;
+        Task nextBeat = heartbeat.WhenNextBeat(); // taken before each look, so that no beat falls between
         while (IsOverRate)
-            await heartbeat.WhenNextBeat().ConfigureAwait(false);
+        {
+            await nextBeat.ConfigureAwait(false);
+            nextBeat = heartbeat.WhenNextBeat();
+        }
+
         IsHoldingBack = false;
     }
 }

@@ -25,6 +25,8 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     private bool _ended;     // the peer's FIN came
     private volatile bool _cancelled;
     private volatile bool _waitsWithBuffer;
+
+    // Never disposed: it has neither timer nor wait handle to free, and other threads may cancel it when the connection has just ended.
     private CancellationTokenSource? _wait;
 
     /// <exception cref="IOException">The connection is lost.</exception>
@@ -67,11 +69,7 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
             Volatile.Read(ref _wait)?.Cancel();
     }
 
-    public override void Complete(Exception? exception = null)
-    {
-        ReleaseBuffer();
-        _wait?.Dispose();
-    }
+    public override void Complete(Exception? exception = null) => ReleaseBuffer();
 
     private bool IsAvailable => _examined < _end || _ended || _cancelled;
 

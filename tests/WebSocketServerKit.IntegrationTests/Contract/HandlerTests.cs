@@ -88,6 +88,8 @@ public class HandlerTests
         }
 
         await Async.UntilAsync(() => others.Any(told => told == $"{which} /bad"));
+        if (misdeed is Misdeed.Throws or Misdeed.ThrowsLater)
+            await Async.UntilAsync(() => !badClient.IsOpen && server.Log.Of(10).Count > 0);
 
         // The bad one's client can be got rid of, and its end is told.
         Task close = badClient.CloseAsync(cancellationToken: TestServer.Timely);
@@ -97,7 +99,6 @@ public class HandlerTests
         Assert.Null(server.Clients.Find(badClient.Id));
         if (misdeed is Misdeed.Throws or Misdeed.ThrowsLater)
         {
-            await Async.UntilAsync(() => server.Log.Of(10).Count > 0);
             Assert.Equal(LogLevel.Error, Assert.Single(server.Log.Of(10)).Level);
             if (which != "ClientDisconnected")
                 Assert.Equal((DisconnectCause.HandlerFailed, 1011), (end.Cause, (int)end.CloseCode));
@@ -342,17 +343,18 @@ public class HandlerTests
     }
 
     [Fact]
-    public async Task An_EventContext_that_has_ended_harms_neither_the_process_nor_the_contract()
+    public async Task An_EventContext_that_has_ended_costs_its_clients_their_connection_and_nothing_else()
     {
         using var thread = new SingleThread();
         TaskCompletionSource inHandler = Async.Gate();
         TaskCompletionSource gate = Async.Gate();
+        TaskCompletionSource wentOn = Async.Gate();
         await using TestServer server = await TestServer.StartAsync(
-            server => server.MessageReceived += async (_, e) =>
+            server => server.MessageReceived += async (_, _) =>
             {
                 inHandler.SetResult();
                 await gate.Task;
-                e.Client.TrySend("went on");
+                wentOn.SetResult();
             },
             options => options.EventContext = thread);
         using RawClient client = await server.OpenAsync();
@@ -361,9 +363,12 @@ public class HandlerTests
         thread.Close();
         gate.SetResult();
 
-        Assert.Equal("went on", await client.ReadTextAsync());
-        await client.LeaveAsync();
-        Assert.Equal(DisconnectCause.Closed, (await server.NextEndAsync()).Cause);
-        Assert.Empty(server.Clients);
+        await wentOn.Task.Timely(); // elsewhere, for it has to end somewhere
+        Assert.Equal(1011, (await client.ReadFrameAsync()).CloseCode);
+        await client.SendCloseAsync(1011);
+        await client.AssertEndAsync();
+        client.Dispose();
+        await Async.UntilAsync(() => server.Clients.Count == 0);
+        Assert.IsType<InvalidOperationException>(server.Log.Of(10)[0].Exception);
     }
 }

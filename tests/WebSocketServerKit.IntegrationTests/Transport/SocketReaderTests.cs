@@ -156,6 +156,18 @@ public sealed class SocketReaderTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_cancels_or_finds_silent_may_come_after_the_end()
+    {
+        Task<ReadResult> read = ReadAsync();
+        _peer.Send("x"u8);
+        await read;
+        _reader.Complete();
+
+        _reader.CancelPendingRead();
+        _reader.ReleaseIdle();
+    }
+
+    [Fact]
     public async Task The_end_of_the_peers_side_completes_the_reader_for_good()
     {
         _peer.Send("last"u8);
