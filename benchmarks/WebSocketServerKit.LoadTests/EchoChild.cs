@@ -40,6 +40,8 @@ internal sealed class EchoChild : IDisposable
         if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
             start.ArgumentList.Add(typeof(EchoChild).Assembly.Location);
         start.ArgumentList.Add("serve");
+        // One array of each size, or what the pool keeps would hide what is lost.
+        start.Environment["DOTNET_SYSTEM_BUFFERS_SHAREDARRAYPOOL_MAXARRAYSPERPARTITION"] = "1";
         Process process = Process.Start(start)!;
         string port = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The server's process ended before it listened.");
         return new EchoChild(process, int.Parse(port, CultureInfo.InvariantCulture));

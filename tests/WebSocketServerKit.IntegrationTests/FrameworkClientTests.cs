@@ -73,6 +73,8 @@ public class FrameworkClientTests
         // The answer to a Close carries the same code; its reason is the closer's too.
         Assert.Equal((code, reason), (client.CloseStatus, client.CloseStatusDescription ?? ""));
         Assert.Equal(WebSocketState.Closed, client.State);
+        // The server waits for the end of the client's side.
+        client.Dispose();
         await server.StopAsync(Timely);
         ClientDisconnectedEventArgs end = Assert.Single(left);
         Assert.Equal(
@@ -84,7 +86,7 @@ public class FrameworkClientTests
     private static async Task<WebSocket> ConnectAsync(Socket socket, IPEndPoint endPoint)
     {
         await socket.ConnectAsync(endPoint, Timely);
-        NetworkStream stream = new(socket);
+        NetworkStream stream = new(socket, ownsSocket: true);
         await stream.WriteAsync(
             "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"u8.ToArray(),
             Timely);

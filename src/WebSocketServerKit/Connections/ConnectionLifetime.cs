@@ -152,6 +152,10 @@ internal abstract class ConnectionLifetime : IHandlers
             Cut();
         }
 
+        // Whoever still writes for this connection comes back before it is taken apart.
+        Queue.Fail(new IOException("The connection is over."));
+        await Queue.WhenDrained().ConfigureAwait(false);
+
         // The reader's buffers stay with handlers that were given up.
         if (_abandoned)
             _transport.Abort();

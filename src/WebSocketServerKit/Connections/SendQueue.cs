@@ -70,7 +70,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
 
     public long BytesSent { get; private set; }
 
-    /// <summary>How many writes the transport has taken, each of a piece at the most. It wraps around.</summary>
+    /// <summary>How many writes the transport has taken. It wraps around.</summary>
     public int WritesDone { get; private set; }
 
     /// <summary>Whether the transport is still busy with a write.</summary>

@@ -58,11 +58,18 @@ internal sealed class SocketTransportConnection : TransportConnection
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
-        // As a rule the system takes everything at once; that needs no state machine and no event args.
-        int sent = _socket.Send(bytes.Span, SocketFlags.None, out SocketError error);
-        if (error == SocketError.Success && sent == bytes.Length)
-            return ValueTask.CompletedTask;
-        return FinishWriteAsync(error is SocketError.Success ? bytes[sent..] : bytes);
+        try
+        {
+            // As a rule the system takes everything at once; that needs no state machine and no event args.
+            int sent = _socket.Send(bytes.Span, SocketFlags.None, out SocketError error);
+            if (error == SocketError.Success && sent == bytes.Length)
+                return ValueTask.CompletedTask;
+            return FinishWriteAsync(error == SocketError.Success ? bytes[sent..] : bytes);
+        }
+        catch (ObjectDisposedException closed)
+        {
+            return ValueTask.FromException(TransportErrors.ConnectionLost(closed));
+        }
     }
 
     public override void ShutdownSend()

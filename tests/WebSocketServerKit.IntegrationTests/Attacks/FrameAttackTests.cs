@@ -192,6 +192,7 @@ public class FrameAttackTests
             Assert.True(GC.GetTotalMemory(forceFullCollection: false) < before + 32 * MiB);
 
         Assert.Equal(0, messages);
+        await AttackedServer.Until(() => !server.Left.IsEmpty);
         ClientDisconnectedEventArgs left = Assert.Single(server.Left);
         Assert.True(left.WasClean);
         Assert.Equal((DisconnectCause.Closed, ConnectionSide.Client, 1000), (left.Cause, left.ClosedBy, (int)left.CloseCode));

@@ -113,6 +113,17 @@ public sealed class PooledBufferTests : IDisposable
     }
 
     [Fact]
+    public void Stays_as_it_was_when_there_is_no_memory_to_grow()
+    {
+        var buffer = new PooledBuffer(_pool);
+        buffer.Append("ab"u8);
+        _pool.LargestRent = 1000;
+        Assert.Throws<InvalidOperationException>(() => { buffer.GetSpan(1000); });
+        Assert.Equal("ab"u8, buffer.Written.Span);
+        buffer.Release();
+    }
+
+    [Fact]
     public void Clearing_keeps_the_array_for_more()
     {
         var buffer = new PooledBuffer(_pool);

@@ -977,13 +977,13 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
     private sealed class CountingContext : SynchronizationContext
     {
         [ThreadStatic]
-        private static bool s_here;
+        private static bool _here;
 
         private readonly Lock _gate = new();
         private readonly List<Action> _held = [];
         private TaskCompletionSource? _posted;
 
-        public static bool IsHere => s_here;
+        public static bool IsHere => _here;
 
         public int Posts { get; private set; }
 
@@ -1018,9 +1018,9 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
             ThreadPool.UnsafeQueueUserWorkItem(
                 _ =>
                 {
-                    s_here = true;
+                    _here = true;
                     d(state);
-                    s_here = false;
+                    _here = false;
                 },
                 null);
         }

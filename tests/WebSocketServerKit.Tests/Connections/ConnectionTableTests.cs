@@ -8,7 +8,7 @@ namespace WebSocketServerKit.Connections;
 public sealed class ConnectionTableTests : IDisposable
 {
     private readonly FakeTimeProvider _time = new();
-    private readonly CountingPool _pool = new();
+    private readonly LeakCheckingPool _pool = new();
     private readonly Heartbeat _heartbeat;
     private readonly FakeLogger _logger = new();
     private readonly ServerLog _log;

@@ -10,7 +10,7 @@ namespace WebSocketServerKit.Connections;
 
 public sealed class SendQueueTests : IAsyncDisposable
 {
-    private readonly CountingPool _pool = new();
+    private readonly LeakCheckingPool _pool = new();
     private readonly ScriptedTransport _transport = new();
 
     private SendQueue Queue(int limit = 1000) => new(_transport, limit, _pool);

@@ -11,7 +11,7 @@ namespace WebSocketServerKit.Protocol;
 /// </summary>
 public class ServerProtocolDifferentialTests
 {
-    private const int CasesPerSeed = 500;
+    private const int CasesPerSeed = 250;
 
     [Theory]
     [InlineData(1)]

@@ -12,7 +12,7 @@ internal sealed class ClientBench : IDisposable
     private readonly Dictionary<WebSocketConnection, (ScriptedTransport Transport, ScriptedConnection Connection)> _behind = [];
     private readonly Heartbeat _heartbeat = new(new FakeTimeProvider(), TimeSpan.FromSeconds(1), _ => { });
 
-    public CountingPool Pool { get; } = new();
+    public LeakCheckingPool Pool { get; } = new();
 
     public WebSocketConnection Client(string path = "/", string address = "203.0.113.7", int limit = 1024)
     {

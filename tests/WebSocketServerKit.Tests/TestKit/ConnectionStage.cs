@@ -26,7 +26,7 @@ internal sealed class ConnectionStage : IAsyncDisposable
 
     public FakeTimeProvider Time { get; } = new();
 
-    public CountingPool Pool { get; } = new();
+    public LeakCheckingPool Pool { get; } = new();
 
     public FakeLogger Log { get; } = new();
 

@@ -26,8 +26,13 @@ internal sealed class LeakCheckingPool : ArrayPool<byte>
     /// <summary>How many arrays were ever rented.</summary>
     public int Rents => Locked(() => _rented.Count + _returned.Count);
 
+    /// <summary>Arrays larger than this cannot be had.</summary>
+    public int LargestRent { get; set; } = int.MaxValue;
+
     public override byte[] Rent(int minimumLength)
     {
+        if (minimumLength > LargestRent)
+            throw new InvalidOperationException("There is no memory left.");
         byte[] array = new byte[minimumLength];
         array.AsSpan().Fill(Fresh);
         lock (_gate)

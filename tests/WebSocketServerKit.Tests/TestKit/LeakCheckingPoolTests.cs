@@ -70,6 +70,15 @@ public sealed class LeakCheckingPoolTests
     }
 
     [Fact]
+    public void Runs_out_of_memory_where_a_test_wants_it()
+    {
+        _pool.LargestRent = 10;
+        _pool.Return(_pool.Rent(10));
+        Assert.Throws<InvalidOperationException>(() => _pool.Rent(11));
+        _pool.AssertNothingRented();
+    }
+
+    [Fact]
     public void Stands_in_for_any_pool_of_bytes() => Assert.IsType<ArrayPool<byte>>(_pool, exactMatch: false);
 
     private XunitException Failure() => Assert.ThrowsAny<XunitException>(_pool.AssertNothingRented);
