@@ -224,7 +224,7 @@ public sealed class SocketReaderTests : IAsyncLifetime
         Assert.Equal(sent, received.ToArray());
     }
 
-    private Task<ReadResult> ReadAsync() => _reader.ReadAsync(CancellationToken.None).AsTask().WaitAsync(AcceptedConnections.Timely);
+    private Task<ReadResult> ReadAsync() => _reader.ReadTimelyAsync();
 
     private async Task ExchangeAsync(byte[] bytes)
     {

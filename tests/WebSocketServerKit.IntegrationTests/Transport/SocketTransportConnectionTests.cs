@@ -103,7 +103,7 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
     [Fact]
     public async Task Aborting_ends_a_pending_read_and_a_pending_write()
     {
-        ValueTask<ReadResult> reading = _connection.Input.ReadAsync(Token);
+        Task<ReadResult> reading = _connection.Input.ReadTimelyAsync();
         ValueTask writing = _connection.WriteAsync(new byte[MoreThanFits]);
         Assert.False(reading.IsCompleted);
         Assert.False(writing.IsCompleted);
@@ -123,7 +123,7 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
         _connection.Abort();
         _connection.ShutdownSend();
 
-        Assert.Equal("this side cut it", TransportErrors.DescribeLoss(await AssertReadFails(_connection.Input.ReadAsync(Token))));
+        Assert.Equal("this side cut it", TransportErrors.DescribeLoss(await AssertReadFails(_connection.Input.ReadTimelyAsync())));
         Assert.Equal("this side cut it", TransportErrors.DescribeLoss(await AssertWriteFails(_connection.WriteAsync(new byte[1]))));
         Assert.Equal(_server.Listener.LocalEndPoint, _connection.LocalEndPoint);
         Assert.Equal(_client.LocalEndPoint, _connection.RemoteEndPoint);
@@ -132,7 +132,7 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
     [Fact]
     public async Task Aborting_from_many_threads_at_once_is_harmless()
     {
-        ValueTask<ReadResult> reading = _connection.Input.ReadAsync(Token);
+        Task<ReadResult> reading = _connection.Input.ReadTimelyAsync();
 
         Parallel.For(0, 8, _ => _connection.Abort());
 
@@ -142,7 +142,7 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
     [Fact]
     public async Task A_reset_by_the_peer_ends_a_pending_read_and_a_pending_write_and_every_later_one()
     {
-        ValueTask<ReadResult> reading = _connection.Input.ReadAsync(Token);
+        Task<ReadResult> reading = _connection.Input.ReadTimelyAsync();
         ValueTask writing = _connection.WriteAsync(new byte[MoreThanFits]);
         Assert.False(reading.IsCompleted);
         Assert.False(writing.IsCompleted);
@@ -161,7 +161,7 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
     {
         AcceptedConnections.Reset(_client);
 
-        IOException loss = await AssertReadFails(_connection.Input.ReadAsync(Token));
+        IOException loss = await AssertReadFails(_connection.Input.ReadTimelyAsync());
 
         Assert.Equal("the peer reset the connection", TransportErrors.DescribeLoss(loss));
         IOException writeLoss = await AssertWriteFails(_connection.WriteAsync(new byte[1]));
@@ -207,8 +207,8 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
         }
     }
 
-    private static async Task<IOException> AssertReadFails(ValueTask<ReadResult> reading) =>
-        await Assert.ThrowsAsync<IOException>(() => reading.AsTask().WaitAsync(Token));
+    private static async Task<IOException> AssertReadFails(Task<ReadResult> reading) =>
+        await Assert.ThrowsAsync<IOException>(() => reading);
 
     private static async Task<IOException> AssertWriteFails(ValueTask writing)
     {
@@ -217,11 +217,11 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
         return loss;
     }
 
-    private static async Task AssertReadEnds(ValueTask<ReadResult> reading)
+    private static async Task AssertReadEnds(Task<ReadResult> reading)
     {
         try
         {
-            Assert.True((await reading.AsTask().WaitAsync(Token)).IsCompleted);
+            Assert.True((await reading).IsCompleted);
         }
         catch (IOException)
         {
@@ -231,11 +231,11 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
 
     private async Task<byte[]> ReadToEndAsync()
     {
-        ReadResult result = await _connection.Input.ReadAsync(Token);
+        ReadResult result = await _connection.Input.ReadTimelyAsync();
         while (!result.IsCompleted)
         {
             _connection.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
-            result = await _connection.Input.ReadAsync(Token);
+            result = await _connection.Input.ReadTimelyAsync();
         }
 
         byte[] bytes = result.Buffer.ToArray();

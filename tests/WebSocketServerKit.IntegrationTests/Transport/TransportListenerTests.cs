@@ -85,7 +85,7 @@ public class TransportListenerTests
                 connection.ShutdownSend();
                 Assert.Equal(0, await client.ReceiveAsync(new byte[1], Token));
                 client.Shutdown(SocketShutdown.Send);
-                Assert.True((await connection.Input.ReadAsync(Token)).IsCompleted);
+                Assert.True((await connection.Input.ReadTimelyAsync()).IsCompleted);
             }
         }
 
@@ -129,7 +129,7 @@ public class TransportListenerTests
             // Linux hands out those that are gone, too: they fail at their first read.
             connection = await server.NextAsync();
             if (!connection.RemoteEndPoint.Equals(client.LocalEndPoint))
-                await Assert.ThrowsAsync<IOException>(async () => await connection.Input.ReadAsync(Token));
+                await Assert.ThrowsAsync<IOException>(async () => await connection.Input.ReadTimelyAsync());
         }
         while (!connection.RemoteEndPoint.Equals(client.LocalEndPoint));
 
