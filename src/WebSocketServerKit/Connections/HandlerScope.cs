@@ -173,11 +173,12 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         Interlocked.Add(ref _state, LoopWaits + 1);
         if (Volatile.Read(ref _abandonedRun) == _run)
             EndWait();
-        if (!TryPost(host, static scope => ((HandlerScope)scope!).RaisePosted(), this) && Interlocked.Exchange(ref _posted, 0) != 0)
-            OperationCompleted();
+        if (!TryPost(host, static scope => ((HandlerScope)scope!).RaisePosted(), this))
+            ThreadPool.UnsafeQueueUserWorkItem(static scope => scope.RaisePosted(), this, preferLocal: true);
     }
 
-    // A context refuses when its window is closed. Handlers that wait for it then end on the thread pool, for they must end somewhere.
+    // A context refuses when its window is closed. That is told as a failure, and what was meant for it runs on the thread pool: handlers have to end
+    // somewhere, and ClientDisconnected has to be raised.
     private bool TryPost(SynchronizationContext host, SendOrPostCallback callback, object state)
     {
         try

@@ -412,12 +412,14 @@ public sealed class HandlerScopeTests
     }
 
     [Fact]
-    public async Task A_host_context_that_is_gone_ends_the_event_with_a_failure()
+    public async Task When_the_host_context_is_gone_that_is_a_failure_and_the_event_is_raised_on_the_thread_pool()
     {
         var host = new ScriptedContext { IsGone = true };
         HandlerScope scope = Scope(host);
-        Assert.False(Raise(scope, () => Assert.Fail("There is no thread to run this on.")));
+        bool onPool = false;
+        Assert.False(Raise(scope, () => onPool = Thread.CurrentThread.IsThreadPoolThread));
         Assert.True(await scope.WhenEnded().InTime());
+        Assert.True(onPool);
         Assert.IsType<ObjectDisposedException>(Assert.Single(_handlers.Failures));
         Assert.False(scope.IsRunning);
     }
