@@ -368,7 +368,8 @@ public class HandlerTests
         await client.SendCloseAsync(1011);
         await client.AssertEndAsync();
         client.Dispose();
-        await Async.UntilAsync(() => server.Clients.Count == 0);
+        Assert.Equal(DisconnectCause.HandlerFailed, (await server.NextEndAsync()).Cause);
+        Assert.Empty(server.Clients);
         Assert.IsType<InvalidOperationException>(server.Log.Of(10)[0].Exception);
     }
 }
