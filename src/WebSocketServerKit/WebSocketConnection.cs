@@ -85,7 +85,7 @@ public sealed class WebSocketConnection
     /// </summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
-    /// <exception cref="WebSocketException">The client has left or is leaving.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
     public ValueTask SendAsync(string text, CancellationToken cancellationToken = default)
     {
@@ -101,7 +101,7 @@ public sealed class WebSocketConnection
     /// <param name="messageType"><see cref="WebSocketMessageType.Binary"/> or <see cref="WebSocketMessageType.Text"/>.</param>
     /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    /// <exception cref="WebSocketException">The client has left or is leaving.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
     public ValueTask SendAsync(
         ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary, CancellationToken cancellationToken = default)
@@ -186,6 +186,8 @@ public sealed class WebSocketConnection
             outcome = await _lifetime.Queue.WaitAndSendAsync(opcode, payload, cancellationToken).ConfigureAwait(false);
         if (outcome == SendOutcome.Closed)
             throw new WebSocketException(
-                WebSocketError.ConnectionClosedPrematurely, $"The message was not sent: {this} has left or is leaving. TrySend tells so without an exception.");
+                WebSocketError.ConnectionClosedPrematurely,
+                $"The message was not sent: {this} has left or is leaving. TrySend tells so without an exception.",
+                new ClientHasLeftException());
     }
 }

@@ -1,5 +1,6 @@
 using System.Net.WebSockets;
 using System.Text;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
@@ -122,6 +123,28 @@ public class WebSocketConnectionTests
         await raw.AssertEndAsync();
         raw.Dispose();
         await close.Timely();
+    }
+
+    [Fact]
+    public async Task Forwarding_to_a_client_that_has_left_does_not_cost_the_sender_its_connection()
+    {
+        WebSocketConnection? gone = null;
+        await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += async (_, e) =>
+        {
+            if (e.Text == "forward")
+                await gone!.SendAsync(e.Text);
+            await e.Client.SendAsync("still here");
+        });
+        (RawClient leaving, gone) = await server.ConnectAsync();
+        await leaving.LeaveAsync();
+        await server.NextEndAsync();
+        using RawClient sender = await server.OpenAsync();
+        await sender.SendAsync("forward");
+        await sender.SendAsync("next");
+        Assert.Equal("still here", await sender.ReadTextAsync());
+        Assert.Equal(LogLevel.Debug, Assert.Single(server.Log.Of(11)).Level);
+        Assert.Empty(server.Log.Of(10));
+        leaving.Dispose();
     }
 
     [Fact]

@@ -247,8 +247,9 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public void HandlerFailed(Exception exception)
     {
-        // A client that leaves while its handler is still sending to it is nothing out of order. One that is not open yet has not left.
-        if (exception is WebSocketException && _open && !IsOpen)
+        // A client that leaves while a handler is still sending to it is nothing out of order, be it the handler's own or another one.
+        // Not so while a request is decided about: a handler that did not come to its end has decided nothing.
+        if (_open && exception is WebSocketException && (!IsOpen || exception.InnerException is ClientHasLeftException))
         {
             _log.HandlerOutlivedClient(exception, RemoteEndPoint);
             return;

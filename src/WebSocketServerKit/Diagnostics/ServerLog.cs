@@ -42,7 +42,7 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(10, LogLevel.Error, "A handler of {Event} threw for the client at {RemoteEndPoint}.")]
     public partial void HandlerFailed(Exception exception, string @event, EndPoint remoteEndPoint);
 
-    [LoggerMessage(11, LogLevel.Debug, "A handler was still sending to {RemoteEndPoint} when that client had gone.")]
+    [LoggerMessage(11, LogLevel.Debug, "A handler for the client at {RemoteEndPoint} was still sending to a client that had gone.")]
     public partial void HandlerOutlivedClient(Exception exception, EndPoint remoteEndPoint);
 
     [LoggerMessage(12, LogLevel.Warning,

@@ -9,6 +9,7 @@ public sealed class MirrorTests
         ["ClientConnectedEventArgs.cs"] = "Two properties; ClientSession fills them.",
         ["HandlerExceptionPolicy.cs"] = "An enum; ConnectionLifetime acts on it.",
         ["StopResult.cs"] = "A record of counts; WebSocketServer fills it.",
+        ["Connections/ClientHasLeftException.cs"] = "An exception; WebSocketConnection throws it, ConnectionLifetime excuses it.",
         ["Connections/ConnectionEnding.cs"] = "A record; ConnectionLifetime fills it.",
         ["Connections/ConnectionSettings.cs"] = "A record; WebSocketServerOptions fills it.",
         ["Connections/ConnectionSide.cs"] = "An enum; ConnectionLifetime tells it.",
