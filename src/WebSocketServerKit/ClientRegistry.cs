@@ -137,6 +137,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
     private BroadcastResult Broadcast(ref PooledBuffer frame, int payloadLength, WebSocketConnection? except, Func<WebSocketConnection, bool>? where)
     {
         int sent = 0, dropped = 0, skipped = 0;
+        Cork? cork = Cork.Put();
         try
         {
             foreach (WebSocketConnection client in Snapshot())
@@ -150,11 +151,13 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
                     dropped++;
                 else
                     skipped++;
+                cork?.FlushWhenFull();
             }
         }
         finally
         {
             frame.Release();
+            cork?.Pull();
         }
 
         return new BroadcastResult(sent, dropped, skipped);

@@ -490,6 +490,9 @@ internal abstract class ConnectionLifetime : IHandlers
     {
         if (_keepAlive.IsSilent(now))
             _transport.ReleaseIdle();
+        // What some handler sent before it blocked its thread, in the middle of a burst, waits for one beat at the most.
+        if (Queue.IsHeldBack)
+            Queue.Flush();
 
         KeepAliveAction action = _keepAlive.Beat(
             now,
@@ -537,8 +540,5 @@ internal abstract class ConnectionLifetime : IHandlers
             _log.HandlerSlow(NameOf(_raising), RemoteEndPoint, _settings.SlowHandlerThreshold);
             _slowSince = long.MaxValue; // once for this run
         }
-
-        // What a handler sent before it blocked, in the middle of a burst, waits for one beat at the most.
-        Queue.Flush();
     }
 }

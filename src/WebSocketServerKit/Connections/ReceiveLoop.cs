@@ -112,47 +112,58 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
     private bool StepThrough(ref Memory<byte> rest)
     {
         connection.Handlers.Enter();
-        bool ended = true;
-        while (ended && _end is null && !IsOverRate && _protocol.Step(ref rest) is var found and not ProtocolEvent.None)
+        Cork? cork = null;
+        try
         {
-            switch (found)
+            while (_end is null && !IsOverRate && _protocol.Step(ref rest) is var found and not ProtocolEvent.None)
             {
-                case ProtocolEvent.Message:
-                    MessagesReceived++;
-                    BytesReceived += _protocol.Payload.Length;
-                    if (connection.IsEnding)
-                        break; // our Close frame is out: nobody waits for messages any more
-                    _messageRate.Count(1, heartbeat.Now);
-                    // More frames are there already: their replies leave in one write with this one's.
-                    if (!rest.IsEmpty)
-                        connection.Queue.Cork();
-                    ended = connection.Handlers.Raise();
-                    break;
-                case ProtocolEvent.Ping:
-                    // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame."
-                    if (!rest.IsEmpty)
-                        connection.Queue.Cork();
-                    connection.Queue.Pong(_protocol.Payload.Span);
-                    break;
-                case ProtocolEvent.Pong:
-                    // 5.5.3: "A Pong frame MAY be sent unsolicited. [...] A response to an unsolicited Pong frame is not expected."
-                    connection.PongReceived(_protocol.Payload.Span);
-                    break;
-                case ProtocolEvent.Close:
-                    _end = ReceiveEnd.CloseReceived;
-                    break;
-                case ProtocolEvent.Violation:
-                    _end = ReceiveEnd.Violation;
-                    break;
+                // More frames are there already: what is sent for them leaves together with what is sent for this one.
+                if (!rest.IsEmpty)
+                    cork ??= Cork.Put();
+                if (!Take(found))
+                    return false;
+                _protocol.ReleasePayload();
+                cork?.FlushWhenFull();
             }
 
-            if (ended)
-                _protocol.ReleasePayload();
+            return true;
+        }
+        finally
+        {
+            connection.Handlers.Leave();
+            cork?.Pull();
+        }
+    }
+
+    // False when handlers of a message go on and have to be awaited.
+    private bool Take(ProtocolEvent found)
+    {
+        switch (found)
+        {
+            case ProtocolEvent.Message:
+                MessagesReceived++;
+                BytesReceived += _protocol.Payload.Length;
+                if (connection.IsEnding)
+                    break; // our Close frame is out: nobody waits for messages any more
+                _messageRate.Count(1, heartbeat.Now);
+                return connection.Handlers.Raise();
+            case ProtocolEvent.Ping:
+                // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame."
+                connection.Queue.Pong(_protocol.Payload.Span);
+                break;
+            case ProtocolEvent.Pong:
+                // 5.5.3: "A Pong frame MAY be sent unsolicited. [...] A response to an unsolicited Pong frame is not expected."
+                connection.PongReceived(_protocol.Payload.Span);
+                break;
+            case ProtocolEvent.Close:
+                _end = ReceiveEnd.CloseReceived;
+                break;
+            case ProtocolEvent.Violation:
+                _end = ReceiveEnd.Violation;
+                break;
         }
 
-        connection.Handlers.Leave();
-        connection.Queue.Uncork();
-        return ended;
+        return true;
     }
 
     private async Task HoldBackAsync()

@@ -51,7 +51,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     private TaskCompletionSource? _drained;          // somebody waits for the queue to be empty
     private bool _draining;
     private int _inFlight;                           // bytes in _sending
-    private int _corkedThread;                       // the managed id of the thread whose appends only gather; 0 for none
+    private Cork? _cork;                             // of the thread that will flush what it gathered here
     private bool _ended;                             // a Close frame was appended, or none will be
     private Exception? _failure;
 
@@ -73,6 +73,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     /// <summary>How many writes the transport has taken. It wraps around.</summary>
     public int WritesDone { get; private set; }
 
+    /// <summary>Whether a message waits for a cork to be pulled.</summary>
+    public bool IsHeldBack => Volatile.Read(ref _cork) is not null;
+
     /// <summary>Whether the transport is still busy with a write.</summary>
     public bool IsDraining => Volatile.Read(ref _draining);
 
@@ -91,7 +94,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             if (!HasRoom(size))
                 return SendOutcome.Full;
             AppendMessage(opcode, payload);
-            drain = BecomesDrainer();
+            drain = BecomesDrainer(size);
         }
 
         if (drain)
@@ -116,7 +119,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             Encoding.UTF8.GetBytes(text, frame[header..]);
             _filling.Advance(size);
             CountMessage(length);
-            drain = BecomesDrainer();
+            drain = BecomesDrainer(size);
         }
 
         if (drain)
@@ -136,7 +139,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 return SendOutcome.Full;
             _filling.Append(frame);
             CountMessage(payloadLength);
-            drain = BecomesDrainer();
+            drain = BecomesDrainer(frame.Length);
         }
 
         if (drain)
@@ -168,7 +171,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             }
 
             AppendMessage(opcode, payload.Span);
-            drain = BecomesDrainer();
+            drain = BecomesDrainer(SizeOf(payload.Length));
         }
 
         if (drain)
@@ -192,7 +195,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             if (IsClosed)
                 return;
             AppendFrame(Opcode.Ping, payload);
-            drain = BecomesDrainer();
+            drain = BecomesDrainer(payload.Length);
         }
 
         if (drain)
@@ -217,7 +220,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             }
 
             AppendFrame(Opcode.Pong, payload);
-            drain = BecomesDrainer();
+            drain = BecomesDrainer(payload.Length);
         }
 
         if (drain)
@@ -237,9 +240,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             AppendFrame(Opcode.Close, payload);
             // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
             _ended = true;
-            _corkedThread = 0; // there is nothing more to gather
             RefuseWaiting();
-            drain = BecomesDrainer();
+            drain = BeginsToDrain(); // no cork holds back what has nothing to follow
         }
 
         if (drain)
@@ -257,26 +259,26 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         }
     }
 
-    /// <summary>From now on what this thread appends only gathers, until <see cref="Uncork"/>; what other threads append is sent at once, with all that was gathered.</summary>
-    public void Cork() => _corkedThread = Environment.CurrentManagedThreadId;
-
-    /// <summary>Sends what was gathered. Called by the thread that corked, before it waits for anything.</summary>
-    public void Uncork()
-    {
-        if (_corkedThread == 0)
-            return;
-        _corkedThread = 0;
-        Flush();
-    }
-
     /// <summary>Sends what was gathered, unless a drainer is at it.</summary>
     public void Flush()
     {
         lock (_gate)
         {
-            if (_draining || _filling.IsEmpty || _failure is not null)
+            if (!BeginsToDrain())
                 return;
-            _draining = true;
+        }
+
+        Drain();
+    }
+
+    /// <summary>The cork that held back messages of its thread is pulled.</summary>
+    public void FlushGathered()
+    {
+        lock (_gate)
+        {
+            _cork = null;
+            if (!BeginsToDrain())
+                return;
         }
 
         Drain();
@@ -285,12 +287,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     /// <summary>Completes when all that was accepted has been taken by the transport, or the transport failed.</summary>
     public Task WhenDrained()
     {
+        Flush(); // whoever waits must not wait for a cork, which may be its own
         lock (_gate)
-        {
-            if (!_draining && (_filling.IsEmpty || _failure is not null))
-                return Task.CompletedTask;
-            return (_drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
-        }
+            return _draining ? (_drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task : Task.CompletedTask;
     }
 
     /// <summary>Refuses everything from now on and lets go of what was gathered: the connection is over.</summary>
@@ -323,7 +322,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         if (_waiting is { Count: > 0 })
             return false;
         // The limit is about what piles up while the transport is busy. When it is not, nothing is queued but what a cork holds back, and that
-        // goes on its way with this message: see BecomesDrainer. So a message larger than the whole queue goes as well.
+        // goes on its way with this message: see HoldsBack. So a message larger than the whole queue goes as well.
         return !_draining || (long)_filling.Length + _inFlight + size <= limit;
     }
 
@@ -349,9 +348,27 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         BytesSent += payloadLength;
     }
 
-    private bool BecomesDrainer()
+    // True when the caller, who has appended this many bytes, has to drain.
+    private bool BecomesDrainer(int size)
     {
-        if (_draining || (_corkedThread == Environment.CurrentManagedThreadId && _filling.Length < Math.Min(CorkLimit, limit)))
+        if (_draining || HoldsBack(size))
+            return false;
+        return _draining = true;
+    }
+
+    // Where another thread's cork holds something back, that leaves with this message: nobody waits for a thread that may be blocked.
+    private bool HoldsBack(int size)
+    {
+        if (Cork.Current is not { } cork || (_cork is not null && _cork != cork) || _filling.Length >= Math.Min(CorkLimit, limit))
+            return false;
+        cork.Gathers(this, size, isNew: _cork is null);
+        _cork = cork;
+        return true;
+    }
+
+    private bool BeginsToDrain()
+    {
+        if (_draining || _filling.IsEmpty || _failure is not null)
             return false;
         return _draining = true;
     }
