@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -33,14 +34,13 @@ internal static class MaskingKey
         for (; length - i >= sizeof(uint); i += sizeof(uint))
             Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, i), Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref from, i)) ^ key);
 
-        // At most three bytes are left, and they turn the key to another phase.
-        Span<byte> octets = stackalloc byte[2 * sizeof(uint)];
-        MemoryMarshal.Write(octets, key);
-        MemoryMarshal.Write(octets[sizeof(uint)..], key);
-        int phase = 0;
+        // At most three bytes are left, and each turns the key to the next phase.
         for (; i < length; i++)
-            Unsafe.Add(ref to, i) = (byte)(Unsafe.Add(ref from, i) ^ octets[phase++]);
+        {
+            Unsafe.Add(ref to, i) = (byte)(Unsafe.Add(ref from, i) ^ (BitConverter.IsLittleEndian ? (byte)key : (byte)(key >> 24)));
+            key = BitConverter.IsLittleEndian ? BitOperations.RotateRight(key, 8) : BitOperations.RotateLeft(key, 8);
+        }
 
-        return MemoryMarshal.Read<uint>(octets[phase..]);
+        return key;
     }
 }
