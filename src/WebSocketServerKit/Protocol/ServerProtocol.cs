@@ -10,7 +10,7 @@ namespace WebSocketServerKit.Protocol;
 
 /// <summary>
 /// The receiving side of a server (RFC 6455 5 to 8) as pure code: bytes in, events out. The input may be cut anywhere.
-/// A payload that lies whole in the input is unmasked in place and handed on uncopied; only a cut or fragmented one is gathered,
+/// A message whose one frame lies whole in the input is unmasked in place and handed on uncopied; only a cut or fragmented one is gathered,
 /// in a rented buffer that grows with the bytes that came. Not thread-safe: one receive loop owns it.
 /// </summary>
 internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, ArrayPool<byte> pool)
@@ -45,6 +45,8 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     /// </summary>
     public ProtocolEvent Step(ref Memory<byte> input)
     {
+        if (!_inPayload && _cut.IsEmpty && !_ended && TryTakeWholeMessage(ref input, out ProtocolEvent whole))
+            return whole;
         while (!_ended && !input.IsEmpty)
         {
             if (!_inPayload)
@@ -92,6 +94,29 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         _ended = true;
         _message.Forget();
         _cut.Forget();
+    }
+
+    // Most frames: a message of one frame that lies whole in the input, and breaks no rule that its header tells of. For all others it takes nothing.
+    private bool TryTakeWholeMessage(ref Memory<byte> input, out ProtocolEvent found)
+    {
+        found = ProtocolEvent.None;
+        Span<byte> bytes = input.Span;
+        if (!FrameHeaderParser.TryParse(bytes, out FrameHeader header, out _)
+            || header is not { Fin: true, Opcode: Opcode.Text or Opcode.Binary }
+            || header.PayloadLength > Math.Min(maxMessageSize, bytes.Length - header.Size)
+            || _fragmentation.InMessage)
+        {
+            return false;
+        }
+
+        int size = header.Size + (int)header.PayloadLength;
+        Span<byte> payload = bytes[header.Size..size];
+        MaskingKey.Apply(header.MaskingKey, payload, payload);
+        _messageOpcode = header.Opcode;
+        Payload = input[header.Size..size];
+        input = input[size..];
+        found = header.Opcode == Opcode.Text && !Utf8.IsValid(payload) ? Violate(ProtocolViolation.InvalidUtf8) : ProtocolEvent.Message;
+        return true;
     }
 
     // Sets _inPayload when the header is complete and keeps the rules; otherwise the input is used up, or a rule is broken.
@@ -177,14 +202,6 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
     private ProtocolEvent TakeDataPayload(ref Memory<byte> input)
     {
-        bool wholeMessage = _header.Fin && _header.Opcode != Opcode.Continuation && _payloadLeft == _header.PayloadLength;
-        if (wholeMessage && _payloadLeft <= input.Length)
-        {
-            Payload = TakeUnmasked(ref input);
-            _inPayload = false;
-            return _messageOpcode == Opcode.Text && !Utf8.IsValid(Payload.Span) ? Violate(ProtocolViolation.InvalidUtf8) : ProtocolEvent.Message;
-        }
-
         int count = (int)Math.Min(_payloadLeft, input.Length);
         Span<byte> piece = _message.GetSpan(count)[..count];
         _key = MaskingKey.Apply(_key, input.Span[..count], piece);
