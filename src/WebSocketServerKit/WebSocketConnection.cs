@@ -106,7 +106,7 @@ public sealed class WebSocketConnection
     public ValueTask SendAsync(
         ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary, CancellationToken cancellationToken = default)
     {
-        Opcode opcode = OpcodeFor(messageType, payload);
+        Opcode opcode = IsReceivedText(messageType, payload) ? Opcode.Text : OpcodeFor(messageType, payload);
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromCanceled(cancellationToken);
         SendOutcome outcome = _lifetime.Queue.TrySend(opcode, payload);
@@ -128,7 +128,7 @@ public sealed class WebSocketConnection
     /// <returns>False if the send queue is full or the client is leaving: the message is not sent.</returns>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
     public bool TrySend(ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary) =>
-        _lifetime.Queue.TrySend(OpcodeFor(messageType, payload), payload) == SendOutcome.Accepted;
+        _lifetime.Queue.TrySend(IsReceivedText(messageType, payload) ? Opcode.Text : OpcodeFor(messageType, payload), payload) == SendOutcome.Accepted;
 
     /// <summary>
     /// Closes politely: sends a Close frame behind all that was accepted, and waits for the client's. Completes when the client is out of
@@ -179,6 +179,10 @@ public sealed class WebSocketConnection
             "The payload of a text message must be valid UTF-8; clients have to close the connection over anything else. Send it as binary.", nameof(payload)),
         _ => throw new ArgumentOutOfRangeException(nameof(messageType), messageType, "A message is Text or Binary. To close the connection, call CloseAsync."),
     };
+
+    // An echo: the very bytes that were checked when they came, on the thread that received them, where nothing can have changed them since.
+    private bool IsReceivedText(WebSocketMessageType messageType, ReadOnlySpan<byte> payload) =>
+        messageType == WebSocketMessageType.Text && _lifetime.Handlers.IsLoopThread && _lifetime.MessageType == WebSocketMessageType.Text && payload == _lifetime.Payload.Span;
 
     private async ValueTask FinishAsync(SendOutcome outcome, Opcode opcode, byte[] payload, CancellationToken cancellationToken)
     {

@@ -16,7 +16,7 @@ internal interface IHandlers
 /// Follows the handlers of one connection to their real end. An <c>async void</c> method tells the <see cref="SynchronizationContext"/> in which it
 /// was called when it starts and when it ends, and posts its exception there: so this is one, and counts. Its continuations go to the thread
 /// pool, or to the context that the host chose.
-/// <para>One event at a time, raised by the connection's own loop. A handler that ends synchronously costs no interlocked operation.</para>
+/// <para>One event at a time, raised by the connection's own loop. A handler that ends synchronously, async or not, costs no interlocked operation.</para>
 /// </summary>
 internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bool>
 {
@@ -27,6 +27,8 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     private readonly SynchronizationContext? _host;
     private ManualResetValueTaskSourceCore<bool> _end = new() { RunContinuationsAsynchronously = true };
     private int _state;
+    private int _loopThread; // the managed id of the thread between Enter and Leave, or 0
+    private int _startedByLoop; // operations that this thread has started, less those that it has seen complete; not yet in _state
     private int _posted; // 1 while an event waits in the host's context for its turn
     private long _run;
     private long _abandonedRun; // the event whose handlers were given up
@@ -50,11 +52,13 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         _outer = Current;
         _outerExecution = ExecutionContext.Capture();
         SetSynchronizationContext(this);
+        _loopThread = Environment.CurrentManagedThreadId;
     }
 
     /// <summary>Takes back what <see cref="Enter"/> did.</summary>
     public void Leave()
     {
+        _loopThread = 0;
         SetSynchronizationContext(_outer);
         _outer = null;
         _outerExecution = null;
@@ -74,7 +78,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         // An AsyncLocal that a handler set ends with its event: which events share a read is up to the network.
         if (_outerExecution is { } execution)
             ExecutionContext.Restore(execution);
-        if (Volatile.Read(ref _state) != 0 && !EndsAtOnce())
+        if ((_startedByLoop != 0 || Volatile.Read(ref _state) != 0) && !EndsAtOnce())
             return false;
         EndRun();
         return true;
@@ -96,10 +100,25 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         EndWait();
     }
 
-    public override void OperationStarted() => Interlocked.Increment(ref _state);
+    /// <summary>Whether this is the thread that raises events, between <see cref="Enter"/> and <see cref="Leave"/>.</summary>
+    public bool IsLoopThread => _loopThread == Environment.CurrentManagedThreadId;
+
+    public override void OperationStarted()
+    {
+        if (IsLoopThread)
+            _startedByLoop++;
+        else
+            Interlocked.Increment(ref _state);
+    }
 
     public override void OperationCompleted()
     {
+        if (IsLoopThread)
+        {
+            _startedByLoop--;
+            return;
+        }
+
         // A CompareExchange and not a Decrement alone: the one that ends it is the one that finds nothing but the waiting loop.
         if (Interlocked.Decrement(ref _state) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
         {
@@ -147,7 +166,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     // The loop announces that it waits; it need not when the last operation has ended meanwhile.
     private bool EndsAtOnce()
     {
-        if (Interlocked.Add(ref _state, LoopWaits) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
+        int started = LoopWaits + _startedByLoop;
+        _startedByLoop = 0;
+        if (Interlocked.Add(ref _state, started) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
             return true;
         if (Volatile.Read(ref _abandonedRun) == _run)
             EndWait();
@@ -156,9 +177,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
 
     private void EndWait()
     {
-        for (int state = Volatile.Read(ref _state); (state & LoopWaits) != 0; state = Volatile.Read(ref _state))
+        for (int state = Volatile.Read(ref _state); state >= LoopWaits; state = Volatile.Read(ref _state))
         {
-            if (Interlocked.CompareExchange(ref _state, state & ~LoopWaits, state) == state)
+            if (Interlocked.CompareExchange(ref _state, state - LoopWaits, state) == state)
             {
                 Interlocked.Exchange(ref _posted, 0);
                 _end.SetResult(false);
@@ -169,6 +190,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
 
     private void PostRaise(SynchronizationContext host)
     {
+        _loopThread = 0; // the context may run it on this very thread, and the loop will not look before it waits
         Interlocked.Exchange(ref _posted, 1);
         Interlocked.Add(ref _state, LoopWaits + 1);
         if (Volatile.Read(ref _abandonedRun) == _run)
