@@ -10,10 +10,12 @@ namespace WebSocketServerKit.Buffers;
 internal struct PooledBuffer(ArrayPool<byte> pool)
 {
     private const int SmallestRent = 256;
+    private const int LargestGuess = 64 * 1024;
 
     private readonly ArrayPool<byte> _pool = pool;
     private byte[]? _array; // null exactly while nothing is rented
     private int _length;
+    private int _lastLength; // when it was released: a busy owner will soon hold as much again, and growing costs copies
 
     public readonly int Length => _length;
 
@@ -49,6 +51,7 @@ internal struct PooledBuffer(ArrayPool<byte> pool)
     {
         if (_array is not { } array)
             return;
+        _lastLength = Math.Min(_length, LargestGuess);
         Forget();
         _pool.Return(array);
     }
@@ -65,7 +68,8 @@ internal struct PooledBuffer(ArrayPool<byte> pool)
     {
         int needed = checked(_length + size);
         // Doubling keeps the copying below one extra copy of each byte.
-        byte[] larger = _pool.Rent(Math.Max(needed, Math.Max(SmallestRent, (int)Math.Min(2L * Capacity, Array.MaxLength))));
+        int wanted = _array is null ? Math.Max(SmallestRent, _lastLength) : (int)Math.Min(2L * Capacity, Array.MaxLength);
+        byte[] larger = _pool.Rent(Math.Max(needed, wanted));
         if (_array is { } array)
         {
             array.AsSpan(0, _length).CopyTo(larger);
