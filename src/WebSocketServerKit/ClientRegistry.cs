@@ -4,7 +4,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.WebSockets;
 using System.Text;
-using WebSocketServerKit.Buffers;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Protocol.Framing;
 
@@ -59,36 +58,38 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
     }
 
     /// <summary>
-    /// Sends a text message to all clients, or to some. The frame is encoded once. It never waits: a client whose send queue is full does not get the message.
+    /// Sends a text message to all clients, or to some. It is encoded once, and compressed once for all clients with whom that was agreed.
+    /// It never waits: a client whose send queue is full does not get the message.
     /// </summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="except">A client to leave out: often the sender.</param>
     /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
-    public BroadcastResult Broadcast(string text, WebSocketConnection? except = null, Func<WebSocketConnection, bool>? where = null)
+    /// <param name="compress">False never compresses it. See <see cref="PerMessageDeflateOptions"/> on secrets.</param>
+    public BroadcastResult Broadcast(string text, WebSocketConnection? except = null, Func<WebSocketConnection, bool>? where = null, bool compress = true)
     {
         ArgumentNullException.ThrowIfNull(text);
-        var frame = new PooledBuffer(ArrayPool<byte>.Shared);
-        int length = Encoding.UTF8.GetByteCount(text);
-        Encoding.UTF8.GetBytes(text, BeginFrame(ref frame, Opcode.Text, length));
-        return Broadcast(ref frame, length, except, where);
+        using var message = new SharedMessage(Opcode.Text, Encoding.UTF8.GetByteCount(text), compress, ArrayPool<byte>.Shared);
+        Encoding.UTF8.GetBytes(text, message.Payload);
+        return Broadcast(message, except, where);
     }
 
-    /// <summary>Sends a message of bytes to all clients, or to some. Otherwise like <see cref="Broadcast(string, WebSocketConnection?, Func{WebSocketConnection, bool}?)"/>.</summary>
+    /// <summary>Sends a message of bytes to all clients, or to some. Otherwise like <see cref="Broadcast(string, WebSocketConnection?, Func{WebSocketConnection, bool}?, bool)"/>.</summary>
     /// <param name="payload">Copied before the call returns. For a text message it must be valid UTF-8.</param>
     /// <param name="messageType"><see cref="WebSocketMessageType.Binary"/> or <see cref="WebSocketMessageType.Text"/>.</param>
     /// <param name="except">A client to leave out: often the sender.</param>
     /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
+    /// <param name="compress">False never compresses it. See <see cref="PerMessageDeflateOptions"/> on secrets.</param>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
     public BroadcastResult Broadcast(
         ReadOnlySpan<byte> payload,
         WebSocketMessageType messageType = WebSocketMessageType.Binary,
         WebSocketConnection? except = null,
-        Func<WebSocketConnection, bool>? where = null)
+        Func<WebSocketConnection, bool>? where = null,
+        bool compress = true)
     {
-        Opcode opcode = WebSocketConnection.OpcodeFor(messageType, payload);
-        var frame = new PooledBuffer(ArrayPool<byte>.Shared);
-        payload.CopyTo(BeginFrame(ref frame, opcode, payload.Length));
-        return Broadcast(ref frame, payload.Length, except, where);
+        using var message = new SharedMessage(WebSocketConnection.OpcodeFor(messageType, payload), payload.Length, compress, ArrayPool<byte>.Shared);
+        payload.CopyTo(message.Payload);
+        return Broadcast(message, except, where);
     }
 
     /// <summary>Enumerates the clients that are connected at this moment.</summary>
@@ -124,17 +125,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
             return _snapshot ??= [.. _byId.Values];
     }
 
-    // Writes the header, and gives the place for the payload behind it.
-    private static Span<byte> BeginFrame(ref PooledBuffer frame, Opcode opcode, int payloadLength)
-    {
-        int size = SendQueue.SizeOf(payloadLength);
-        Span<byte> bytes = frame.GetSpan(size);
-        int header = FrameHeaderWriter.Write(bytes, opcode, payloadLength);
-        frame.Advance(size);
-        return bytes[header..size];
-    }
-
-    private BroadcastResult Broadcast(ref PooledBuffer frame, int payloadLength, WebSocketConnection? except, Func<WebSocketConnection, bool>? where)
+    private BroadcastResult Broadcast(SharedMessage message, WebSocketConnection? except, Func<WebSocketConnection, bool>? where)
     {
         int sent = 0, dropped = 0, skipped = 0;
         Cork? cork = Cork.Put();
@@ -142,9 +133,9 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
         {
             foreach (WebSocketConnection client in Snapshot())
             {
-                if (ReferenceEquals(client, except) || (where is not null && !where(client)))
+                if (client == except || (where is not null && !where(client)))
                     continue;
-                SendOutcome outcome = client.TrySendFrame(frame.Written.Span, payloadLength);
+                SendOutcome outcome = client.TrySend(message);
                 if (outcome == SendOutcome.Accepted)
                     sent++;
                 else if (outcome == SendOutcome.Full)
@@ -156,7 +147,6 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
         }
         finally
         {
-            frame.Release();
             cork?.Pull();
         }
 

@@ -130,8 +130,9 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
             return refusal;
         }
 
-        _client = new WebSocketConnection(server.NextClientId(), this, _handshaking, run.UtcNow());
-        return HandshakeResponse.Accept(request.Key!, _handshaking.Subprotocol, headers: _handshaking.ResponseHeaders);
+        string? extensions = AgreeOnExtensions(request.Headers["Sec-WebSocket-Extensions"]);
+        _client = new WebSocketConnection(server.NextClientId(), this, _handshaking, extensions, run.UtcNow());
+        return HandshakeResponse.Accept(request.Key!, _handshaking.Subprotocol, extensions, _handshaking.ResponseHeaders);
     }
 
     private static string WhyUnavailable(Admission admission) => admission switch

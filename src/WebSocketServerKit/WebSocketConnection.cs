@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.WebSockets;
 using System.Security.Claims;
+using System.Text;
 using System.Text.Unicode;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Protocol.Closing;
@@ -15,7 +16,7 @@ public sealed class WebSocketConnection
     private readonly ConnectionLifetime _lifetime;
     private ConcurrentDictionary<string, object?>? _items;
 
-    internal WebSocketConnection(long id, ConnectionLifetime lifetime, HandshakingEventArgs handshake, DateTimeOffset connectedAt)
+    internal WebSocketConnection(long id, ConnectionLifetime lifetime, HandshakingEventArgs handshake, string? extensions, DateTimeOffset connectedAt)
     {
         _lifetime = lifetime;
         _items = handshake.ItemsOrNull;
@@ -23,6 +24,7 @@ public sealed class WebSocketConnection
         Path = handshake.Request.Path;
         QueryString = handshake.Request.QueryString;
         Subprotocol = handshake.Subprotocol;
+        Extensions = extensions;
         User = handshake.User;
         ConnectedAt = connectedAt;
     }
@@ -38,6 +40,9 @@ public sealed class WebSocketConnection
 
     /// <summary>The subprotocol agreed on in the handshake, or null for none.</summary>
     public string? Subprotocol { get; }
+
+    /// <summary>The extensions agreed on in the handshake, as the answer names them: <c>permessage-deflate; server_no_context_takeover</c>. Null for none.</summary>
+    public string? Extensions { get; }
 
     /// <summary>Whom a <see cref="WebSocketServer.Handshaking"/> handler found the client to be, or null.</summary>
     public ClaimsPrincipal? User { get; }
@@ -87,13 +92,23 @@ public sealed class WebSocketConnection
     /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
     /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
-    public ValueTask SendAsync(string text, CancellationToken cancellationToken = default)
+    public ValueTask SendAsync(string text, CancellationToken cancellationToken = default) => SendAsync(text, compress: true, cancellationToken);
+
+    /// <summary>Sends a text message and says whether it may be compressed. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
+    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
+    /// <param name="compress">False never compresses it. True does if that was agreed on with the client: see <see cref="WebSocketServerOptions.PerMessageDeflate"/>.</param>
+    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
+    public ValueTask SendAsync(string text, bool compress, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(text);
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromCanceled(cancellationToken);
+        if (compress && _lifetime.Compressor is not null)
+            return SendAsync(Opcode.Text, Encoding.UTF8.GetBytes(text), compress, cancellationToken);
         SendOutcome outcome = _lifetime.Queue.TrySend(text);
-        return outcome == SendOutcome.Accepted ? default : FinishAsync(outcome, Opcode.Text, System.Text.Encoding.UTF8.GetBytes(text), cancellationToken);
+        return outcome == SendOutcome.Accepted ? default : FinishAsync(outcome, Opcode.Text, Encoding.UTF8.GetBytes(text), cancellationToken);
     }
 
     /// <summary>Sends a message of bytes, which are copied before the call returns. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
@@ -104,31 +119,46 @@ public sealed class WebSocketConnection
     /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
     public ValueTask SendAsync(
-        ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary, CancellationToken cancellationToken = default)
+        ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary, CancellationToken cancellationToken = default) =>
+        SendAsync(payload, messageType, compress: true, cancellationToken);
+
+    /// <summary>
+    /// Sends a message of bytes, which are copied before the call returns, and says whether it may be compressed. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.
+    /// </summary>
+    /// <param name="payload">May be empty. For a text message it must be valid UTF-8.</param>
+    /// <param name="messageType"><see cref="WebSocketMessageType.Binary"/> or <see cref="WebSocketMessageType.Text"/>.</param>
+    /// <param name="compress">False never compresses it. True does if that was agreed on with the client: see <see cref="WebSocketServerOptions.PerMessageDeflate"/>.</param>
+    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
+    public ValueTask SendAsync(ReadOnlySpan<byte> payload, WebSocketMessageType messageType, bool compress, CancellationToken cancellationToken = default)
     {
         Opcode opcode = IsReceivedText(messageType, payload) ? Opcode.Text : OpcodeFor(messageType, payload);
-        if (cancellationToken.IsCancellationRequested)
-            return ValueTask.FromCanceled(cancellationToken);
-        SendOutcome outcome = _lifetime.Queue.TrySend(opcode, payload);
-        return outcome == SendOutcome.Accepted ? default : FinishAsync(outcome, opcode, payload.ToArray(), cancellationToken);
+        return cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled(cancellationToken) : SendAsync(opcode, payload, compress, cancellationToken);
     }
 
     /// <summary>Sends a text message if that is possible without waiting.</summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
+    /// <param name="compress">False never compresses it. True does if that was agreed on with the client: see <see cref="WebSocketServerOptions.PerMessageDeflate"/>.</param>
     /// <returns>False if the send queue is full or the client is leaving: the message is not sent.</returns>
-    public bool TrySend(string text)
+    public bool TrySend(string text, bool compress = true)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return _lifetime.Queue.TrySend(text) == SendOutcome.Accepted;
+        SendOutcome outcome = compress && _lifetime.Compressor is not null
+            ? TrySend(Opcode.Text, Encoding.UTF8.GetBytes(text), compress)
+            : _lifetime.Queue.TrySend(text);
+        return outcome == SendOutcome.Accepted;
     }
 
     /// <summary>Sends a message of bytes if that is possible without waiting. They are copied before the call returns.</summary>
     /// <param name="payload">May be empty. For a text message it must be valid UTF-8.</param>
     /// <param name="messageType"><see cref="WebSocketMessageType.Binary"/> or <see cref="WebSocketMessageType.Text"/>.</param>
+    /// <param name="compress">False never compresses it. True does if that was agreed on with the client: see <see cref="WebSocketServerOptions.PerMessageDeflate"/>.</param>
     /// <returns>False if the send queue is full or the client is leaving: the message is not sent.</returns>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    public bool TrySend(ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary) =>
-        _lifetime.Queue.TrySend(IsReceivedText(messageType, payload) ? Opcode.Text : OpcodeFor(messageType, payload), payload) == SendOutcome.Accepted;
+    public bool TrySend(ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary, bool compress = true) =>
+        TrySend(IsReceivedText(messageType, payload) ? Opcode.Text : OpcodeFor(messageType, payload), payload, compress) == SendOutcome.Accepted;
 
     /// <summary>
     /// Closes politely: sends a Close frame behind all that was accepted, and waits for the client's. Completes when the client is out of
@@ -159,7 +189,7 @@ public sealed class WebSocketConnection
     /// <inheritdoc/>
     public override string ToString() => $"client {Id} ({RemoteEndPoint} {Path})";
 
-    internal SendOutcome TrySendFrame(ReadOnlySpan<byte> frame, int payloadLength) => _lifetime.Queue.TrySendFrame(frame, payloadLength);
+    internal SendOutcome TrySend(SharedMessage message) => message.TrySendTo(_lifetime.Queue, _lifetime.Compressor);
 
     internal ReadOnlyMemory<byte> PayloadOf(long run)
     {
@@ -184,11 +214,27 @@ public sealed class WebSocketConnection
     private bool IsReceivedText(WebSocketMessageType messageType, ReadOnlySpan<byte> payload) =>
         messageType == WebSocketMessageType.Text && _lifetime.Handlers.IsLoopThread && _lifetime.MessageType == WebSocketMessageType.Text && payload == _lifetime.Payload.Span;
 
-    private async ValueTask FinishAsync(SendOutcome outcome, Opcode opcode, byte[] payload, CancellationToken cancellationToken)
+    private SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload, bool compress) =>
+        compress && _lifetime.Compressor is { } compressor && compressor.Takes(payload.Length)
+            ? compressor.TrySend(opcode, payload)
+            : _lifetime.Queue.TrySend(opcode, payload);
+
+    private ValueTask SendAsync(Opcode opcode, ReadOnlySpan<byte> payload, bool compress, CancellationToken cancellationToken)
     {
-        if (outcome == SendOutcome.Full)
-            outcome = await _lifetime.Queue.WaitAndSendAsync(opcode, payload, cancellationToken).ConfigureAwait(false);
-        if (outcome == SendOutcome.Closed)
+        if (compress && _lifetime.Compressor is { } compressor && compressor.Takes(payload.Length))
+            return FinishAsync(compressor.SendAsync(opcode, payload, cancellationToken));
+        SendOutcome outcome = _lifetime.Queue.TrySend(opcode, payload);
+        return outcome == SendOutcome.Accepted ? default : FinishAsync(outcome, opcode, payload, cancellationToken);
+    }
+
+    private ValueTask FinishAsync(SendOutcome outcome, Opcode opcode, ReadOnlySpan<byte> payload, CancellationToken cancellationToken) =>
+        FinishAsync(outcome == SendOutcome.Full
+            ? _lifetime.Queue.WaitAndSendFrameAsync(SendQueue.ToFrame(opcode, payload), payload.Length, cancellationToken)
+            : Task.FromResult(outcome));
+
+    private async ValueTask FinishAsync(Task<SendOutcome> sending)
+    {
+        if (await sending.ConfigureAwait(false) == SendOutcome.Closed)
             throw new WebSocketException(
                 WebSocketError.ConnectionClosedPrematurely,
                 $"The message was not sent: {this} has left or is leaving. TrySend tells so without an exception.",

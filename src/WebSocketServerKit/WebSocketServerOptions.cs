@@ -71,9 +71,15 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached, <see cref="WebSocketConnection.SendAsync(string, CancellationToken)"/> waits,
-    /// <see cref="WebSocketConnection.TrySend(string)"/> returns false and a broadcast leaves the client out. A single larger message still goes, alone.
+    /// <see cref="WebSocketConnection.TrySend(string, bool)"/> returns false and a broadcast leaves the client out. A single larger message still goes, alone.
     /// </summary>
     public int SendQueueLimit { get; set; } = 1024 * 1024;
+
+    /// <summary>
+    /// Compression of messages, for clients that offer it. Default: null, none: it costs more time than a fast network saves, and it can leak secrets.
+    /// <see cref="PerMessageDeflateOptions"/> tells when, and what the limits are.
+    /// </summary>
+    public PerMessageDeflateOptions? PerMessageDeflate { get; set; }
 
     /// <summary>How many clients may be connected at once, handshakes included. Default: 100,000. Further ones are answered with 503. Mind the system's limit on open files.</summary>
     public int MaxClients { get; set; } = 100_000;
@@ -169,6 +175,7 @@ public sealed class WebSocketServerOptions
         Check(CloseTimeout, mayBeInfinite: false);
         Check(StopTimeout, mayBeInfinite: false);
         Check(SlowHandlerThreshold, mayBeInfinite: true);
+        PerMessageDeflate?.Validate();
         if (!Enum.IsDefined(HandlerExceptions))
             throw new ArgumentException($"{Name(nameof(HandlerExceptions))} is {HandlerExceptions}, which is no policy.");
         if (TimeProvider is null)
@@ -191,6 +198,7 @@ public sealed class WebSocketServerOptions
         SlowHandlerThreshold = SlowHandlerThreshold,
         CloseOnHandlerException = HandlerExceptions == HandlerExceptionPolicy.CloseClient,
         EventContext = EventContext,
+        Compression = PerMessageDeflate?.ToCompressionSettings(),
     };
 
     private static string Name(string option) => $"{nameof(WebSocketServerOptions)}.{option}";

@@ -12,7 +12,7 @@ public sealed class PayloadGuardTests : IAsyncDisposable
     public PayloadGuardTests() => _client = new WebSocketConnection(
         1, _stage.Connection,
         new HandshakingEventArgs(RequestHeads.Parse(RequestHeads.Sample), _stage.Transport.RemoteEndPoint, _stage.Transport.LocalEndPoint, null),
-        DateTimeOffset.UnixEpoch);
+        extensions: null, DateTimeOffset.UnixEpoch);
 
     public ValueTask DisposeAsync() => _stage.DisposeAsync();
 

@@ -1,4 +1,6 @@
 using System.Net.WebSockets;
+using WebSocketServerKit.Connections;
+using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;
 
@@ -15,7 +17,7 @@ public sealed class WebSocketConnectionTests : IDisposable
     private static WebSocketConnection ClientOf(ConnectionStage stage)
     {
         HandshakeRequest request = RequestHeads.Parse(RequestHeads.Sample);
-        return new(1, stage.Connection, new HandshakingEventArgs(request, stage.Transport.RemoteEndPoint, stage.Transport.LocalEndPoint, null), stage.Time.GetUtcNow());
+        return new(1, stage.Connection, new HandshakingEventArgs(request, stage.Transport.RemoteEndPoint, stage.Transport.LocalEndPoint, null), extensions: null, stage.Time.GetUtcNow());
     }
 
     [Fact]
@@ -192,5 +194,45 @@ public sealed class WebSocketConnectionTests : IDisposable
         client.Items["a"] = 1;
         Assert.Same(client.Items, client.Items);
         Assert.Equal(1, client.Items["a"]);
+    }
+
+    [Fact]
+    public async Task Compresses_long_messages_for_a_client_that_agreed_unless_told_not_to()
+    {
+        string text = new('a', 500);
+        byte[] bytes = new byte[500];
+        await using var stage = new ConnectionStage(settings => settings with
+        {
+            Compression = new CompressionSettings(
+                new PerMessageDeflateParameters(true, true), System.IO.Compression.CompressionLevel.Fastest, MinMessageSize: 100, new CompressionLimits(1, 1)),
+        });
+        await stage.OpenAsync(Wire.Request.Replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n", StringComparison.Ordinal));
+        WebSocketConnection client = ClientOf(stage);
+
+        await client.SendAsync(text, Cancellation);
+        await client.SendAsync(bytes, cancellationToken: Cancellation);
+        Assert.True(client.TrySend(text));
+        Assert.True(client.TrySend(bytes));
+        Assert.Equal(4, stage.Transport.Frames.Count(frame => frame.Rsv1));
+        using var zlib = new Zlib();
+        Assert.Equal(text, System.Text.Encoding.UTF8.GetString(zlib.Inflate(stage.Transport.Frames[2].Payload)));
+        Assert.Equal(bytes, zlib.Inflate(stage.Transport.Frames[3].Payload));
+
+        await client.SendAsync(text, compress: false, Cancellation);
+        await client.SendAsync(bytes, WebSocketMessageType.Binary, compress: false, Cancellation);
+        Assert.True(client.TrySend(text, compress: false));
+        Assert.True(client.TrySend(bytes, compress: false));
+        await client.SendAsync("short", Cancellation);
+        Assert.True(client.TrySend("short"));
+        Assert.Equal(10, stage.Transport.Frames.Count);
+        Assert.Equal(4, stage.Transport.Frames.Count(frame => frame.Rsv1));
+        Assert.Equal((10, 8 * 500 + 2 * 5), (client.MessagesSent, client.BytesSent));
+    }
+
+    [Fact]
+    public void Tells_the_extensions_that_were_agreed_on()
+    {
+        using var bench = new ClientBench();
+        Assert.Null(bench.Client().Extensions);
     }
 }

@@ -1,5 +1,8 @@
+using System.IO.Compression;
 using System.Net;
+using System.Reflection;
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Protocol.Compression;
 
 namespace WebSocketServerKit;
 
@@ -165,5 +168,59 @@ public sealed class WebSocketServerOptionsTests
         System.Reflection.PropertyInfo property = typeof(WebSocketServerOptions).GetProperty(name)!;
         Type type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
         property.SetValue(options, value is long number && type == typeof(int) ? checked((int)number) : value);
+    }
+
+    [Fact]
+    public void Compression_is_off_unless_asked_for_and_then_keeps_nothing_between_messages()
+    {
+        Assert.Null(Options().ToConnectionSettings().Compression);
+        CompressionSettings compression = Options(options => options.PerMessageDeflate = new PerMessageDeflateOptions()).ToConnectionSettings().Compression!;
+        Assert.Equal(new PerMessageDeflateParameters(ServerNoContextTakeover: true, ClientNoContextTakeover: true), compression.Wanted);
+        Assert.Equal((CompressionLevel.Fastest, 256), (compression.Level, compression.MinMessageSize));
+    }
+
+    [Fact]
+    public void Every_option_of_compression_reaches_a_connection()
+    {
+        CompressionSettings compression = Options(options => options.PerMessageDeflate = new PerMessageDeflateOptions
+        {
+            ServerContextTakeover = true,
+            ClientContextTakeover = true,
+            ServerMaxWindowBits = 9,
+            ClientMaxWindowBits = 10,
+            Level = CompressionLevel.SmallestSize,
+            MinMessageSize = 11,
+            MaxConcurrentCompressions = 1,
+            MaxContexts = 0,
+        }).ToConnectionSettings().Compression!;
+        Assert.Equal(new PerMessageDeflateParameters(false, false, 9, 10), compression.Wanted);
+        Assert.Equal((CompressionLevel.SmallestSize, 11), (compression.Level, compression.MinMessageSize));
+        Assert.True(compression.Limits.TryBeginCompression());
+        Assert.False(compression.Limits.TryBeginCompression());
+        Assert.False(compression.Limits.TryTakeContext());
+    }
+
+    [Theory]
+    [InlineData(nameof(PerMessageDeflateOptions.ServerMaxWindowBits), 8, 15)]
+    [InlineData(nameof(PerMessageDeflateOptions.ClientMaxWindowBits), 8, 15)]
+    [InlineData(nameof(PerMessageDeflateOptions.MinMessageSize), 0, int.MaxValue)]
+    [InlineData(nameof(PerMessageDeflateOptions.MaxConcurrentCompressions), 1, int.MaxValue)]
+    [InlineData(nameof(PerMessageDeflateOptions.MaxContexts), 0, int.MaxValue)]
+    [InlineData(nameof(PerMessageDeflateOptions.Level), 0, 3)]
+    public void An_impossible_value_for_compression_is_refused_by_its_name(string option, int least, int most)
+    {
+        PropertyInfo property = typeof(PerMessageDeflateOptions).GetProperty(option)!;
+        Action<WebSocketServerOptions> Set(int value) => options =>
+        {
+            options.PerMessageDeflate = new PerMessageDeflateOptions();
+            property.SetValue(options.PerMessageDeflate, property.PropertyType.IsEnum ? Enum.ToObject(property.PropertyType, value) : value);
+        };
+        AssertPossible(Set(least));
+        AssertPossible(Set(most));
+        foreach (int impossible in most == int.MaxValue ? [least - 1] : new[] { least - 1, most + 1 })
+        {
+            ArgumentException refusal = Assert.ThrowsAny<ArgumentException>(() => Options(Set(impossible)).Validate());
+            Assert.Contains($"PerMessageDeflateOptions.{option} is ", refusal.Message, StringComparison.Ordinal);
+        }
     }
 }

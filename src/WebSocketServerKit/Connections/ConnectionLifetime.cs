@@ -6,6 +6,7 @@ using System.Net.WebSockets;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol;
 using WebSocketServerKit.Protocol.Closing;
+using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.Transport;
 
@@ -34,6 +35,7 @@ internal abstract class ConnectionLifetime : IHandlers
     private Admission _interrupted;            // why waiting for it was broken off
     private volatile bool _open;               // 101 was decided: Close frames may be sent
     private volatile bool _over;               // out of the registry; WhenClosed has completed
+    private bool _hasContext;                  // counts among the clients with context takeover
     private bool _abandoned;                   // handlers were given up and may still read the reader's buffers
     private long _pingSentAt;                  // exact timestamp; its low bytes are the payload of the ping
     private long _latency = -1;                // ticks of TimeSpan; -1 before the first pong
@@ -62,6 +64,9 @@ internal abstract class ConnectionLifetime : IHandlers
     }
 
     public SendQueue Queue { get; }
+
+    /// <summary>Not null exactly if permessage-deflate was agreed on.</summary>
+    public MessageCompressor? Compressor { get; private set; }
 
     public HandlerScope Handlers { get; private set; }
 
@@ -154,6 +159,10 @@ internal abstract class ConnectionLifetime : IHandlers
 
         // Whoever still writes for this connection comes back before it is taken apart.
         await Queue.WhenDrained().ConfigureAwait(false);
+
+        Compressor?.Dispose();
+        if (_hasContext)
+            _settings.Compression!.Limits.ReleaseContext();
 
         // The reader's buffers stay with handlers that were given up.
         if (_abandoned)
@@ -276,6 +285,29 @@ internal abstract class ConnectionLifetime : IHandlers
 
     /// <summary>The answer, when the host has been asked.</summary>
     protected abstract HandshakeResponse EndRequest();
+
+    /// <summary>Agrees on permessage-deflate, if the options and the client allow it. Once, when the handshake is accepted.</summary>
+    /// <returns>The extensions for the answer, or null.</returns>
+    protected string? AgreeOnExtensions(string? offers)
+    {
+        if (_settings.Compression is not { } compression)
+            return null;
+        PerMessageDeflateParameters? agreed = PerMessageDeflateParameters.Negotiate(offers, compression.Wanted, out string? answer);
+        if (agreed is { HasContextTakeover: true })
+        {
+            _hasContext = compression.Limits.TryTakeContext();
+            if (!_hasContext)
+                agreed = PerMessageDeflateParameters.Negotiate(offers, compression.Wanted.WithoutContextTakeover(), out answer);
+        }
+
+        if (agreed is { } parameters)
+        {
+            Compressor = new MessageCompressor(Queue, parameters, compression, _settings.Pool);
+            _receive.Agree(parameters);
+        }
+
+        return answer;
+    }
 
     /// <summary>The handshake is over, one way or the other.</summary>
     protected abstract void HandshakeEnded();

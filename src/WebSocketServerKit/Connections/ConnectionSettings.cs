@@ -35,5 +35,8 @@ internal sealed record ConnectionSettings
     /// <summary>Where handlers run, or null for the thread pool.</summary>
     public SynchronizationContext? EventContext { get; init; }
 
+    /// <summary>Null when permessage-deflate is not offered to anybody.</summary>
+    public CompressionSettings? Compression { get; init; }
+
     public ArrayPool<byte> Pool { get; init; } = ArrayPool<byte>.Shared;
 }

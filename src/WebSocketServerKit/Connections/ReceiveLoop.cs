@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Net.WebSockets;
 using System.Runtime.InteropServices;
 using WebSocketServerKit.Protocol;
+using WebSocketServerKit.Protocol.Compression;
 
 namespace WebSocketServerKit.Connections;
 
@@ -54,6 +55,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
 
     /// <summary>Whether the client is made to wait because it sends more than the options allow.</summary>
     public bool IsHoldingBack { get; private set; }
+
+    /// <summary>permessage-deflate was agreed on. Before <see cref="RunAsync"/>.</summary>
+    public void Agree(PerMessageDeflateParameters agreed) => _protocol.Agree(new MessageInflater(contextTakeover: !agreed.ClientNoContextTakeover));
 
     public async Task<ReceiveEnd> RunAsync()
     {

@@ -127,7 +127,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         return SendOutcome.Accepted;
     }
 
-    /// <summary>Appends a message that was encoded once for many. Never waits.</summary>
+    /// <summary>Appends a message whose frame is ready: for many clients, or compressed. Never waits.</summary>
+    /// <param name="frame">The whole frame.</param>
+    /// <param name="payloadLength">The length of the message before it was compressed, if it was.</param>
     public SendOutcome TrySendFrame(ReadOnlySpan<byte> frame, int payloadLength)
     {
         bool drain;
@@ -149,20 +151,20 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
 
     /// <summary>
     /// Stands in line until there is room; messages get in in the order in which they came. Cancelled before that, the message is not sent
-    /// and the connection lives on. <paramref name="payload"/> must not change until the task has ended.
+    /// and the connection lives on. <paramref name="frame"/> must not change until the task has ended.
     /// </summary>
-    public Task<SendOutcome> WaitAndSendAsync(Opcode opcode, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+    public Task<SendOutcome> WaitAndSendFrameAsync(ReadOnlyMemory<byte> frame, int payloadLength, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
             return Task.FromCanceled<SendOutcome>(cancellationToken);
 
-        var message = new WaitingMessage(this, opcode, payload);
+        var message = new WaitingMessage(this, frame, payloadLength);
         bool drain;
         lock (_gate)
         {
             if (IsClosed)
                 return Task.FromResult(SendOutcome.Closed);
-            if (!HasRoom(SizeOf(payload.Length)))
+            if (!HasRoom(frame.Length))
             {
                 _waiting ??= new LinkedList<WaitingMessage>();
                 _waiting.AddLast(message.Place);
@@ -170,13 +172,25 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 return message.Task;
             }
 
-            AppendMessage(opcode, payload.Span);
-            drain = BecomesDrainer(SizeOf(payload.Length));
+            _filling.Append(frame.Span);
+            CountMessage(payloadLength);
+            drain = BecomesDrainer(frame.Length);
         }
 
         if (drain)
             Drain();
         return Task.FromResult(SendOutcome.Accepted);
+    }
+
+    /// <summary>What would become of the shortest message now: for those to whom it is work to make one.</summary>
+    public SendOutcome Probe()
+    {
+        lock (_gate)
+        {
+            if (IsClosed)
+                return SendOutcome.Closed;
+            return HasRoom(SizeOf(0)) ? SendOutcome.Accepted : SendOutcome.Full;
+        }
     }
 
     /// <summary>Appends bytes that are no frame: the answer to the handshake, before anything else. <see cref="Flush"/> sends them.</summary>
@@ -313,6 +327,14 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         if (payloadLength > MaxPayload)
             throw new ArgumentException($"A message of {payloadLength} bytes is more than the {MaxPayload} that one message may have. Send it in parts.");
         return FrameHeaderWriter.SizeFor(payloadLength) + payloadLength;
+    }
+
+    /// <summary>The message as a frame of its own.</summary>
+    public static byte[] ToFrame(Opcode opcode, ReadOnlySpan<byte> payload)
+    {
+        byte[] frame = new byte[SizeOf(payload.Length)];
+        payload.CopyTo(frame.AsSpan(FrameHeaderWriter.Write(frame, opcode, payload.Length)));
+        return frame;
     }
 
     private bool IsClosed => _ended || _failure is not null;
@@ -452,10 +474,11 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         while (_waiting?.First is { } first)
         {
             int queued = _filling.Length;
-            if (queued > 0 && (long)queued + SizeOf(first.Value.Payload.Length) > limit)
+            if (queued > 0 && (long)queued + first.Value.Frame.Length > limit)
                 return;
             // First of all, for it may find no memory: then the message is still in the line, and is refused with the rest of it.
-            AppendMessage(first.Value.Opcode, first.Value.Payload.Span);
+            _filling.Append(first.Value.Frame.Span);
+            CountMessage(first.Value.PayloadLength);
             _waiting.RemoveFirst();
             first.Value.End(SendOutcome.Accepted);
         }
@@ -475,18 +498,18 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         private readonly SendQueue _queue;
         private CancellationTokenRegistration _cancellation;
 
-        public WaitingMessage(SendQueue queue, Opcode opcode, ReadOnlyMemory<byte> payload)
+        public WaitingMessage(SendQueue queue, ReadOnlyMemory<byte> frame, int payloadLength)
             : base(TaskCreationOptions.RunContinuationsAsynchronously)
         {
             _queue = queue;
-            Opcode = opcode;
-            Payload = payload;
+            Frame = frame;
+            PayloadLength = payloadLength;
             Place = new LinkedListNode<WaitingMessage>(this);
         }
 
-        public Opcode Opcode { get; }
+        public ReadOnlyMemory<byte> Frame { get; }
 
-        public ReadOnlyMemory<byte> Payload { get; }
+        public int PayloadLength { get; }
 
         public LinkedListNode<WaitingMessage> Place { get; }
 

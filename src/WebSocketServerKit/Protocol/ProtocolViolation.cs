@@ -16,6 +16,7 @@ internal enum ProtocolViolation : byte
     TooManyFragments,
     MessageTooBig,
     InvalidUtf8,
+    InvalidCompressedData,
     CloseFrameTooShort,
     InvalidCloseCode,
     InvalidCloseReason,

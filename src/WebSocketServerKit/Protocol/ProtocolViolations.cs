@@ -8,7 +8,7 @@ internal static class ProtocolViolations
     /// <summary>The close code, the reason sent to the peer, and the section of RFC 6455 that has the rule.</summary>
     public static (WebSocketCloseStatus Code, string Reason, string Section) Describe(this ProtocolViolation violation) => violation switch
     {
-        ProtocolViolation.ReservedBitSet => (WebSocketCloseStatus.ProtocolError, "reserved bit set without an extension", "5.2"),
+        ProtocolViolation.ReservedBitSet => (WebSocketCloseStatus.ProtocolError, "reserved bit set without an extension for it", "5.2"),
         ProtocolViolation.UnknownOpcode => (WebSocketCloseStatus.ProtocolError, "unknown opcode", "5.2"),
         ProtocolViolation.NotMasked => (WebSocketCloseStatus.ProtocolError, "frame not masked", "5.1"),
         ProtocolViolation.ControlFrameFragmented => (WebSocketCloseStatus.ProtocolError, "fragmented control frame", "5.5"),
@@ -20,6 +20,8 @@ internal static class ProtocolViolations
         ProtocolViolation.TooManyFragments => (WebSocketCloseStatus.PolicyViolation, "too many fragments in one message", "10.4"),
         ProtocolViolation.MessageTooBig => (WebSocketCloseStatus.MessageTooBig, "message too big", "10.4"),
         ProtocolViolation.InvalidUtf8 => (WebSocketCloseStatus.InvalidPayloadData, "text is not valid UTF-8", "8.1"),
+        // RFC 7692 names no code. 7.4.1, 1007: "data within a message that was not consistent with the type of the message".
+        ProtocolViolation.InvalidCompressedData => (WebSocketCloseStatus.InvalidPayloadData, "compressed data is invalid", "7.4.1"),
         ProtocolViolation.CloseFrameTooShort => (WebSocketCloseStatus.ProtocolError, "close frame with half a close code", "5.5.1"),
         ProtocolViolation.InvalidCloseCode => (WebSocketCloseStatus.ProtocolError, "close code not allowed in a frame", "7.4"),
         ProtocolViolation.InvalidCloseReason => (WebSocketCloseStatus.InvalidPayloadData, "close reason is not valid UTF-8", "8.1"),

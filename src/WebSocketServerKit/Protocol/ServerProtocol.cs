@@ -3,13 +3,14 @@ using System.Net.WebSockets;
 using System.Text.Unicode;
 using WebSocketServerKit.Buffers;
 using WebSocketServerKit.Protocol.Closing;
+using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.Protocol.Messages;
 
 namespace WebSocketServerKit.Protocol;
 
 /// <summary>
-/// The receiving side of a server (RFC 6455 5 to 8) as pure code: bytes in, events out. The input may be cut anywhere.
+/// The receiving side of a server (RFC 6455 5 to 8, RFC 7692) as pure code: bytes in, events out. The input may be cut anywhere.
 /// A message whose one frame lies whole in the input is unmasked in place and handed on uncopied; only a cut or fragmented one is gathered,
 /// in a rented buffer that grows with the bytes that came. Not thread-safe: one receive loop owns it.
 /// </summary>
@@ -19,12 +20,15 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     private PooledBuffer _message = new(pool); // what came of a message that is fragmented or cut
     private PooledBuffer _cut = new(pool);     // what came of a header or a control frame that is cut
     private Utf8Validator _utf8;
+    private MessageInflater? _inflater; // not null exactly if permessage-deflate was agreed on
 
     private FrameHeader _header;   // of the frame whose payload is coming in; meaningful while _inPayload
     private bool _inPayload;
     private long _payloadLeft;
     private uint _key;             // the masking key, turned to the phase of the next byte
     private Opcode _messageOpcode; // of the message that the current data frame belongs to
+    private bool _isCompressed;    // so is that message
+    private long _sizeOnWire;      // payload bytes of its frames so far, as declared
     private bool _ended;
 
     /// <summary>The payload of the event just returned. Valid until <see cref="ReleasePayload"/>, and as long as the input is.</summary>
@@ -37,6 +41,9 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     public string CloseReason { get; private set; } = "";
 
     public ProtocolViolation Violation { get; private set; }
+
+    /// <summary>permessage-deflate was agreed on: messages may come compressed. Before the first step; the protocol takes over the inflater.</summary>
+    public void Agree(MessageInflater inflater) => _inflater = inflater;
 
     /// <summary>
     /// Takes bytes off the front of <paramref name="input"/> up to the next event. After <see cref="ProtocolEvent.None"/> the input is empty;
@@ -86,6 +93,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         Payload = default;
         _message.Release();
         _cut.Release();
+        _inflater?.Dispose();
     }
 
     /// <summary>Leaves all buffers to the garbage collector, because a handler may still be reading the payload. The last call.</summary>
@@ -94,6 +102,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         _ended = true;
         _message.Forget();
         _cut.Forget();
+        _inflater?.Dispose();
     }
 
     // Most frames: a message of one frame that lies whole in the input, and breaks no rule that its header tells of. For all others it takes nothing.
@@ -126,7 +135,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         ProtocolViolation violation;
         if (_cut.IsEmpty)
         {
-            complete = FrameHeaderParser.TryParse(input.Span, out _header, out violation);
+            complete = FrameHeaderParser.TryParse(input.Span, out _header, out violation, rsv1: _inflater is not null);
             if (complete)
                 input = input[_header.Size..];
         }
@@ -153,7 +162,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         int more = Math.Min(input.Length, bytes.Length - had);
         _cut.Written.Span.CopyTo(bytes);
         input.Span[..more].CopyTo(bytes[had..]);
-        if (!FrameHeaderParser.TryParse(bytes[..(had + more)], out _header, out violation))
+        if (!FrameHeaderParser.TryParse(bytes[..(had + more)], out _header, out violation, rsv1: _inflater is not null))
             return false;
 
         input = input[(_header.Size - had)..];
@@ -170,11 +179,17 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
             return ProtocolViolation.None;
 
         ProtocolViolation violation = _fragmentation.Check(_header, out _messageOpcode);
+        if (_header.Opcode != Opcode.Continuation)
+            (_isCompressed, _sizeOnWire) = (_header.Rsv1, 0);
         // 10.4: limits "on the frame size and total message size after reassembly"; told from the header, before a byte is stored.
-        if (violation == ProtocolViolation.None && _header.PayloadLength > maxMessageSize - _message.Length)
+        if (violation == ProtocolViolation.None && _header.PayloadLength > MaxSizeOnWire - _sizeOnWire)
             violation = ProtocolViolation.MessageTooBig;
+        _sizeOnWire += _header.PayloadLength;
         return violation;
     }
+
+    // Compression may make a message a little longer. But it must not become endless either, by blocks that inflate to nothing.
+    private long MaxSizeOnWire => _isCompressed ? 2L * maxMessageSize + 1024 : maxMessageSize;
 
     private ProtocolEvent TakeControlPayload(ref Memory<byte> input)
     {
@@ -202,17 +217,26 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
     private ProtocolEvent TakeDataPayload(ref Memory<byte> input)
     {
-        int count = (int)Math.Min(_payloadLeft, input.Length);
-        Span<byte> piece = _message.GetSpan(count)[..count];
-        _key = MaskingKey.Apply(_key, input.Span[..count], piece);
-        _message.Advance(count);
-        input = input[count..];
-        _payloadLeft -= count;
+        int began = _message.Length;
+        if (_isCompressed)
+        {
+            ProtocolViolation violation = TakeCompressed(ref input);
+            if (violation != ProtocolViolation.None)
+                return Violate(violation);
+        }
+        else
+        {
+            int count = (int)Math.Min(_payloadLeft, input.Length);
+            _key = MaskingKey.Apply(_key, input.Span[..count], _message.GetSpan(count)[..count]);
+            _message.Advance(count);
+            input = input[count..];
+            _payloadLeft -= count;
+        }
 
-        bool complete = _header.Fin && _payloadLeft == 0;
         // 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in fact, a valid UTF-8 stream,
         // that endpoint MUST _Fail the WebSocket Connection_." At once, not only at the end of the message.
-        if (_messageOpcode == Opcode.Text && (!_utf8.Accepts(piece) || (complete && !_utf8.EndsHere())))
+        bool complete = IsMessageComplete;
+        if (_messageOpcode == Opcode.Text && (!_utf8.Accepts(_message.Written.Span[began..]) || (complete && !_utf8.EndsHere())))
             return Violate(ProtocolViolation.InvalidUtf8);
 
         _inPayload = _payloadLeft > 0;
@@ -220,6 +244,15 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
             return ProtocolEvent.None;
         Payload = _message.Written;
         return ProtocolEvent.Message;
+    }
+
+    private bool IsMessageComplete => _header.Fin && _payloadLeft == 0;
+
+    private ProtocolViolation TakeCompressed(ref Memory<byte> input)
+    {
+        Memory<byte> piece = TakeUnmasked(ref input);
+        ProtocolViolation violation = piece.IsEmpty ? ProtocolViolation.None : _inflater!.Inflate(piece, ref _message, maxMessageSize);
+        return violation == ProtocolViolation.None && IsMessageComplete ? _inflater!.End(ref _message, maxMessageSize) : violation;
     }
 
     // What the input has of the frame's payload, unmasked where it lies.

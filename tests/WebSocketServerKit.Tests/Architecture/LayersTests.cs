@@ -75,6 +75,12 @@ public sealed class LayersTests
     }
 
     [Fact]
+    public void Lets_compression_name_streams_and_nothing_else_that_is_not_pure() =>
+        Assert.Equal(
+            ["Protocol/Compression/X.cs names Task"],
+            Layers.Impurities([new("Protocol/Compression/X.cs", "Task Write(Stream stream);")], "Protocol"), StringComparer.Ordinal);
+
+    [Fact]
     public void Sees_a_namespace_that_does_not_fit()
     {
         SourceFile[] files = [

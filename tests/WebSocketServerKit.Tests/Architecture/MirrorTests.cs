@@ -8,14 +8,17 @@ public sealed class MirrorTests
         ["BroadcastResult.cs"] = "A record of counts; ClientRegistry fills it.",
         ["ClientConnectedEventArgs.cs"] = "Two properties; ClientSession fills them.",
         ["HandlerExceptionPolicy.cs"] = "An enum; ConnectionLifetime acts on it.",
+        ["PerMessageDeflateOptions.cs"] = "Values; WebSocketServerOptions checks them.",
         ["StopResult.cs"] = "A record of counts; WebSocketServer fills it.",
         ["Connections/ClientHasLeftException.cs"] = "An exception; WebSocketConnection throws it, ConnectionLifetime excuses it.",
+        ["Connections/CompressionSettings.cs"] = "A record; WebSocketServerOptions fills it.",
         ["Connections/ConnectionEnding.cs"] = "A record; ConnectionLifetime fills it.",
         ["Connections/ConnectionSettings.cs"] = "A record; WebSocketServerOptions fills it.",
         ["Connections/ConnectionSide.cs"] = "An enum; ConnectionLifetime tells it.",
         ["Connections/DisconnectCause.cs"] = "An enum; ConnectionLifetime tells it.",
         ["Protocol/ProtocolEvent.cs"] = "An enum; ServerProtocol tells it.",
         ["Protocol/ProtocolViolation.cs"] = "An enum; ProtocolViolations is its table.",
+        ["Protocol/Handshake/Extension.cs"] = "A record; ExtensionList fills it.",
         ["Transport/TransportConnection.cs"] = "Abstract members; SocketTransportConnection keeps their promises.",
     };
 

@@ -706,3 +706,10 @@ public sealed class SendQueueTests : IAsyncDisposable
         public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }
 }
+
+file static class Plain
+{
+    /// <summary>Stands in line with a message that is not a frame yet.</summary>
+    public static Task<SendOutcome> WaitAndSendAsync(this SendQueue queue, Opcode opcode, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken) =>
+        queue.WaitAndSendFrameAsync(SendQueue.ToFrame(opcode, payload.Span), payload.Length, cancellationToken);
+}

@@ -28,7 +28,8 @@ public class FuzzReplayTests
     {
         IEnumerable<FrameEvent> events = Files("seeds", "frames").SelectMany(file => FramesTarget.Run(File.ReadAllBytes(file))).ToArray();
         Assert.Equivalent(Enum.GetValues<ProtocolEvent>().Except([ProtocolEvent.None]), events.Select(e => e.Event).Distinct(), strict: true);
-        Assert.Equivalent(Enum.GetValues<ProtocolViolation>(), events.Select(e => e.Violation).Distinct(), strict: true);
+        Assert.Equivalent(
+            Enum.GetValues<ProtocolViolation>().Except([ProtocolViolation.InvalidCompressedData]), events.Select(e => e.Violation).Distinct(), strict: true);
     }
 
     [Fact]

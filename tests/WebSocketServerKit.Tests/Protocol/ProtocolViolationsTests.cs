@@ -7,7 +7,7 @@ namespace WebSocketServerKit.Protocol;
 public sealed class ProtocolViolationsTests
 {
     // The sections of RFC 6455 that oblige a server to check what a client sends once the connection is open.
-    private static readonly string[] Sections = ["5.1", "5.2", "5.4", "5.5", "5.5.1", "7.4", "8.1", "10.4"];
+    private static readonly string[] Sections = ["5.1", "5.2", "5.4", "5.5", "5.5.1", "7.4", "7.4.1", "8.1", "10.4"];
 
     private static readonly ProtocolViolation[] Broken = [.. Enum.GetValues<ProtocolViolation>().Except([ProtocolViolation.None])];
 
@@ -34,6 +34,7 @@ public sealed class ProtocolViolationsTests
     [InlineData(nameof(ProtocolViolation.TooManyFragments), WebSocketCloseStatus.PolicyViolation)]
     [InlineData(nameof(ProtocolViolation.MessageTooBig), WebSocketCloseStatus.MessageTooBig)]
     [InlineData(nameof(ProtocolViolation.InvalidUtf8), WebSocketCloseStatus.InvalidPayloadData)]
+    [InlineData(nameof(ProtocolViolation.InvalidCompressedData), WebSocketCloseStatus.InvalidPayloadData)]
     [InlineData(nameof(ProtocolViolation.InvalidCloseReason), WebSocketCloseStatus.InvalidPayloadData)]
     public void Has_the_close_code_that_7_4_1_has_for_the_case(string violation, WebSocketCloseStatus code) =>
         Assert.Equal(code, Enum.Parse<ProtocolViolation>(violation).Describe().Code);
@@ -42,7 +43,7 @@ public sealed class ProtocolViolationsTests
     public void Answers_all_others_with_1002()
     {
         WebSocketCloseStatus[] codes = [.. Broken.Select(violation => violation.Describe().Code)];
-        Assert.Equal(Broken.Length - 4, codes.Count(code => code == WebSocketCloseStatus.ProtocolError));
+        Assert.Equal(Broken.Length - 5, codes.Count(code => code == WebSocketCloseStatus.ProtocolError));
     }
 
     [Fact]

@@ -381,8 +381,8 @@ public sealed class ServerProtocolTests : IDisposable
     }
 
     [Fact]
-    public void Every_rule_is_broken_by_one_of_these_inputs() => Assert.Equal(
-        Enum.GetValues<ProtocolViolation>().Except([None]),
+    public void Every_rule_but_that_of_compressed_data_is_broken_by_one_of_these_inputs() => Assert.Equal(
+        Enum.GetValues<ProtocolViolation>().Except([None, InvalidCompressedData]),
         BrokenInputs.Select(input => Enum.Parse<ProtocolViolation>(input.Data.Item1)).Distinct());
 
     [Fact]

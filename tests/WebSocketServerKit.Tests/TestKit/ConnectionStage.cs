@@ -60,13 +60,18 @@ internal sealed class ConnectionStage : IAsyncDisposable
     public void Start() => _running = Connection.RunAsync();
 
     /// <summary>Starts, shakes hands and waits until the connection waits for frames.</summary>
-    public async Task OpenAsync()
+    public Task OpenAsync() => OpenAsync(Wire.Request);
+
+    /// <summary>The same with another request; gives back the answer.</summary>
+    public async Task<string> OpenAsync(string request)
     {
         Start();
-        Transport.Receive(Wire.Request);
-        Assert.StartsWith("HTTP/1.1 101 ", Encoding.ASCII.GetString(await Transport.NextWriteAsync()), StringComparison.Ordinal);
+        Transport.Receive(request);
+        string answer = Encoding.ASCII.GetString(await Transport.NextWriteAsync());
+        Assert.StartsWith("HTTP/1.1 101 ", answer, StringComparison.Ordinal);
         await Connection.Called("Connected");
         await Transport.WhenIdle;
+        return answer;
     }
 
     /// <summary>So many beats of the heartbeat, one second each.</summary>

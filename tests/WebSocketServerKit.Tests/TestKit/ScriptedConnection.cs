@@ -107,7 +107,7 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
         Note("EndRequest");
         if (RequestFailed)
             return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError);
-        return Answer?.Invoke() ?? HandshakeResponse.Accept(_request!.Key!);
+        return Answer?.Invoke() ?? HandshakeResponse.Accept(_request!.Key!, extensions: AgreeOnExtensions(_request.Headers["Sec-WebSocket-Extensions"]));
     }
 
     protected override void HandshakeEnded() => Note("HandshakeEnded");

@@ -6,11 +6,14 @@ using WebSocketServerKit.Protocol.Framing;
 namespace WebSocketServerKit.TestKit;
 
 /// <summary>A frame that the server sent.</summary>
-internal sealed record SentFrame(Opcode Opcode, byte[] Payload)
+/// <param name="Opcode">The opcode.</param>
+/// <param name="Payload">What follows the header.</param>
+/// <param name="Rsv1">Whether it begins a compressed message.</param>
+internal sealed record SentFrame(Opcode Opcode, byte[] Payload, bool Rsv1 = false)
 {
     public string Text => Encoding.UTF8.GetString(Payload);
 
-    public override string ToString() => $"{Opcode} {Text}";
+    public override string ToString() => Rsv1 ? $"compressed {Opcode} {Convert.ToHexString(Payload)}" : $"{Opcode} {Text}";
 }
 
 /// <summary>What a client sends, and what it reads from the bytes of the server.</summary>
@@ -49,7 +52,7 @@ internal static class Wire
         while (!bytes.IsEmpty)
         {
             Assert.Equal(0, bytes[1] & 0x80);
-            Assert.Equal(0x80, bytes[0] & 0xF0);
+            Assert.Equal(0x80, bytes[0] & 0xB0);
             int header = (bytes[1] & 0x7F) switch { 127 => 10, 126 => 4, _ => 2 };
             int length = header switch
             {
@@ -57,7 +60,7 @@ internal static class Wire
                 4 => BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]),
                 _ => bytes[1],
             };
-            frames.Add(new SentFrame((Opcode)(bytes[0] & 0x0F), bytes.Slice(header, length).ToArray()));
+            frames.Add(new SentFrame((Opcode)(bytes[0] & 0x0F), bytes.Slice(header, length).ToArray(), (bytes[0] & 0x40) != 0));
             bytes = bytes[(header + length)..];
         }
 

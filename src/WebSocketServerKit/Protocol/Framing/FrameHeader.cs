@@ -6,7 +6,8 @@ namespace WebSocketServerKit.Protocol.Framing;
 /// <param name="PayloadLength">Bytes of payload behind the header, as declared; at most 2^63 - 1.</param>
 /// <param name="MaskingKey">The four bytes of the key as they lie in memory.</param>
 /// <param name="Size">Bytes that the header itself takes: 6, 8 or 14.</param>
-internal readonly record struct FrameHeader(Opcode Opcode, bool Fin, long PayloadLength, uint MaskingKey, int Size)
+/// <param name="Rsv1">Whether an extension has set this bit; on the first frame of a message only.</param>
+internal readonly record struct FrameHeader(Opcode Opcode, bool Fin, long PayloadLength, uint MaskingKey, int Size, bool Rsv1 = false)
 {
     /// <summary>The longest header: two bytes, a length of eight, a masking key of four.</summary>
     public const int MaxSize = 14;

@@ -9,6 +9,7 @@ internal static class FrameHeaderParser
 {
     private const byte FinBit = 0x80;
     private const byte ReservedBits = 0x70;
+    private const byte Rsv1Bit = 0x40;
     private const byte OpcodeBits = 0x0F;
     private const byte MaskBit = 0x80;
     private const byte LengthBits = 0x7F;
@@ -23,8 +24,12 @@ internal static class FrameHeaderParser
     /// Parses the header at the start of <paramref name="input"/>. False with <see cref="ProtocolViolation.None"/> asks for more bytes;
     /// a violation is reported as soon as the byte that breaks the rule is there.
     /// </summary>
+    /// <param name="input">Bytes from the start of the frame.</param>
+    /// <param name="header">The header, if it is complete and keeps the rules.</param>
+    /// <param name="violation">The broken rule, or none.</param>
+    /// <param name="rsv1">Whether an extension was negotiated that may set RSV1 on the first frame of a message.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool TryParse(ReadOnlySpan<byte> input, out FrameHeader header, out ProtocolViolation violation)
+    public static bool TryParse(ReadOnlySpan<byte> input, out FrameHeader header, out ProtocolViolation violation, bool rsv1 = false)
     {
         // The common case in one go: everything in order, a payload of up to 125 bytes.
         if (input.Length >= 2 + MaskingKeySize && IsInOrder(input[0], input[1]) && (input[1] & LengthBits) < TwoByteLength)
@@ -35,14 +40,14 @@ internal static class FrameHeaderParser
             return true;
         }
 
-        return TryParseAny(input, out header, out violation);
+        return TryParseAny(input, out header, out violation, rsv1);
     }
 
     private static bool IsInOrder(byte first, byte second) =>
         (first & ReservedBits) == 0 && (KnownOpcodes >> (first & OpcodeBits) & 1) != 0 && (second & MaskBit) != 0
         && ((first & 0x8) == 0 || (first & FinBit) != 0);
 
-    private static bool TryParseAny(ReadOnlySpan<byte> input, out FrameHeader header, out ProtocolViolation violation)
+    private static bool TryParseAny(ReadOnlySpan<byte> input, out FrameHeader header, out ProtocolViolation violation, bool rsv1)
     {
         header = default;
         violation = ProtocolViolation.None;
@@ -54,7 +59,9 @@ internal static class FrameHeaderParser
         bool control = ((byte)opcode & 0x8) != 0;
 
         // 5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
-        if ((input[0] & ReservedBits) != 0)
+        // RFC 7692 6.1: "on the first frame of the message" alone; 5.5 of it: "An extension MUST NOT set" it on control frames.
+        int allowed = rsv1 && opcode is Opcode.Text or Opcode.Binary ? Rsv1Bit : 0;
+        if ((input[0] & ReservedBits & ~allowed) != 0)
             violation = ProtocolViolation.ReservedBitSet;
         // 5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_."
         else if ((KnownOpcodes >> (byte)opcode & 1) == 0)
@@ -99,7 +106,7 @@ internal static class FrameHeaderParser
         if (violation != ProtocolViolation.None || input.Length < keyAt + MaskingKeySize)
             return false;
 
-        header = new FrameHeader(opcode, fin, (long)payloadLength, MemoryMarshal.Read<uint>(input[keyAt..]), keyAt + MaskingKeySize);
+        header = new FrameHeader(opcode, fin, (long)payloadLength, MemoryMarshal.Read<uint>(input[keyAt..]), keyAt + MaskingKeySize, (input[0] & Rsv1Bit) != 0);
         return true;
     }
 }

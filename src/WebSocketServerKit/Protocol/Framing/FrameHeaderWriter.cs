@@ -12,9 +12,9 @@ internal static class FrameHeaderWriter
     public static int SizeFor(int payloadLength) => payloadLength < 126 ? 2 : payloadLength <= ushort.MaxValue ? 4 : MaxSize;
 
     /// <summary>Writes the header into <paramref name="destination"/>, which has room for it, and returns its size.</summary>
-    public static int Write(Span<byte> destination, Opcode opcode, int payloadLength, bool fin = true)
+    public static int Write(Span<byte> destination, Opcode opcode, int payloadLength, bool fin = true, bool rsv1 = false)
     {
-        destination[0] = (byte)((fin ? 0x80 : 0) | (byte)opcode);
+        destination[0] = (byte)((fin ? 0x80 : 0) | (rsv1 ? 0x40 : 0) | (byte)opcode);
         if (payloadLength < 126)
         {
             destination[1] = (byte)payloadLength;

@@ -4,13 +4,23 @@ namespace WebSocketServerKit.Protocol.Handshake;
 internal static class ExtensionList
 {
     /// <summary>Whether the list is well-formed. One without any element offers nothing and passes.</summary>
-    public static bool IsWellFormed(ReadOnlySpan<char> list)
+    public static bool IsWellFormed(ReadOnlySpan<char> list) => TryParse(list, found: null);
+
+    /// <summary>The extensions of a well-formed list, in the client's order of preference.</summary>
+    public static List<Extension> Parse(ReadOnlySpan<char> list)
+    {
+        List<Extension> found = [];
+        TryParse(list, found);
+        return found;
+    }
+
+    private static bool TryParse(ReadOnlySpan<char> list, List<Extension>? found)
     {
         while (true)
         {
             SkipWhitespace(ref list);
             // RFC 9110 5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements"
-            if (list is not ([] or [',', ..]) && !TakeExtension(ref list))
+            if (list is not ([] or [',', ..]) && !TakeExtension(ref list, found))
                 return false;
             if (list.IsEmpty)
                 return true;
@@ -20,37 +30,49 @@ internal static class ExtensionList
     }
 
     // extension = token *( ";" extension-param )
-    private static bool TakeExtension(ref ReadOnlySpan<char> text)
+    private static bool TakeExtension(ref ReadOnlySpan<char> text, List<Extension>? found)
     {
-        if (!TakeToken(ref text))
+        if (!TakeToken(ref text, out ReadOnlySpan<char> name))
             return false;
+        List<KeyValuePair<string, string?>>? parameters = found is null ? null : [];
         while (Take(';', ref text))
         {
             // extension-param = token [ "=" (token | quoted-string) ]
-            if (!TakeToken(ref text) || (Take('=', ref text) && !TakeToken(ref text) && !TakeQuotedToken(ref text)))
+            if (!TakeToken(ref text, out ReadOnlySpan<char> parameter))
                 return false;
+            bool hasValue = Take('=', ref text);
+            ReadOnlySpan<char> value = default;
+            if (hasValue && !TakeToken(ref text, out value) && !TakeQuotedToken(ref text, out value))
+                return false;
+            parameters?.Add(new(parameter.ToString(), hasValue ? value.ToString().Replace("\\", "", StringComparison.Ordinal) : null));
         }
 
+        if (parameters is not null)
+            found!.Add(new Extension(name.ToString(), parameters));
         return true;
     }
 
-    private static bool TakeToken(ref ReadOnlySpan<char> text)
+    private static bool TakeToken(scoped ref ReadOnlySpan<char> text, out ReadOnlySpan<char> token)
     {
         int length = HeaderTokens.LengthAtStart(text);
+        token = text[..length];
         text = text[length..];
         SkipWhitespace(ref text);
         return length > 0;
     }
 
     // 9.1: "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the 'token' ABNF."
-    private static bool TakeQuotedToken(ref ReadOnlySpan<char> text)
+    // A backslash is in no token, so each one that is found here escapes.
+    private static bool TakeQuotedToken(scoped ref ReadOnlySpan<char> text, out ReadOnlySpan<char> escaped)
     {
+        escaped = default;
         if (text is not ['"', ..])
             return false;
         for (int i = 1; i < text.Length; i++)
         {
             if (text[i] == '"')
             {
+                escaped = text[1..i];
                 text = text[(i + 1)..];
                 SkipWhitespace(ref text);
                 return i > 1;

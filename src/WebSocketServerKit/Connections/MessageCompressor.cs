@@ -1,0 +1,143 @@
+using System.Buffers;
+using WebSocketServerKit.Buffers;
+using WebSocketServerKit.Protocol.Compression;
+using WebSocketServerKit.Protocol.Framing;
+
+namespace WebSocketServerKit.Connections;
+
+/// <summary>
+/// Compresses what goes into the <see cref="SendQueue"/> of one client that agreed on permessage-deflate. Thread-safe.
+/// <para>With context takeover a compressed message refers to those before it, so all of them must reach the client, in the order of compressing. The order is
+/// kept by a lock around compressing and appending; a message that may yet be cancelled, or that was compressed elsewhere, is followed by one that refers to nothing.</para>
+/// </summary>
+internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParameters agreed, CompressionSettings settings, ArrayPool<byte> pool) : IDisposable
+{
+    private readonly Lock? _order = agreed.ServerNoContextTakeover ? null : new Lock();
+    private MessageDeflater? _context; // kept between messages, under _order
+    private bool _ended;
+
+    /// <summary>The window that was agreed on for the server. Clients with the same one can share a compressed message.</summary>
+    public int WindowBits => agreed.ServerMaxWindowBits;
+
+    /// <summary>Whether a message of this many bytes is worth compressing.</summary>
+    public bool Takes(int length) => length >= settings.MinMessageSize;
+
+    /// <summary>Sends a message if there is room. Never waits.</summary>
+    public SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload) => Send(opcode, payload, wait: false, default, out _);
+
+    /// <summary>Sends a message, and stands in line while there is no room. The payload is used before the call returns.</summary>
+    public Task<SendOutcome> SendAsync(Opcode opcode, ReadOnlySpan<byte> payload, CancellationToken cancellationToken)
+    {
+        SendOutcome outcome = Send(opcode, payload, wait: true, cancellationToken, out Task<SendOutcome>? waiting);
+        return waiting ?? Task.FromResult(outcome);
+    }
+
+    /// <summary>Sends a message that was compressed for several clients, without reference to others. Never waits.</summary>
+    public SendOutcome TrySendShared(ReadOnlySpan<byte> frame, int payloadLength)
+    {
+        if (_order is null)
+            return queue.TrySendFrame(frame, payloadLength);
+        lock (_order)
+        {
+            // The client takes it into its window, and our compressor knows nothing of it.
+            _context?.Reset();
+            return queue.TrySendFrame(frame, payloadLength);
+        }
+    }
+
+    /// <summary>The connection is over: nothing is compressed for it any more.</summary>
+    public void Dispose()
+    {
+        if (_order is null)
+            return;
+        lock (_order)
+        {
+            _ended = true;
+            _context?.Dispose();
+        }
+    }
+
+    /// <summary>Writes a message as one compressed frame that refers to no other. Empty if that is not worth it, or too much is being compressed already.</summary>
+    public ReadOnlyMemory<byte> Compress(Opcode opcode, ReadOnlySpan<byte> payload, ref PooledBuffer buffer)
+    {
+        using var deflater = new MessageDeflater(settings.Level, contextTakeover: false, WindowBits);
+        ReadOnlyMemory<byte> frame = Compress(opcode, payload, deflater, ref buffer);
+        return frame.Length < SendQueue.SizeOf(payload.Length) ? frame : default;
+    }
+
+    private SendOutcome Send(Opcode opcode, ReadOnlySpan<byte> payload, bool wait, CancellationToken cancellationToken, out Task<SendOutcome>? waiting)
+    {
+        waiting = null;
+        // To compress would be work for nothing.
+        SendOutcome expected = queue.Probe();
+        if (expected == SendOutcome.Closed || (expected == SendOutcome.Full && !wait))
+            return expected;
+
+        var buffer = new PooledBuffer(pool);
+        try
+        {
+            if (_order is null)
+                return Send(Compress(opcode, payload, ref buffer), opcode, payload, wait, cancellationToken, out waiting);
+            lock (_order)
+                return SendInContext(ref buffer, opcode, payload, wait, cancellationToken, out waiting);
+        }
+        finally
+        {
+            buffer.Release();
+        }
+    }
+
+    private SendOutcome SendInContext(
+        ref PooledBuffer buffer, Opcode opcode, ReadOnlySpan<byte> payload, bool wait, CancellationToken cancellationToken, out Task<SendOutcome>? waiting)
+    {
+        waiting = null;
+        if (_ended)
+            return SendOutcome.Closed;
+        var outcome = SendOutcome.Closed;
+        _context ??= new MessageDeflater(settings.Level, contextTakeover: true, WindowBits);
+        try
+        {
+            outcome = Send(Compress(opcode, payload, _context, ref buffer), opcode, payload, wait, cancellationToken, out waiting);
+        }
+        finally
+        {
+            // While it stands in line it may be cancelled, and then the client never sees it.
+            if (outcome != SendOutcome.Accepted)
+                _context.Reset();
+        }
+
+        return outcome;
+    }
+
+    private SendOutcome Send(
+        ReadOnlyMemory<byte> frame, Opcode opcode, ReadOnlySpan<byte> payload, bool wait, CancellationToken cancellationToken, out Task<SendOutcome>? waiting)
+    {
+        SendOutcome outcome = frame.IsEmpty ? queue.TrySend(opcode, payload) : queue.TrySendFrame(frame.Span, payload.Length);
+        waiting = outcome == SendOutcome.Full && wait
+            ? queue.WaitAndSendFrameAsync(frame.IsEmpty ? SendQueue.ToFrame(opcode, payload) : frame.ToArray(), payload.Length, cancellationToken)
+            : null;
+        return outcome;
+    }
+
+    private ReadOnlyMemory<byte> Compress(Opcode opcode, ReadOnlySpan<byte> payload, MessageDeflater deflater, ref PooledBuffer buffer)
+    {
+        if (!settings.Limits.TryBeginCompression())
+            return default;
+        try
+        {
+            // The header tells the length, which is known only afterwards: it gets the end of the room that the longest one takes.
+            buffer.GetSpan(FrameHeaderWriter.MaxSize);
+            buffer.Advance(FrameHeaderWriter.MaxSize);
+            deflater.Deflate(payload, ref buffer);
+        }
+        finally
+        {
+            settings.Limits.EndCompression();
+        }
+
+        int length = buffer.Length - FrameHeaderWriter.MaxSize;
+        Memory<byte> frame = buffer.Written[(FrameHeaderWriter.MaxSize - FrameHeaderWriter.SizeFor(length))..];
+        FrameHeaderWriter.Write(frame.Span, opcode, length, rsv1: true);
+        return frame;
+    }
+}

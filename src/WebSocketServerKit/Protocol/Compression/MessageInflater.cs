@@ -1,0 +1,122 @@
+using System.IO.Compression;
+using WebSocketServerKit.Buffers;
+
+namespace WebSocketServerKit.Protocol.Compression;
+
+/// <summary>
+/// Decompresses messages (RFC 7692 7.2.2), piece by piece as they come. With context takeover one decompressor, some 10 to 50 KiB, goes on from
+/// message to message; without, one exists only while a message comes in. Not thread-safe.
+/// </summary>
+/// <remarks>
+/// RFC 7692 7.2.3.4 allows a last block with BFINAL set. What a client puts behind that block in the same message is not looked at: zlib stops there, and
+/// <see cref="DeflateStream"/> does not tell where that was. The next message begins anew.
+/// </remarks>
+internal sealed class MessageInflater(bool contextTakeover) : IDisposable
+{
+    // What is asked for at least at a time, so that a small message does not make the buffer grow in small steps.
+    private const int ReadSize = 4096;
+
+    // 7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message."
+    private static readonly byte[] Tail = [0x00, 0x00, 0xFF, 0xFF];
+
+    private readonly Source _source = new();
+    private DeflateStream? _context;
+    private bool _inMessage;
+
+    /// <summary>Appends what the next bytes of the message inflate to. It stops as soon as that is more than <paramref name="maxSize"/> bytes in all.</summary>
+    public ProtocolViolation Inflate(ReadOnlyMemory<byte> piece, ref PooledBuffer message, int maxSize)
+    {
+        int began = message.Length;
+        _source.Rest = piece;
+        ProtocolViolation violation = Read(ref message, maxSize);
+        // A block with BFINAL set ended the message before this one.
+        if (!_inMessage && violation == ProtocolViolation.None && message.Length == began && _source.Rest.Length == piece.Length)
+        {
+            Reset();
+            violation = Read(ref message, maxSize);
+        }
+
+        _inMessage = true;
+        return violation;
+    }
+
+    /// <summary>The message has come to its end: appends the rest of it.</summary>
+    public ProtocolViolation End(ref PooledBuffer message, int maxSize)
+    {
+        _source.Rest = Tail;
+        ProtocolViolation violation = Read(ref message, maxSize);
+        _inMessage = false;
+        bool endedBefore = !_source.Rest.IsEmpty;
+        if (!contextTakeover || endedBefore)
+            Reset();
+        _source.Rest = default;
+        return violation;
+    }
+
+    public void Dispose() => Reset();
+
+    private void Reset()
+    {
+        _context?.Dispose();
+        _context = null;
+    }
+
+    private ProtocolViolation Read(ref PooledBuffer message, int maxSize)
+    {
+        _context ??= new DeflateStream(_source, CompressionMode.Decompress, leaveOpen: true);
+        try
+        {
+            while (true)
+            {
+                // 10.4 of RFC 6455: the limit counts what the message is after all is undone, and is kept while that is done.
+                int room = maxSize - message.Length;
+                if (room == 0)
+                    return _context.ReadByte() < 0 ? ProtocolViolation.None : ProtocolViolation.MessageTooBig;
+                Span<byte> free = message.GetSpan(Math.Min(room, ReadSize));
+                int count = _context.Read(free[..Math.Min(room, free.Length)]);
+                if (count == 0)
+                    return ProtocolViolation.None;
+                message.Advance(count);
+            }
+        }
+        catch (InvalidDataException)
+        {
+            return ProtocolViolation.InvalidCompressedData;
+        }
+    }
+
+    private sealed class Source : Stream
+    {
+        public ReadOnlyMemory<byte> Rest { get; set; }
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override int Read(Span<byte> buffer)
+        {
+            int count = Math.Min(buffer.Length, Rest.Length);
+            Rest.Span[..count].CopyTo(buffer);
+            Rest = Rest[count..];
+            return count;
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+        public override void Flush()
+        {
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    }
+}

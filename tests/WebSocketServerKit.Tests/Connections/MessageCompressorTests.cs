@@ -1,0 +1,216 @@
+using System.IO.Compression;
+using System.Net.WebSockets;
+using System.Text;
+using WebSocketServerKit.Buffers;
+using WebSocketServerKit.Protocol.Compression;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit.Connections;
+
+public sealed class MessageCompressorTests : IDisposable
+{
+    private static readonly byte[] Long = Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("a message of some length, ", 10)));
+
+    private readonly LeakCheckingPool _pool = new();
+    private readonly ScriptedTransport _transport = new();
+    private readonly CompressionLimits _limits = new(maxConcurrentCompressions: 1, maxContexts: 1);
+    private SendQueue _queue = null!;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _pool.AssertNothingRented();
+
+    private MessageCompressor Compressor(bool contextTakeover, int limit = 100_000, CompressionLevel level = CompressionLevel.Fastest)
+    {
+        _queue = new SendQueue(_transport, limit, _pool);
+        var agreed = new PerMessageDeflateParameters(ServerNoContextTakeover: !contextTakeover, ClientNoContextTakeover: true);
+        return new MessageCompressor(_queue, agreed, new CompressionSettings(agreed, level, MinMessageSize: 100, _limits), _pool);
+    }
+
+    // What a client makes of all that was sent.
+    private List<byte[]> Received(bool contextTakeover)
+    {
+        using var client = new Zlib(contextTakeover);
+        return [.. _transport.Frames.Select(frame => frame.Rsv1 ? client.Inflate(frame.Payload) : frame.Payload)];
+    }
+
+    [Fact]
+    public void Says_which_messages_are_long_enough()
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover: false);
+        Assert.False(compressor.Takes(99));
+        Assert.True(compressor.Takes(100));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Sends_messages_as_compressed_frames_and_counts_what_they_were_before(bool contextTakeover)
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover);
+        Assert.Equal(SendOutcome.Accepted, compressor.TrySend(Opcode.Text, Long));
+        Assert.Equal(SendOutcome.Accepted, await compressor.SendAsync(Opcode.Binary, Long, Cancellation));
+        Assert.All(_transport.Frames, frame => Assert.True(frame.Rsv1));
+        Assert.All(_transport.Frames, frame => Assert.InRange(frame.Payload.Length, 1, Long.Length / 2));
+        Assert.Equal([Opcode.Text, Opcode.Binary], _transport.Frames.Select(frame => frame.Opcode));
+        Assert.Equal([Long, Long], Received(contextTakeover));
+        Assert.Equal((2, 2 * Long.Length), (_queue.MessagesSent, _queue.BytesSent));
+        // With context takeover the second one is but a reference to the first.
+        Assert.Equal(contextTakeover, _transport.Frames[1].Payload.Length < _transport.Frames[0].Payload.Length / 2);
+    }
+
+    [Fact]
+    public void Sends_a_message_as_it_is_when_that_is_no_longer()
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover: false);
+        byte[] noise = new byte[500];
+        new Random(1).NextBytes(noise);
+        compressor.TrySend(Opcode.Binary, noise);
+        Assert.False(Assert.Single(_transport.Frames).Rsv1);
+        Assert.Equal([noise], Received(contextTakeover: false));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Sends_a_message_as_it_is_while_too_many_are_being_compressed(bool contextTakeover)
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover);
+        compressor.TrySend(Opcode.Binary, Long);
+        Assert.True(_limits.TryBeginCompression());
+        compressor.TrySend(Opcode.Binary, Long);
+        await compressor.SendAsync(Opcode.Binary, Long, Cancellation);
+        _limits.EndCompression();
+        compressor.TrySend(Opcode.Binary, Long);
+        Assert.Equal([true, false, false, true], _transport.Frames.Select(frame => frame.Rsv1));
+        Assert.Equal([Long, Long, Long, Long], Received(contextTakeover));
+    }
+
+    [Fact]
+    public async Task Stands_in_line_with_an_uncompressed_message_too()
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover: false, limit: 300);
+        _transport.HoldWrites();
+        compressor.TrySend(Opcode.Binary, Long);
+        Assert.Equal(SendOutcome.Accepted, _queue.TrySend(Opcode.Binary, Long));
+        Assert.True(_limits.TryBeginCompression());
+        Task<SendOutcome> waiting = compressor.SendAsync(Opcode.Binary, Long, Cancellation);
+        Assert.False(waiting.IsCompleted);
+        _transport.LetAllWritesEnd();
+        Assert.Equal(SendOutcome.Accepted, await waiting.InTime());
+        await _queue.WhenDrained().InTime();
+        Assert.Equal([Long, Long, Long], Received(contextTakeover: false));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_client_understands_every_message_though_some_that_stood_in_line_were_cancelled(bool contextTakeover)
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover, limit: 60);
+        using var cancellation = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        _transport.HoldWrites();
+        List<byte[]> sent = [];
+        List<Task<SendOutcome>> sending = [];
+        for (int i = 0; i < 20; i++)
+        {
+            byte[] message = Encoding.UTF8.GetBytes($"{i} {Convert.ToHexString(Long)}");
+            bool cancelled = i % 3 == 2;
+            sending.Add(compressor.SendAsync(Opcode.Binary, message, cancelled ? cancellation.Token : Cancellation));
+            if (!cancelled || sending[i].IsCompleted)
+                sent.Add(message);
+        }
+
+        await cancellation.CancelAsync();
+        Assert.Equal(SendOutcome.Full, compressor.TrySend(Opcode.Binary, Long));
+        _transport.LetAllWritesEnd();
+        await Task.WhenAll(sending.Where(task => !task.IsCanceled)).InTime();
+        Assert.Contains(sending, task => task.IsCanceled);
+        await _queue.WhenDrained().InTime();
+        compressor.TrySend(Opcode.Binary, Long);
+        Assert.Equal([.. sent, Long], Received(contextTakeover));
+    }
+
+    [Fact]
+    public async Task Sixteen_threads_never_mix_up_the_context()
+    {
+        const int Threads = 16, Messages = 100;
+        using MessageCompressor compressor = Compressor(contextTakeover: true, limit: 2_000);
+        int writes = 0;
+        _transport.OnWrite = () =>
+        {
+            if (writes++ % 3 != 0)
+                return;
+            _transport.HoldWrites();
+            ThreadPool.UnsafeQueueUserWorkItem(_ => _transport.LetAllWritesEnd(), null);
+        };
+        await Task.WhenAll(Enumerable.Range(0, Threads).Select(thread => Task.Run(async () =>
+        {
+            for (int i = 0; i < Messages; i++)
+                await compressor.SendAsync(Opcode.Text, Encoding.UTF8.GetBytes($"{thread}:{i}:{new string('x', i)}{thread * 7919}"), Cancellation);
+        }))).InTime();
+        _transport.OnWrite = null;
+        _transport.LetAllWritesEnd();
+        await _queue.WhenDrained().InTime();
+
+        int[] next = new int[Threads];
+        foreach (byte[] message in Received(contextTakeover: true))
+        {
+            string[] parts = Encoding.UTF8.GetString(message).Split(':');
+            int thread = int.Parse(parts[0], System.Globalization.CultureInfo.InvariantCulture);
+            Assert.Equal($"{next[thread]}:{new string('x', next[thread]++)}{thread * 7919}", $"{parts[1]}:{parts[2]}");
+        }
+
+        Assert.All(next, count => Assert.Equal(Messages, count));
+    }
+
+    [Fact]
+    public void After_a_message_that_was_compressed_elsewhere_nothing_refers_to_what_came_before()
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover: true);
+        var buffer = new PooledBuffer(_pool);
+        ReadOnlyMemory<byte> shared = compressor.Compress(Opcode.Binary, Encoding.UTF8.GetBytes(new string('s', 40_000)), ref buffer);
+        compressor.TrySend(Opcode.Binary, Long);
+        Assert.Equal(SendOutcome.Accepted, compressor.TrySendShared(shared.Span, 40_000));
+        compressor.TrySend(Opcode.Binary, Long);
+        buffer.Release();
+        Assert.Equal([Long, Encoding.UTF8.GetBytes(new string('s', 40_000)), Long], Received(contextTakeover: true));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Nothing_is_compressed_for_a_connection_that_is_closed(bool contextTakeover)
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover);
+        compressor.TrySend(Opcode.Binary, Long);
+        _queue.Close(WebSocketCloseStatus.NormalClosure, "");
+        Assert.Equal(SendOutcome.Closed, compressor.TrySend(Opcode.Binary, Long));
+        Assert.Equal(SendOutcome.Closed, await compressor.SendAsync(Opcode.Binary, Long, Cancellation));
+        Assert.Equal(2, _transport.Frames.Count);
+    }
+
+    [Fact]
+    public void Nothing_is_kept_after_the_connections_end()
+    {
+        MessageCompressor compressor = Compressor(contextTakeover: true);
+        compressor.TrySend(Opcode.Binary, Long);
+        compressor.Dispose();
+        Assert.Equal(SendOutcome.Closed, compressor.TrySend(Opcode.Binary, Long));
+        Compressor(contextTakeover: false).Dispose();
+    }
+
+    [Fact]
+    public void When_memory_fails_the_next_message_refers_to_nothing()
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover: true);
+        compressor.TrySend(Opcode.Binary, Long);
+        byte[] noise = new byte[5_000];
+        new Random(1).NextBytes(noise);
+        _pool.LargestRent = 1_000;
+        Assert.Throws<InvalidOperationException>(() => compressor.TrySend(Opcode.Binary, noise));
+        compressor.TrySend(Opcode.Binary, Long);
+        Assert.Equal([Long, Long], Received(contextTakeover: true));
+    }
+}
