@@ -8,7 +8,7 @@ internal static class ProtocolViolations
     /// <summary>The close code, the reason sent to the peer, and the section of RFC 6455 that has the rule.</summary>
     public static (WebSocketCloseStatus Code, string Reason, string Section) Describe(this ProtocolViolation violation) => violation switch
     {
-        ProtocolViolation.ReservedBitSet => (WebSocketCloseStatus.ProtocolError, "reserved bit set without an extension for it", "5.2"),
+        ProtocolViolation.ReservedBitSet => (WebSocketCloseStatus.ProtocolError, "reserved bit set without an extension", "5.2"),
         ProtocolViolation.UnknownOpcode => (WebSocketCloseStatus.ProtocolError, "unknown opcode", "5.2"),
         ProtocolViolation.NotMasked => (WebSocketCloseStatus.ProtocolError, "frame not masked", "5.1"),
         ProtocolViolation.ControlFrameFragmented => (WebSocketCloseStatus.ProtocolError, "fragmented control frame", "5.5"),
