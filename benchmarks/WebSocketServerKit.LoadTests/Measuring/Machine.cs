@@ -11,7 +11,7 @@ internal sealed record Machine(string Processor, int Cores, string Kernel, strin
         return new Machine(
             models.Length > 0 ? models[0][(models[0].IndexOf(':', StringComparison.Ordinal) + 2)..] : RuntimeInformation.ProcessArchitecture.ToString(),
             models.Length > 0 ? models.Length : Environment.ProcessorCount,
-            Environment.OSVersion.Version.ToString(),
+            File.ReadAllText("/proc/sys/kernel/osrelease").Trim(),
             RuntimeInformation.FrameworkDescription,
             Measuring.Cores.Description);
     }
