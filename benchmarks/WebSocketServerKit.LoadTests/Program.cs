@@ -3,6 +3,12 @@ using WebSocketServerKit.LoadTests.Comparisons;
 using WebSocketServerKit.LoadTests.Recovery;
 using WebSocketServerKit.LoadTests.Servers;
 
+if (!OperatingSystem.IsLinux())
+{
+    Console.Error.WriteLine("The load tests wait with epoll and read /proc: they run on Linux only.");
+    return 1;
+}
+
 Option<int> clients = new("--clients") { Description = "Clients at once", DefaultValueFactory = _ => 10_000 };
 Option<int> messages = new("--messages") { Description = "Messages that each client exchanges", DefaultValueFactory = _ => 10 };
 Option<int> rounds = new("--rounds") { Description = "How often all of them come and leave", DefaultValueFactory = _ => 3 };

@@ -16,6 +16,7 @@ internal sealed record Report(string Title, Machine Machine, Comparison Comparis
         // A file or a pipe has no width that lines would have to be broken for.
         if (Console.IsOutputRedirected)
             AnsiConsole.Profile.Width = 240;
+        AnsiConsole.WriteLine(Title);
         AnsiConsole.Write(Table());
         AnsiConsole.WriteLine($"Medians of {Comparison.Runs} runs of {Comparison.Time.TotalSeconds} s in turn, after {Comparison.WarmUp.TotalSeconds} s of warm-up. {Machine}.");
         File.WriteAllText(Comparison.Json.FullName, ToJson());
@@ -24,7 +25,7 @@ internal sealed record Report(string Title, Machine Machine, Comparison Comparis
 
     private Table Table()
     {
-        Table table = new Table().Title(Markup.Escape(Title)).Border(TableBorder.Markdown).AddColumns("load", "server");
+        Table table = new Table().Border(TableBorder.Markdown).AddColumns("load", "server");
         foreach (Figure figure in Results[0].Runs[0])
         {
             table.AddColumn(new TableColumn(Markup.Escape(figure.Name)).RightAligned());
