@@ -18,7 +18,7 @@ internal sealed record Report(string Title, Machine Machine, Comparison Comparis
             AnsiConsole.Profile.Width = 240;
         AnsiConsole.WriteLine(Title);
         AnsiConsole.Write(Table());
-        AnsiConsole.WriteLine($"Medians of {Comparison.Runs} runs of {Comparison.Time.TotalSeconds} s in turn, after {Comparison.WarmUp.TotalSeconds} s of warm-up. {Machine}.");
+        AnsiConsole.WriteLine($"Medians; runs: {Comparison.Runs} in turn, {Comparison.Time.TotalSeconds} s each, warm-up: {Comparison.WarmUp.TotalSeconds} s. {Machine}.");
         File.WriteAllText(Comparison.Json.FullName, ToJson());
         AnsiConsole.WriteLine($"Every run: {Comparison.Json.FullName}");
     }
