@@ -1,5 +1,13 @@
 using System.CommandLine;
-using WebSocketServerKit.LoadTests;
+using WebSocketServerKit.LoadTests.Comparisons;
+using WebSocketServerKit.LoadTests.Recovery;
+using WebSocketServerKit.LoadTests.Servers;
+
+if (!OperatingSystem.IsLinux())
+{
+    Console.Error.WriteLine("The load tests wait with epoll and read /proc: they run on Linux only.");
+    return 1;
+}
 
 Option<int> clients = new("--clients") { Description = "Clients at once", DefaultValueFactory = _ => 10_000 };
 Option<int> messages = new("--messages") { Description = "Messages that each client exchanges", DefaultValueFactory = _ => 10 };
@@ -13,7 +21,17 @@ Option<double> minutes = new("--minutes") { Description = "How long", DefaultVal
 Command soak = new("soak", "Clients of every sort come and go for a long time: does every count match, and does nothing stay behind?") { minutes };
 soak.SetAction((arguments, _) => Soak.RunAsync(arguments.GetValue(minutes)));
 
-Command serve = new("serve", "The server that the other commands start as a process of its own") { Hidden = true };
+Command serve = new("serve", "The server that churn and soak start as a process of its own") { Hidden = true };
 serve.SetAction((_, _) => EchoChild.ServeAsync());
 
-return await new RootCommand("Loads a server in a process of its own over loopback.") { churn, soak, serve }.Parse(args).InvokeAsync();
+Argument<string> name = new("name");
+Option<bool> broadcast = new("--broadcast");
+Command contender = new("contender", "A server that the comparisons start as a process of its own") { name, broadcast };
+contender.Hidden = true;
+contender.SetAction((arguments, _) => Contender.ServeAsync(arguments.GetValue(name)!, arguments.GetValue(broadcast)));
+
+RootCommand root = new("Loads servers in processes of their own over loopback: churn and soak look at what stays behind, the others compare with Kestrel. For Linux.")
+{
+    Echo.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), churn, soak, serve, contender,
+};
+return await root.Parse(args).InvokeAsync();

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace WebSocketServerKit.LoadTests;
+namespace WebSocketServerKit.LoadTests.Recovery;
 
 /// <summary>All clients come, exchange messages and leave, round after round; afterwards the server must be where it was before.</summary>
 internal static class Churn

@@ -2,8 +2,9 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging;
+using WebSocketServerKit.LoadTests.Servers;
 
-namespace WebSocketServerKit.LoadTests;
+namespace WebSocketServerKit.LoadTests.Recovery;
 
 /// <summary>What the server's process says of itself.</summary>
 internal sealed record ChildReport(long Connected, long Disconnected, long Clean, int Registered, long HeapBytes, long Messages, long Unobserved, long Errors)
@@ -35,11 +36,7 @@ internal sealed class EchoChild : IDisposable
 
     public static async Task<EchoChild> StartAsync()
     {
-        ProcessStartInfo start = new(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false };
-        // Under "dotnet X.dll" the process is dotnet itself.
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
-            start.ArgumentList.Add(typeof(EchoChild).Assembly.Location);
-        start.ArgumentList.Add("serve");
+        ProcessStartInfo start = OwnProgram.StartInfo("serve");
         // One array of each size, or what the pool keeps would hide what is lost.
         start.Environment["DOTNET_SYSTEM_BUFFERS_SHAREDARRAYPOOL_MAXARRAYSPERPARTITION"] = "1";
         Process process = Process.Start(start)!;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 
-namespace WebSocketServerKit.LoadTests;
+namespace WebSocketServerKit.LoadTests.Recovery;
 
 /// <summary>
 /// For a long time clients of every sort come and go: they exchange messages of random sizes, ping, read slowly, fall silent, close, cut in the

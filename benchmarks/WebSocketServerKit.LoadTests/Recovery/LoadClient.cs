@@ -1,16 +1,14 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using WebSocketServerKit.LoadTests.Client;
 
-namespace WebSocketServerKit.LoadTests;
+namespace WebSocketServerKit.LoadTests.Recovery;
 
 /// <summary>A client with nothing to it: a socket, a fixed handshake, short binary messages with a zero masking key.</summary>
 internal sealed class LoadClient : IDisposable
 {
     private const int PayloadSize = 64;
-
-    private static readonly byte[] Request =
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray();
 
     private static readonly byte[] Close = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8];
 
@@ -22,7 +20,7 @@ internal sealed class LoadClient : IDisposable
     public async Task ConnectAsync(int port)
     {
         await _socket.ConnectAsync(IPAddress.Loopback, port);
-        await _socket.SendAsync(Request);
+        await _socket.SendAsync(Handshake.Request);
         int length = 0;
         while (!_buffer.AsSpan(0, length).EndsWith("\r\n\r\n"u8))
             length += await ReceiveAsync(_buffer.AsMemory(length));
@@ -48,7 +46,7 @@ internal sealed class LoadClient : IDisposable
     public async Task CutInHandshakeAsync(int port, Random random)
     {
         await _socket.ConnectAsync(IPAddress.Loopback, port);
-        await _socket.SendAsync(Request.AsMemory(0, random.Next(Request.Length)));
+        await _socket.SendAsync(Handshake.Request.AsMemory(0, random.Next(Handshake.Request.Length)));
         Cut();
     }
 

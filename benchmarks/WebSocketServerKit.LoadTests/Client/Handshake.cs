@@ -1,0 +1,55 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace WebSocketServerKit.LoadTests.Client;
+
+/// <summary>The opening handshake with a key that is always the same.</summary>
+internal static class Handshake
+{
+    public static readonly byte[] Request =
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray();
+
+    /// <summary>Connects and sends the request. The socket does not block any more.</summary>
+    /// <param name="port">Of the server, at 127.0.0.1.</param>
+    /// <param name="source">An address from 127.0.0.0/8, each of which has source ports of its own; null for 127.0.0.1.</param>
+    public static Socket Begin(int port, IPAddress? source = null)
+    {
+        Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        if (source is not null)
+            socket.Bind(new IPEndPoint(source, 0));
+        socket.Connect(new IPEndPoint(IPAddress.Loopback, port));
+        socket.Send(Request);
+        socket.Blocking = false;
+        return socket;
+    }
+
+    /// <summary>Whether the answer is complete.</summary>
+    /// <exception cref="InvalidDataException">It is a refusal.</exception>
+    public static bool IsDone(ReadOnlySpan<byte> answer)
+    {
+        if (!answer.EndsWith("\r\n\r\n"u8))
+            return false;
+        if (!answer.StartsWith("HTTP/1.1 101"u8) || answer.IndexOf("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="u8) < 0)
+            throw new InvalidDataException("The handshake was refused.");
+        return true;
+    }
+
+    /// <summary>Connects and gets the handshake done.</summary>
+    public static Socket Open(int port)
+    {
+        Socket socket = Begin(port);
+        Span<byte> answer = stackalloc byte[1024];
+        int length = 0;
+        while (!IsDone(answer[..length]))
+        {
+            if (!socket.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead))
+                throw new TimeoutException("The server does not answer.");
+            int count = socket.Receive(answer[length..]);
+            if (count == 0)
+                throw new IOException("The server ended the connection in the handshake.");
+            length += count;
+        }
+
+        return socket;
+    }
+}

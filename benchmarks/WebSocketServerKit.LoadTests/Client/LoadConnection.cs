@@ -1,0 +1,116 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using HdrHistogram;
+
+namespace WebSocketServerKit.LoadTests.Client;
+
+/// <summary>One client of a load: sends the same message as often as it is told, and tells when messages have come.</summary>
+internal sealed class LoadConnection : IReady, IDisposable
+{
+    // The connections of a thread take turns, so one buffer does for all of them.
+    [ThreadStatic]
+    private static byte[]? t_buffer;
+
+    private readonly Socket _socket;
+    private readonly Epoll _epoll;
+    private readonly int _key;
+    private readonly Message _message;
+    private readonly MessageReader _reader;
+    private readonly Action<LoadConnection, int> _received;
+    private readonly Queue<(long At, int Count)> _underWay = new(); // batches and when they were sent
+    private (long At, int Count) _oldest; // what has not come back of the oldest batch
+    private ReadOnlyMemory<byte> _rest; // of a batch that was sent in part
+    private int _owed;
+    private bool _awaitsRoom;
+
+    /// <param name="port">Of the server.</param>
+    /// <param name="epoll">Tells when there is something to do.</param>
+    /// <param name="message">To send, and to expect.</param>
+    /// <param name="received">Called with each read that ended messages.</param>
+    public LoadConnection(int port, Epoll epoll, Message message, Action<LoadConnection, int> received)
+    {
+        _socket = Handshake.Open(port);
+        _epoll = epoll;
+        _message = message;
+        _reader = new MessageReader(message);
+        _received = received;
+        _key = epoll.Register(this);
+        epoll.Watch(_socket, _key);
+    }
+
+    public void Send(int count)
+    {
+        _owed += count;
+        Push();
+    }
+
+    /// <summary>Takes note that the oldest messages under way have come back.</summary>
+    public void RecordLatency(int count, LongHistogram latency)
+    {
+        long now = Stopwatch.GetTimestamp();
+        while (count > 0)
+        {
+            if (_oldest.Count == 0)
+                _oldest = _underWay.Dequeue();
+            int came = Math.Min(_oldest.Count, count);
+            latency.RecordValueWithCount((long)Stopwatch.GetElapsedTime(_oldest.At, now).TotalNanoseconds, came);
+            _oldest.Count -= came;
+            count -= came;
+        }
+    }
+
+    public void OnReady(bool readable, bool writable)
+    {
+        if (readable)
+            Receive();
+        if (writable)
+            Push();
+    }
+
+    public void Dispose() => _socket.Dispose();
+
+    private void Receive()
+    {
+        byte[] buffer = t_buffer ??= new byte[256 * 1024];
+        int messages = 0;
+        int count;
+        do
+        {
+            count = _socket.Receive(buffer, SocketFlags.None, out SocketError error);
+            if (error == SocketError.WouldBlock)
+                break;
+            if (count == 0)
+                throw new IOException($"The server ended the connection ({error}).");
+            messages += _reader.Read(buffer.AsSpan(0, count));
+        }
+        while (count == buffer.Length);
+
+        if (messages > 0)
+            _received(this, messages);
+    }
+
+    private void Push()
+    {
+        while (_owed > 0 || !_rest.IsEmpty)
+        {
+            if (_rest.IsEmpty)
+            {
+                int count = Math.Min(_owed, _message.MaxBatch);
+                _owed -= count;
+                _rest = _message.Frames(count);
+                _underWay.Enqueue((Stopwatch.GetTimestamp(), count));
+            }
+
+            int sent = _socket.Send(_rest.Span, SocketFlags.None, out SocketError error);
+            if (error == SocketError.WouldBlock)
+                break;
+            if (error != SocketError.Success)
+                throw new IOException($"The server took no more ({error}).");
+            _rest = _rest[sent..];
+        }
+
+        bool awaitsRoom = !_rest.IsEmpty;
+        if (awaitsRoom != _awaitsRoom)
+            _epoll.Watch(_socket, _key, writing: _awaitsRoom = awaitsRoom);
+    }
+}

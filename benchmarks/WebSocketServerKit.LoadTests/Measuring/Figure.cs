@@ -1,0 +1,26 @@
+namespace WebSocketServerKit.LoadTests.Measuring;
+
+/// <summary>One figure of one run.</summary>
+/// <param name="Name">The heading of its column.</param>
+/// <param name="Value">What was measured.</param>
+/// <param name="Digits">Behind the decimal point, in the table.</param>
+/// <param name="Compared">Whether the table sets it against the same figure of <see cref="Servers.Contender.Kestrel"/>.</param>
+internal readonly record struct Figure(string Name, double Value, int Digits = 0, bool Compared = false);
+
+/// <summary>All runs of one row on one server, in the order in which they were done.</summary>
+internal sealed record RowResult(string Row, string Server, IReadOnlyList<IReadOnlyList<Figure>> Runs)
+{
+    /// <summary>The middle one of each figure.</summary>
+    public IReadOnlyList<Figure> Median =>
+        [.. Runs[0].Select((figure, i) => figure with { Value = MedianOf(Runs.Select(run => run[i].Value)) })];
+
+    /// <summary>The middle one of a figure's ratios to that of another server; both take turns, so that each run has its counterpart.</summary>
+    public double RatioTo(RowResult other, int figure) =>
+        MedianOf(Runs.Zip(other.Runs, (own, others) => own[figure].Value / others[figure].Value));
+
+    private static double MedianOf(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+    }
+}

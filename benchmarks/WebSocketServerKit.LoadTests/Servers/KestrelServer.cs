@@ -1,0 +1,77 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.WebSockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace WebSocketServerKit.LoadTests.Servers;
+
+/// <summary>Kestrel and System.Net.WebSockets with the loop of the ASP.NET documentation.</summary>
+internal sealed class KestrelServer(int bufferSize)
+{
+    // A WebSocket allows one send at a time, so whoever sends to others' sockets needs a lock for each.
+    private readonly ConcurrentDictionary<WebSocket, SemaphoreSlim> _clients = new();
+
+    public static async Task<int> StartAsync(int bufferSize, bool broadcasts)
+    {
+        KestrelServer server = new(bufferSize);
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        WebApplication application = builder.Build();
+        application.UseWebSockets();
+        application.Run(broadcasts ? server.BroadcastAsync : server.EchoAsync);
+        await application.StartAsync();
+        return new Uri(application.Urls.Single()).Port;
+    }
+
+    private async Task EchoAsync(HttpContext context)
+    {
+        using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+        byte[] buffer = new byte[bufferSize];
+        ValueWebSocketReceiveResult received = await socket.ReceiveAsync(buffer.AsMemory(), default);
+        while (received.MessageType != WebSocketMessageType.Close)
+        {
+            await socket.SendAsync(buffer.AsMemory(0, received.Count), received.MessageType, received.EndOfMessage, default);
+            received = await socket.ReceiveAsync(buffer.AsMemory(), default);
+        }
+
+        await socket.CloseAsync(socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure, socket.CloseStatusDescription, default);
+    }
+
+    // For messages that fit into the buffer.
+    private async Task BroadcastAsync(HttpContext context)
+    {
+        using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+        using SemaphoreSlim own = new(1);
+        _clients.TryAdd(socket, own);
+        try
+        {
+            byte[] buffer = new byte[bufferSize];
+            ValueWebSocketReceiveResult received = await socket.ReceiveAsync(buffer.AsMemory(), default);
+            while (received.MessageType != WebSocketMessageType.Close)
+            {
+                foreach ((WebSocket client, SemaphoreSlim gate) in _clients)
+                {
+                    await gate.WaitAsync();
+                    try
+                    {
+                        await client.SendAsync(buffer.AsMemory(0, received.Count), received.MessageType, received.EndOfMessage, default);
+                    }
+                    finally
+                    {
+                        gate.Release();
+                    }
+                }
+
+                received = await socket.ReceiveAsync(buffer.AsMemory(), default);
+            }
+        }
+        finally
+        {
+            _clients.TryRemove(socket, out _);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+using System.Net;
+
+namespace WebSocketServerKit.LoadTests.Servers;
+
+/// <summary>This library as its README shows it, all limits on.</summary>
+internal static class OurServer
+{
+    public static async Task<int> StartAsync(bool broadcasts)
+    {
+        WebSocketServer server = new(new IPEndPoint(IPAddress.Loopback, 0));
+        if (broadcasts)
+            server.MessageReceived += (_, e) => server.Clients.Broadcast(e.Payload, e.MessageType);
+        else
+            server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
+        await server.StartAsync();
+        return server.EndPoints[0].Port;
+    }
+}

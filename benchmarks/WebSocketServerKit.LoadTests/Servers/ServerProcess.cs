@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using System.Globalization;
+using WebSocketServerKit.LoadTests.Measuring;
+
+namespace WebSocketServerKit.LoadTests.Servers;
+
+/// <summary>A <see cref="Contender"/> in a process of its own, on the server's core.</summary>
+internal sealed class ServerProcess : IDisposable
+{
+    private readonly Process _process;
+
+    private ServerProcess(Process process, int port)
+    {
+        _process = process;
+        Port = port;
+    }
+
+    public int Port { get; }
+
+    /// <summary>The processor time it has used; the system counts it in steps of 10 ms.</summary>
+    public TimeSpan ProcessorTime
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.TotalProcessorTime;
+        }
+    }
+
+    /// <summary>Its resident set.</summary>
+    public long ResidentBytes
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.WorkingSet64;
+        }
+    }
+
+    public static async Task<ServerProcess> StartAsync(Contender contender, bool broadcasts)
+    {
+        ProcessStartInfo start = OwnProgram.StartInfo("contender", contender.Name, "--broadcast", broadcasts.ToString());
+        Process process = Cores.OnServerCore(() => Process.Start(start)!);
+        string port = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException($"The process of {contender.Name} ended before it listened.");
+        return new ServerProcess(process, int.Parse(port, CultureInfo.InvariantCulture));
+    }
+
+    public void Dispose()
+    {
+        _process.StandardInput.Close();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+}

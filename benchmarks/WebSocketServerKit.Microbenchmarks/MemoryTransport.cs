@@ -1,0 +1,51 @@
+using System.IO.Pipelines;
+using System.Net;
+using WebSocketServerKit.Transport;
+
+namespace WebSocketServerKit.Microbenchmarks;
+
+/// <summary>A connection without a network: what the client sends is handled before <see cref="Receive"/> returns, and what is sent to it is counted.</summary>
+internal sealed class MemoryTransport : TransportConnection
+{
+    // Whoever reads goes on within the call that brings the bytes.
+    private readonly Pipe _input = new(new PipeOptions(readerScheduler: PipeScheduler.Inline, pauseWriterThreshold: 0, useSynchronizationContext: false));
+
+    /// <summary>How many bytes were sent to the client.</summary>
+    public long BytesSent { get; private set; }
+
+    public override PipeReader Input => _input.Reader;
+
+    public override IPEndPoint RemoteEndPoint { get; } = new(IPAddress.Loopback, 50_000);
+
+    public override IPEndPoint LocalEndPoint { get; } = new(IPAddress.Loopback, 8080);
+
+    /// <summary>The client sends.</summary>
+    public void Receive(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(_input.Writer.GetSpan(bytes.Length));
+        _input.Writer.Advance(bytes.Length);
+        ValueTask<FlushResult> flush = _input.Writer.FlushAsync();
+        if (!flush.IsCompletedSuccessfully)
+            throw new InvalidOperationException("Nothing holds this writer back.");
+    }
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
+    {
+        BytesSent += bytes.Length;
+        return default;
+    }
+
+    public override void ReleaseIdle()
+    {
+    }
+
+    public override void ShutdownSend()
+    {
+    }
+
+    public override void Abort()
+    {
+    }
+
+    public override ValueTask DisposeAsync() => default;
+}

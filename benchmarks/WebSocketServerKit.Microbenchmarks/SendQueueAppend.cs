@@ -1,0 +1,34 @@
+using System.Buffers;
+using BenchmarkDotNet.Attributes;
+using WebSocketServerKit.Connections;
+using WebSocketServerKit.Protocol.Framing;
+
+namespace WebSocketServerKit.Microbenchmarks;
+
+/// <summary>The way of a message into the send queue and out of it, to a transport that takes everything at once.</summary>
+public class SendQueueAppend
+{
+    private const int Burst = 16;
+
+    private readonly SendQueue _queue = new(new MemoryTransport(), limit: 1 << 20, ArrayPool<byte>.Shared);
+    private byte[] _payload = [];
+
+    [Params(16, 1_024, 16_384)]
+    public int Size { get; set; }
+
+    [GlobalSetup]
+    public void Setup() => _payload = FrameData.Ascii(Size);
+
+    [Benchmark]
+    public bool Alone() => _queue.TrySend(Opcode.Binary, _payload) == SendOutcome.Accepted;
+
+    /// <summary>As the receive loop does it while it has more frames at hand.</summary>
+    [Benchmark(OperationsPerInvoke = Burst)]
+    public void InABurst()
+    {
+        _queue.Cork();
+        for (int i = 0; i < Burst; i++)
+            _queue.TrySend(Opcode.Binary, _payload);
+        _queue.Uncork();
+    }
+}
