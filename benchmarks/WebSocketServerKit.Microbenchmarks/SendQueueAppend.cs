@@ -22,13 +22,13 @@ public class SendQueueAppend
     [Benchmark]
     public bool Alone() => _queue.TrySend(Opcode.Binary, _payload) == SendOutcome.Accepted;
 
-    /// <summary>As the receive loop does it while it has more frames at hand.</summary>
+    /// <summary>As the receive loop does it when it has several frames at hand.</summary>
     [Benchmark(OperationsPerInvoke = Burst)]
     public void InABurst()
     {
-        _queue.Cork();
+        Cork cork = Cork.Put()!;
         for (int i = 0; i < Burst; i++)
             _queue.TrySend(Opcode.Binary, _payload);
-        _queue.Uncork();
+        cork.Pull();
     }
 }
