@@ -9,7 +9,7 @@ internal sealed class LoadConnection : IReady, IDisposable
 {
     // The connections of a thread take turns, so one buffer does for all of them.
     [ThreadStatic]
-    private static byte[]? t_buffer;
+    private static byte[]? _buffer;
 
     private readonly Socket _socket;
     private readonly Epoll _epoll;
@@ -71,7 +71,7 @@ internal sealed class LoadConnection : IReady, IDisposable
 
     private void Receive()
     {
-        byte[] buffer = t_buffer ??= new byte[256 * 1024];
+        byte[] buffer = _buffer ??= new byte[256 * 1024];
         int messages = 0;
         int count;
         do

@@ -17,20 +17,20 @@ internal static partial class Cores
     public static void MoveToLoadCore()
     {
         foreach (string thread in Directory.EnumerateDirectories("/proc/self/task"))
-            Move(int.Parse(Path.GetFileName(thread), CultureInfo.InvariantCulture), Allowed[^1]);
+            _ = Move(int.Parse(Path.GetFileName(thread), CultureInfo.InvariantCulture), Allowed[^1]); // one that has ended meanwhile needs no core
     }
 
     /// <summary>What is started here is on the server's core from its first instruction: a runtime looks at its cores once, at its start.</summary>
     public static T OnServerCore<T>(Func<T> start)
     {
-        Move(0, Allowed[0]);
+        Check(Move(0, Allowed[0]));
         try
         {
             return start();
         }
         finally
         {
-            Move(0, Allowed[^1]);
+            Check(Move(0, Allowed[^1]));
         }
     }
 
@@ -42,12 +42,12 @@ internal static partial class Cores
     }
 
     // Thread 0 is the one that calls.
-    private static void Move(int thread, int cpu)
+    private static int Move(int thread, int cpu)
     {
         Span<byte> mask = stackalloc byte[Cpus / 8];
         mask.Clear();
         mask[cpu / 8] = (byte)(1 << cpu % 8);
-        Check(SetAffinity(thread, mask.Length, ref mask[0]));
+        return SetAffinity(thread, mask.Length, ref mask[0]);
     }
 
     private static void Check(int result)

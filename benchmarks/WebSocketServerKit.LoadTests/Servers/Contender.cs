@@ -19,9 +19,15 @@ internal sealed record Contender(string Name, Func<bool, Task<int>> StartAsync)
     {
         Contender contender = All.Single(contender => contender.Name == name);
         Console.WriteLine(await contender.StartAsync(broadcasts));
-        while (await Console.In.ReadLineAsync() is not null)
-        {
-            // Nothing is asked of it: what it uses is read from outside.
-        }
+        // Reading the console blocks its thread, and of the pool's there is one for each core.
+        await Task.Factory.StartNew(
+            () =>
+            {
+                while (Console.In.ReadLine() is not null)
+                {
+                    // Nothing is asked of it: what it uses is read from outside.
+                }
+            },
+            TaskCreationOptions.LongRunning);
     }
 }
