@@ -10,7 +10,7 @@ namespace WebSocketServerKit.Buffers;
 internal struct PooledBuffer(ArrayPool<byte> pool)
 {
     private const int SmallestRent = 256;
-    private const int LargestGuess = 64 * 1024;
+    private const int LargestGuess = 1024 * 1024;
 
     private readonly ArrayPool<byte> _pool = pool;
     private byte[]? _array; // null exactly while nothing is rented

@@ -38,6 +38,10 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     // What one write hands to the transport at most: a write that has ended is how the keep-alive sees that a slow peer still reads.
     private const int WriteLimit = 256 * 1024;
 
+    // A payload of this size, with nothing before it, is written from where it lies as far as the transport takes it at once: to copy it would cost more
+    // than a second call does. As much of it is copied behind its header, so that the two leave together.
+    private const int WriteThroughSize = 64 * 1024;
+
     // How often a sender writes what others appended meanwhile, before it leaves that to the thread pool.
     private const int RoundsBeforeYield = 16;
 
@@ -85,6 +89,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     /// <summary>Appends a message if there is room. Never waits.</summary>
     public SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload)
     {
+        if (payload.Length > WriteThroughSize)
+            return TrySendLarge(opcode, payload);
         int size = SizeOf(payload.Length);
         bool drain;
         lock (_gate)
@@ -388,6 +394,66 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         return true;
     }
 
+    private SendOutcome TrySendLarge(Opcode opcode, ReadOnlySpan<byte> payload)
+    {
+        int size = SizeOf(payload.Length);
+        bool drain, writeThrough;
+        lock (_gate)
+        {
+            if (IsClosed)
+                return SendOutcome.Closed;
+            if (!HasRoom(size))
+                return SendOutcome.Full;
+            writeThrough = !_draining && _filling.IsEmpty;
+            if (writeThrough)
+                (_draining, _inFlight) = (true, size);
+            else
+                AppendFrame(opcode, payload);
+            CountMessage(payload.Length);
+            drain = !writeThrough && BecomesDrainer(size);
+        }
+
+        if (drain)
+            Drain();
+        if (!writeThrough)
+            return SendOutcome.Accepted;
+        try
+        {
+            _ = DrainAsync(WriteThrough(opcode, payload));
+        }
+        catch (Exception failure)
+        {
+            DrainFailed(failure);
+        }
+
+        return SendOutcome.Accepted;
+    }
+
+    // Called by the drainer alone. Gives back what the transport did not take at once, copied.
+    private ReadOnlyMemory<byte> WriteThrough(Opcode opcode, ReadOnlySpan<byte> payload)
+    {
+        Span<byte> begin = _sending.GetSpan(FrameHeaderWriter.MaxSize + WriteThroughSize);
+        int header = FrameHeaderWriter.Write(begin, opcode, payload.Length);
+        payload[..WriteThroughSize].CopyTo(begin[header..]);
+        _sending.Advance(header + WriteThroughSize);
+        payload = payload[WriteThroughSize..];
+
+        int taken = transport.TryWrite(_sending.Written.Span);
+        bool takesAll = taken == _sending.Length;
+        while (takesAll && !payload.IsEmpty)
+        {
+            ReadOnlySpan<byte> piece = payload[..Math.Min(payload.Length, WriteLimit)];
+            int count = transport.TryWrite(piece);
+            payload = payload[count..];
+            takesAll = count == piece.Length;
+        }
+
+        if (taken > 0)
+            WritesDone++;
+        _sending.Append(payload);
+        return _sending.Written[taken..];
+    }
+
     private bool BeginsToDrain()
     {
         if (_draining || _filling.IsEmpty || _failure is not null)
@@ -395,16 +461,15 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         return _draining = true;
     }
 
-    private void Drain() => _ = DrainAsync();
+    private void Drain() => _ = DrainAsync(default);
 
     // Ends synchronously, and allocates nothing, as long as the transport takes the bytes at once.
-    private async Task DrainAsync()
+    private async Task DrainAsync(ReadOnlyMemory<byte> rest)
     {
         try
         {
-            for (int round = 1; TakeGathered(); round++)
+            for (int round = 1; !rest.IsEmpty || TakeGathered(out rest); round++)
             {
-                ReadOnlyMemory<byte> rest = _sending.Written;
                 while (!rest.IsEmpty)
                 {
                     int count = Math.Min(rest.Length, WriteLimit);
@@ -420,20 +485,25 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         }
         catch (Exception failure)
         {
-            lock (_gate)
-            {
-                _failure ??= failure;
-                RefuseWaiting();
-                Stop();
-            }
-
-            // The receive loop finds out by the end of its input.
-            transport.Abort();
+            DrainFailed(failure);
         }
     }
 
+    private void DrainFailed(Exception failure)
+    {
+        lock (_gate)
+        {
+            _failure ??= failure;
+            RefuseWaiting();
+            Stop();
+        }
+
+        // The receive loop finds out by the end of its input.
+        transport.Abort();
+    }
+
     // Makes what was gathered the next bytes to send; false when there is none, and then nobody drains any more.
-    private bool TakeGathered()
+    private bool TakeGathered(out ReadOnlyMemory<byte> gathered)
     {
         lock (_gate)
         {
@@ -449,11 +519,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             if (_filling.IsEmpty || _failure is not null)
             {
                 Stop();
+                gathered = default;
                 return false;
             }
 
             (_filling, _sending) = (_sending, _filling);
             _inFlight = _sending.Length;
+            gathered = _sending.Written;
             return true;
         }
     }

@@ -8,8 +8,8 @@ namespace WebSocketServerKit.Transport;
 
 /// <summary>
 /// Reads a socket as a pipe of one contiguous buffer. With a buffer in hand it waits with that buffer: one system call and one wait less than to ask first
-/// whether there is something to read. Without one it asks first. So a busy peer is read fast, and one that has never spoken, or that the owner found
-/// silent (<see cref="ReleaseIdle"/>), costs no buffer. The buffer grows while reads fill it.
+/// whether there is something to read. Without one it asks first. So a busy peer is read fast, and one that has only spoken a few times, or that the owner
+/// found silent (<see cref="ReleaseIdle"/>), costs no buffer. The buffer grows while reads fill it.
 /// </summary>
 /// <remarks>One reader at a time; <see cref="CancelPendingRead"/> and <see cref="ReleaseIdle"/> from any thread.</remarks>
 internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeReader
@@ -17,7 +17,11 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     private const int SmallestBuffer = 4 * 1024;
     private const int LargestBuffer = 64 * 1024; // reads of more than this gain nothing any more
 
+    // So many reads without a silence between them make a peer a busy one. A buffer for each of many peers that only say hello would stay with the process.
+    private const int FewReads = 16;
+
     private byte[]? _buffer;
+    private int _reads;      // since the peer was last silent, up to FewReads
     private int _size = SmallestBuffer;
     private int _start;      // of what is not consumed yet
     private int _examined;   // up to where the owner has looked
@@ -80,6 +84,8 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
         {
             while (true)
             {
+                if (_end == 0 && _reads < FewReads)
+                    ReleaseBuffer();
                 if (_buffer is null)
                     await socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, WaitToken()).ConfigureAwait(false);
                 MakeRoom();
@@ -91,8 +97,7 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
                 }
                 catch (OperationCanceledException) when (!_cancelled)
                 {
-                    if (_end == 0)
-                        ReleaseBuffer();
+                    _reads = 0;
                 }
                 finally
                 {
@@ -113,6 +118,7 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     private void Received(int count)
     {
         _ended = count == 0;
+        _reads = Math.Min(_reads + 1, FewReads);
         _end += count;
         if (_end == _buffer!.Length)
             _size = Math.Min(Math.Max(_size, 2 * _buffer.Length), Math.Max(LargestBuffer, _buffer.Length));

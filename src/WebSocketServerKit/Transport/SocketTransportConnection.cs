@@ -56,6 +56,19 @@ internal sealed class SocketTransportConnection : TransportConnection
 
     public override void ReleaseIdle() => _reader.ReleaseIdle();
 
+    public override int TryWrite(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            int sent = _socket.Send(bytes, SocketFlags.None, out SocketError error);
+            return error == SocketError.Success ? sent : 0;
+        }
+        catch (ObjectDisposedException)
+        {
+            return 0;
+        }
+    }
+
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
         try

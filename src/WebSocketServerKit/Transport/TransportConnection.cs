@@ -46,6 +46,12 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// </exception>
     public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> bytes);
 
+    /// <summary>
+    /// Sends as many of the bytes as the operating system takes without waiting, and tells how many those were. What keeps it from taking any is told by
+    /// <see cref="WriteAsync"/>, with the rest of them.
+    /// </summary>
+    public virtual int TryWrite(ReadOnlySpan<byte> bytes) => 0;
+
     /// <summary>The owner has found the peer silent: what waits for its next byte shall hold no buffer. From any thread.</summary>
     public abstract void ReleaseIdle();
 

@@ -69,6 +69,26 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Trying_to_write_takes_what_the_system_takes_at_once_and_no_more()
+    {
+        byte[] sent = RandomBytes(MoreThanFits);
+        int taken = _connection.TryWrite(sent);
+        Assert.InRange(taken, 1, MoreThanFits - 1);
+
+        byte[] received = new byte[taken];
+        for (int length = 0; length < received.Length;)
+            length += await _client.ReceiveAsync(received.AsMemory(length), Token);
+        Assert.True(sent.AsSpan(0, taken).SequenceEqual(received));
+    }
+
+    [Fact]
+    public void Trying_to_write_to_a_connection_that_was_cut_takes_nothing()
+    {
+        _connection.Abort();
+        Assert.Equal(0, _connection.TryWrite(new byte[1]));
+    }
+
+    [Fact]
     public void A_write_that_completes_at_once_allocates_nothing()
     {
         // In a Debug build the compiler makes every async method's state an object.

@@ -486,6 +486,75 @@ public sealed class SendQueueTests : IAsyncDisposable
         Assert.Equal((0, 1), (_pool.Rented, queue.MessagesSent));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(65_536)]
+    [InlineData(65_546)]
+    [InlineData(65_547)]
+    [InlineData(327_690)]
+    [InlineData(400_000)]
+    [InlineData(1_000_010)]
+    public async Task A_large_message_arrives_whole_however_much_of_it_the_transport_takes_at_once(int takenAtOnce)
+    {
+        SendQueue queue = Queue(limit: 100_000);
+        byte[] payload = Bytes(1_000_000);
+        new Random(takenAtOnce).NextBytes(payload);
+        _transport.TakenAtOnce = takenAtOnce;
+        Assert.Equal(SendOutcome.Accepted, queue.TrySend(Opcode.Binary, payload));
+        queue.TrySend("next");
+        Assert.Equal([Opcode.Binary, Opcode.Text], _transport.Frames.Select(frame => frame.Opcode));
+        Assert.Equal(payload, _transport.Frames[0].Payload);
+        Assert.Equal((2, 1_000_004), (queue.MessagesSent, queue.BytesSent));
+        await AssertDrainedAsync(queue);
+    }
+
+    [Fact]
+    public async Task What_comes_while_a_large_message_is_written_waits_behind_it()
+    {
+        SendQueue queue = Queue(limit: 100_000);
+        _transport.HoldWrites();
+        _transport.TakenAtOnce = 200_000;
+        queue.TrySend(Opcode.Binary, Bytes(400_000));
+        Assert.Equal(400_010, queue.BufferedBytes);
+        Assert.Equal(SendOutcome.Full, queue.TrySend(Opcode.Binary, Bytes(70_000)));
+        queue.Pong("pong"u8);
+        await AssertDrainedAsync(queue);
+        Assert.Equal([Opcode.Binary, Opcode.Pong], _transport.Frames.Select(frame => frame.Opcode));
+    }
+
+    [Fact]
+    public void A_large_message_goes_behind_those_that_a_cork_holds_back()
+    {
+        SendQueue queue = Queue(limit: 1_000_000);
+        Cork cork = Cork.Put()!;
+        queue.TrySend("first");
+        _transport.TakenAtOnce = 1_000_000;
+        queue.TrySend(Opcode.Binary, Bytes(70_000));
+        cork.Pull();
+        Assert.Equal([Opcode.Text, Opcode.Binary], _transport.Frames.Select(frame => frame.Opcode));
+    }
+
+    [Fact]
+    public void A_large_message_is_refused_after_a_Close_frame()
+    {
+        SendQueue queue = Queue();
+        queue.Close(WebSocketCloseStatus.NormalClosure, "");
+        Assert.Equal(SendOutcome.Closed, queue.TrySend(Opcode.Binary, Bytes(70_000)));
+    }
+
+    [Fact]
+    public void Without_memory_for_a_large_message_the_connection_is_cut()
+    {
+        SendQueue queue = Queue();
+        _pool.LargestRent = 70_000;
+        _transport.TakenAtOnce = 100_000;
+        Assert.Equal(SendOutcome.Accepted, queue.TrySend(Opcode.Binary, Bytes(200_000)));
+        Assert.IsType<InvalidOperationException>(queue.Failure);
+        Assert.Equal((1, 0), (_transport.Aborts, _pool.Rented));
+        Assert.Equal(SendOutcome.Closed, queue.TrySend("next"));
+    }
+
     [Fact]
     public void A_cork_gathers_what_its_thread_sends_into_one_write()
     {

@@ -149,6 +149,24 @@ internal sealed class ScriptedTransport : TransportConnection
     /// <summary>The next write that nobody has taken yet, as soon as it begins.</summary>
     public Task<byte[]> NextWriteAsync() => _begun.Reader.ReadAsync(TestContext.Current.CancellationToken).InTime();
 
+    /// <summary>How many bytes <see cref="TryWrite"/> takes, all calls together.</summary>
+    public int TakenAtOnce { get; set; }
+
+    public override int TryWrite(ReadOnlySpan<byte> bytes)
+    {
+        int count = Math.Min(bytes.Length, TakenAtOnce);
+        TakenAtOnce -= count;
+        lock (_gate)
+        {
+            if (_held is not null)
+                _breaches.Add("two writes at once");
+            if (count > 0)
+                _writes.Add(bytes[..count].ToArray());
+        }
+
+        return count;
+    }
+
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
         byte[] copy = bytes.ToArray();
