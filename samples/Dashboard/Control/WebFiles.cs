@@ -14,7 +14,6 @@ internal sealed class WebFiles
         // Nothing but our own files runs or is loaded. The client of the second tab may connect to any server.
         new("Content-Security-Policy",
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
-        new("X-Content-Type-Options", "nosniff"),
         new("Referrer-Policy", "no-referrer"),
         new("Cross-Origin-Resource-Policy", "same-origin"),
         new("Cache-Control", "no-cache"),
