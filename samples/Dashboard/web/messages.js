@@ -60,7 +60,7 @@ export class MessageLog {
   #filter(rows) {
     const words = byId("filter").value.toLowerCase(), type = byId("filter-type").value;
     for (const row of rows)
-      row.hidden = row.matches ? !row.matches(words, type) : words !== "" || type !== "";
+      row.hidden = row.isWanted ? !row.isWanted(words, type) : words !== "" || type !== "";
   }
 
   #tell() {
@@ -82,7 +82,7 @@ function messageRow({ time: when, client, path, binary, size, data, isCut, recei
     receivers === null ? "" : element("span", { className: receivers === 0 ? "receivers none" : "receivers" }, receivers === 0 ? "→ nobody" : `→ ${count(receivers)}`),
     body(shown, binary));
   const searched = `${sender} ${shown}`.toLowerCase();
-  row.matches = (words, type) => searched.includes(words) && (type === "" || type === (binary ? "binary" : "text"));
+  row.isWanted = (words, type) => searched.includes(words) && (type === "" || type === (binary ? "binary" : "text"));
   return row;
 }
 

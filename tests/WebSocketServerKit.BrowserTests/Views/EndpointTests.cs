@@ -19,7 +19,7 @@ public sealed class EndpointTests(Chromium chromium) : DashboardTest(chromium)
         ClientWebSocket client = await ConnectAsync("/first");
 
         await Page.GetByRole(AriaRole.Button, new() { Name = "Close", Exact = true }).ClickAsync();
-        Assert.Equal("closed: 1001 ", await ReceiveAsync(client));
+        Assert.Equal("closed: 1001 server is stopping", await ReceiveAsync(client));
         await client.CloseOutputAsync(WebSocketCloseStatus.EndpointUnavailable, null, Timely);
 
         await Expect(Page.Locator("#state")).ToHaveTextAsync("Closed");
