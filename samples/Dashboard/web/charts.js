@@ -3,13 +3,13 @@
 import { byId, element, setText } from "./dom.js";
 import { bytes, count, microseconds, rate, time } from "./format.js";
 
-const span = 120_000, width = 240, height = 60;
+const longest = 120_000, shortest = 30_000, width = 240, height = 60;
 
 const charts = [
   { title: "Messages per second", format: rate, lines: [{ name: "in", field: "messagesIn" }, { name: "out", field: "messagesOut" }] },
   { title: "Bytes per second", format: bytes, lines: [{ name: "in", field: "bytesIn" }, { name: "out", field: "bytesOut" }] },
   { title: "Clients", format: count, lines: [{ name: "", field: "clients" }] },
-  { title: "Handler time, 99th percentile", format: microseconds, lines: [{ name: "", field: "handlerP99" }] },
+  { title: "Handler time, p99", format: microseconds, lines: [{ name: "", field: "handlerP99" }] },
 ];
 
 export class Charts {
@@ -25,8 +25,10 @@ export class Charts {
     if (type === "whole") this.#seconds = [];
     else if (seconds.length === 0) return;
     this.#seconds.push(...seconds);
-    while (this.#seconds.length > 0 && this.#seconds[0].time < now - span) this.#seconds.shift();
-    for (const chart of this.#charts) chart.draw(this.#seconds, now);
+    while (this.#seconds.length > 0 && this.#seconds[0].time < now - longest) this.#seconds.shift();
+    // A young server's past fills the chart too.
+    const span = Math.min(longest, Math.max(shortest, now - (this.#seconds[0]?.time ?? now)));
+    for (const chart of this.#charts) chart.draw(this.#seconds, now, span);
   }
 }
 
@@ -39,6 +41,7 @@ class Chart {
   #title;
   #seconds = [];
   #now = 0;
+  #span = longest;
   #pointer = null; // where the mouse is, from 0 to 1
 
   constructor({ title, format, lines }) {
@@ -70,9 +73,10 @@ class Chart {
       this.#svg);
   }
 
-  draw(seconds, now) {
+  draw(seconds, now, span) {
     this.#seconds = seconds;
     this.#now = now;
+    this.#span = span;
     const top = Math.max(0, ...this.#lines.flatMap(line => seconds.map(second => second[line.field] ?? 0)));
     for (const line of this.#lines) {
       const points = seconds.map(second => ({ x: this.#x(second), y: second[line.field] === null ? null : height - 1 - (top === 0 ? 0 : second[line.field] / top) * (height - 4) }));
@@ -83,11 +87,11 @@ class Chart {
     this.#read(top);
   }
 
-  #x = second => Number(((1 - (this.#now - second.time) / span) * width).toFixed(1));
+  #x = second => Number(((1 - (this.#now - second.time) / this.#span) * width).toFixed(1));
 
   // The numbers: those under the mouse, or else the latest.
   #read(top) {
-    const wanted = this.#pointer === null ? null : this.#now - (1 - this.#pointer) * span;
+    const wanted = this.#pointer === null ? null : this.#now - (1 - this.#pointer) * this.#span;
     const second = wanted === null ? this.#seconds.at(-1) : this.#seconds.reduce((best, each) => !best || Math.abs(each.time - wanted) < Math.abs(best.time - wanted) ? each : best, undefined);
     for (const line of this.#lines) setText(line.value, second ? this.#format(second[line.field]) : "–");
     this.#cursor.style.display = wanted === null || !second ? "none" : "";

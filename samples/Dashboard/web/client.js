@@ -12,6 +12,7 @@ export class ClientCards {
 
   constructor() {
     byId("add-client").onclick = () => this.#add().focus();
+    this.#add(); // two, so that they can talk
     this.#add();
   }
 
@@ -40,7 +41,7 @@ class ClientCard {
   #totals = { messagesIn: 0, bytesIn: 0, messagesOut: 0, bytesOut: 0 };
   #url = this.#find(".url");
   #data = this.#find(".data");
-  #type = this.#find(".type");
+  #type = this.#find(".kind");
   #pill = this.#find(".pill");
   #error = this.#find(".error");
   #connectButton = this.#find(".connect button");
@@ -164,11 +165,12 @@ class ClientCard {
   }
 
   #flush() {
-    prependRows(this.#log, this.#pending.map(({ when, text, kind }) => element("li", { className: kind },
+    prependRows(this.#log, this.#pending.map(({ when, text, kind }) => element("li", { className: kind.split(" ")[0] },
       element("time", {}, time(when)),
       element("span", { className: "sign", role: "img", "aria-label": kind.split(" ")[0] }, kind.startsWith("sent") ? "↑" : kind.startsWith("received") ? "↓" : "·"),
       element("span", { className: kind.endsWith("hex") ? "data hex" : "data" }, text))), limit);
     this.#pending = [];
+    this.#log.parentElement.hidden = false;
     this.#showTotals();
   }
 

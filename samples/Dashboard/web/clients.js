@@ -51,7 +51,7 @@ export class ClientTable {
     software.append(element("span", { className: "clip", title: agent }, agent || "–"));
     const counters = [received, sent].map(cell => {
       const messages = element("span"), size = element("span", { className: "muted" });
-      cell.append(messages, " ", size);
+      cell.append(element("span", {}, messages, " ", size));
       return { messages, size };
     });
     const actions = element("td", { role: "cell", className: "actions" },

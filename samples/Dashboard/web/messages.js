@@ -3,7 +3,7 @@
 import { byId, element, prependRows, setText } from "./dom.js";
 import { bytes, count, hex, plural, time } from "./format.js";
 
-const limit = 300, foldedLength = 200;
+const limit = 300, foldedLength = 160;
 
 export class MessageLog {
   #list = byId("messages");
@@ -79,7 +79,7 @@ function messageRow({ time: when, client, path, binary, size, data, isCut, recei
     element("span", { className: "sender" }, sender),
     element("span", { className: `type ${binary ? "binary" : "text"}` }, binary ? "bin" : "text"),
     element("span", { className: "size" }, bytes(size)),
-    receivers === null ? "" : element("span", { className: receivers === 0 ? "receivers none" : "receivers" }, receivers === 0 ? "→ nobody" : `→ ${count(receivers)}`),
+    element("span", { className: receivers === 0 ? "receivers none" : "receivers", title: receivers === null ? "" : `Sent to ${plural(receivers, "client", "clients")}` }, receivers === null ? "" : `→ ${count(receivers)}`),
     body(shown, binary));
   const searched = `${sender} ${shown}`.toLowerCase();
   row.isWanted = (words, type) => searched.includes(words) && (type === "" || type === (binary ? "binary" : "text"));

@@ -32,7 +32,7 @@ export function startTheme() {
   const isDark = () => chosen ? chosen === "dark" : system.matches;
   const apply = () => {
     if (chosen) document.documentElement.style.colorScheme = chosen;
-    setText(button, isDark() ? "Light" : "Dark");
+    setText(button, isDark() ? "☀ Light" : "☾ Dark");
     button.setAttribute("aria-label", isDark() ? "Light theme" : "Dark theme");
   };
   button.onclick = () => {

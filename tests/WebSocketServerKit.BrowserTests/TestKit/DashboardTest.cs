@@ -54,7 +54,7 @@ public abstract class DashboardTest(Chromium chromium) : IAsyncLifetime
 
     protected static ILocatorAssertions Expect(ILocator locator) => Assertions.Expect(locator);
 
-    protected async Task<IPage> OpenPageAsync()
+    protected async Task<IPage> OpenPageAsync(string status = "Closed")
     {
         IPage page = await _context!.NewPageAsync();
         page.PageError += (_, error) => _complaints.Add(error);
@@ -64,7 +64,7 @@ public abstract class DashboardTest(Chromium chromium) : IAsyncLifetime
                 _complaints.Add(message.Text);
         };
         await page.GotoAsync(DashboardUrl);
-        await Expect(page.Locator("#state")).ToHaveTextAsync("Closed");
+        await Expect(page.Locator("#state")).ToHaveTextAsync(status);
         return page;
     }
 
@@ -79,13 +79,13 @@ public abstract class DashboardTest(Chromium chromium) : IAsyncLifetime
         ServedUrl = await Page.Locator("#url").InnerTextAsync();
     }
 
-    protected async Task<ClientWebSocket> ConnectAsync(string path, string userAgent = "tests")
+    protected async Task<ClientWebSocket> ConnectAsync(string path, string userAgent = "tests", string? listedAs = null)
     {
         ClientWebSocket client = new();
         _clients.Add(client);
         client.Options.SetRequestHeader("User-Agent", userAgent);
         await client.ConnectAsync(new Uri(ServedUrl + path), Timely);
-        await Expect(Rows.Filter(new() { HasText = path })).ToHaveCountAsync(1); // the next one has the next id
+        await Expect(Rows.Filter(new() { HasText = listedAs ?? path })).ToHaveCountAsync(1); // the next one has the next id
         return client;
     }
 
