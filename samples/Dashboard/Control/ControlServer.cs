@@ -53,6 +53,8 @@ internal sealed class ControlServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_stopping.IsCancellationRequested)
+            return;
         await _stopping.CancelAsync();
         await _reporting;
         await _served.DisposeAsync();

@@ -88,13 +88,12 @@ class ClientCard {
 
   #connect() {
     showError(this.#error, null);
-    let socket;
-    try {
-      socket = new WebSocket(this.#url.value);
-    } catch (problem) {
-      showError(this.#error, problem.message);
+    const url = this.#url.value.trim();
+    if (!/^wss?:\/\//i.test(url) || !URL.canParse(url)) {
+      showError(this.#error, `“${url}” is no WebSocket URL. It looks like ws://127.0.0.1:8080/path.`);
       return;
     }
+    const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.#note(`connected to ${socket.url}`);

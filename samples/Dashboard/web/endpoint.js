@@ -7,7 +7,7 @@ const names = { closed: "Closed", open: "Open", closing: "Closing …" };
 
 export class Endpoint {
   #asking = false;
-  #status = "closed";
+  #status = "unknown"; // until the first report
 
   constructor(control) {
     byId("open-form").onsubmit = event => {

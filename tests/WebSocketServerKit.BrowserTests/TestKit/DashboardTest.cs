@@ -71,6 +71,8 @@ public abstract class DashboardTest(Chromium chromium) : IAsyncLifetime
     /// <summary>What the browser says of things that a test does on purpose.</summary>
     protected virtual bool IsExpected(string complaint) => false;
 
+    protected ValueTask EndDashboardAsync() => _dashboard.DisposeAsync();
+
     protected async Task OpenServerAsync()
     {
         await Page.GetByLabel("Port").FillAsync("0");
