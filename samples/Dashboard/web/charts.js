@@ -3,7 +3,7 @@
 import { byId, element, setText } from "./dom.js";
 import { bytes, count, microseconds, rate, time } from "./format.js";
 
-const longest = 120_000, shortest = 30_000, width = 240, height = 60;
+const longest = 120_000, shortest = 20_000, width = 240, height = 60;
 
 const charts = [
   { title: "Messages per second", format: rate, lines: [{ name: "in", field: "messagesIn" }, { name: "out", field: "messagesOut" }] },

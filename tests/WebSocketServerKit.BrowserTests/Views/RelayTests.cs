@@ -24,8 +24,9 @@ public sealed class RelayTests(Chromium chromium) : DashboardTest(chromium)
     {
         await ChooseAsync("to all others");
         await SendAsync(_alice, "hello");
-        await SendAsync(_carol, [1, 2, 3]);
         Assert.Equal("hello", await ReceiveAsync(_bob));
+        Assert.Equal("hello", await ReceiveAsync(_carol));
+        await SendAsync(_carol, [1, 2, 3]);
         Assert.Equal("010203", await ReceiveAsync(_bob));
         Assert.Equal("010203", await ReceiveAsync(_alice)); // and not its own
         await Expect(Messages.Filter(new() { HasText = "hello" })).ToContainTextAsync("→ 2");
