@@ -76,6 +76,8 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
         ClientWebSocket bob = await ConnectAsync("/bob", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36");
         ClientWebSocket carol = await ConnectAsync("/carol", "gateway/0.9");
         ClientWebSocket dave = await ConnectAsync("/dave");
+        foreach (ClientWebSocket client in new[] { alice, bob, carol })
+            _ = ReadToEndAsync(client); // and so answer pings
         await dave.CloseAsync((WebSocketCloseStatus)4001, "low battery", Timely);
 
         await Page.GetByRole(AriaRole.Tab, new() { Name = "Client" }).ClickAsync();
@@ -87,17 +89,18 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
         await Page.GetByRole(AriaRole.Tab, new() { Name = "Server" }).ClickAsync();
 
         // A few seconds of talk for the charts: as much as the page has asked the clients to say.
-        ClientWebSocket[] clients = [alice, bob, carol];
         for (int second = 0; second < 5; second++)
         {
             for (int i = 0; i < 5 + (second * 7 % 12); i++)
-                await SendAsync(clients[i % 3], $$"""{"device":"{{(i % 3 == 0 ? "kitchen" : "hall")}}","celsius":{{20 + (i % 7)}}.{{second}},"humidity":{{40 + (i % 13)}}}""");
+                await SendAsync(i % 3 == 0 ? bob : alice, $$"""{"room":"{{(i % 3 == 0 ? "hall" : "kitchen")}}","celsius":{{20 + (i % 7)}}.{{second}},"humidity":{{40 + (i % 13)}}}""");
             // The next second of the charts.
             string points = await Page.Locator("#charts .stroke").First.GetAttributeAsync("d") ?? "";
             await Expect(Page.Locator("#charts .stroke").First).Not.ToHaveAttributeAsync("d", points);
         }
 
-        await SendAsync(alice, new string('ä', 3000));
+        // Carol has been silent so long that she was pinged.
+        await Expect(Rows.Filter(new() { HasText = "/carol" }).Locator("[data-label=Latency]")).ToContainTextAsync("s");
+        await SendAsync(alice, $"Log of the night:\n{string.Join('\n', Enumerable.Range(0, 100).Select(minute => $"{minute:00} min: all well"))}");
         await SendAsync(bob, [0xde, 0xad, 0xbe, 0xef, 0, 1, 2, 3]);
         await SendAsync(carol, "All well here.");
         await Expect(Messages.Filter(new() { HasText = "All well here." })).ToHaveCountAsync(1);
@@ -106,6 +109,15 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
         await Page.Locator("#send-form").GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
         await Expect(Page.Locator("#send-result")).ToHaveTextAsync("Sent to 4 clients.");
         await Expect(Messages.Filter(new() { HasText = "Good morning" })).ToHaveCountAsync(1);
+    }
+
+    private static async Task ReadToEndAsync(ClientWebSocket client)
+    {
+        byte[] buffer = new byte[4096];
+        while ((await client.ReceiveAsync(buffer.AsMemory(), CancellationToken.None)).MessageType != WebSocketMessageType.Close)
+        {
+            // What comes is for the log of the page alone.
+        }
     }
 
     private async Task AssertFitsAsync(string where)
