@@ -9,6 +9,7 @@ namespace Dashboard.Control;
 internal sealed class ControlServer : IAsyncDisposable
 {
     private const string ControlPath = "/control";
+    private const string OriginItem = "origin";
     private const int ReportsPerSecond = 4;
 
     private readonly WebFiles _files = new();
@@ -34,6 +35,8 @@ internal sealed class ControlServer : IAsyncDisposable
                 e.Refuse(HttpStatusCode.MisdirectedRequest, WrongHost);
             else if (e.Request.Path != ControlPath)
                 e.Refuse(HttpStatusCode.NotFound, $"Only {ControlPath} is served here.\n");
+            else
+                e.Items[OriginItem] = e.Request.Origin;
         };
         _control.ClientConnected += async (_, e) => await e.Client.SendAsync(Json.Write(WholeReport()), WebSocketMessageType.Text);
         _control.MessageReceived += async (_, e) => await ObeyAsync(e);
@@ -47,7 +50,6 @@ internal sealed class ControlServer : IAsyncDisposable
     public async Task StartAsync()
     {
         await _control.StartAsync();
-        _served.TrustPagesOf(EndPoint.Port);
         _reporting = ReportAsync();
     }
 
@@ -57,8 +59,8 @@ internal sealed class ControlServer : IAsyncDisposable
             return;
         await _stopping.CancelAsync();
         await _reporting;
+        await _control.DisposeAsync(); // first, so that no command comes any more
         await _served.DisposeAsync();
-        await _control.DisposeAsync();
         _stopping.Dispose();
     }
 
@@ -73,7 +75,7 @@ internal sealed class ControlServer : IAsyncDisposable
         Reply reply;
         try
         {
-            reply = new Reply(command.Id, Ok: true, await CarryOutAsync(command));
+            reply = new Reply(command.Id, Ok: true, await CarryOutAsync(command, (string?)e.Client.Items[OriginItem]));
         }
         catch (Exception problem) when (problem is RefusedCommandException or IOException)
         {
@@ -83,15 +85,25 @@ internal sealed class ControlServer : IAsyncDisposable
         await e.Client.SendAsync(Json.Write(reply), WebSocketMessageType.Text);
     }
 
-    private async Task<string> CarryOutAsync(Command command) => command switch
+    private async Task<string> CarryOutAsync(Command command, string? origin) => command switch
     {
-        Open open => await _served.OpenAsync(open.Address, open.Port, open.AnyOrigin),
+        Open open => await _served.OpenAsync(open.Address, open.Port, open.AnyOrigin ? ["*"] : OwnOrigins(origin)),
         Close => await _served.CloseAsync(),
         Disconnect disconnect => _served.Disconnect(disconnect.Client),
         Send send => _served.Send(send.Client, send.Binary, send.Data),
         SetRelay set => _served.SetRelay(set.Relay),
         _ => throw new RefusedCommandException($"There is no command {command.GetType().Name}."),
     };
+
+    // The clients of the page may connect to the server that it opens, whichever name of this machine the browser uses.
+    private HashSet<string> OwnOrigins(string? origin)
+    {
+        int port = EndPoint.Port;
+        HashSet<string> origins = new(StringComparer.Ordinal) { $"http://127.0.0.1:{port}", $"http://localhost:{port}", $"http://[::1]:{port}" };
+        if (origin is not null)
+            origins.Add(origin);
+        return origins;
+    }
 
     // The clock of the page: it runs without a page too, so that the charts have a past.
     private async Task ReportAsync()

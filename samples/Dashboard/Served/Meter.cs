@@ -1,10 +1,9 @@
-using System.Diagnostics;
 using WebSocketServerKit;
 
 namespace Dashboard.Served;
 
 /// <summary>Counts all that passes, exactly, and turns it into a point for the charts each second. Thread-safe; one caller ends the seconds.</summary>
-internal sealed class Meter
+internal sealed class Meter(TimeProvider time)
 {
     private const int SecondsKept = 120;
 
@@ -17,7 +16,7 @@ internal sealed class Meter
     private long _bytesOut;
     private long _dropped;
     private Totals _before = new(0, 0, 0, 0, 0);
-    private long _began = Stopwatch.GetTimestamp();
+    private long _began = time.GetTimestamp();
 
     public Totals Totals => new(
         Interlocked.Read(ref _messagesIn), Interlocked.Read(ref _bytesIn), Interlocked.Read(ref _messagesOut), Interlocked.Read(ref _bytesOut), Interlocked.Read(ref _dropped));
@@ -41,11 +40,11 @@ internal sealed class Meter
     /// <summary>Makes a point of what happened since the last call. About a second should lie between; the rates are exact if it was longer.</summary>
     public Second EndSecond(int clients)
     {
-        long now = Stopwatch.GetTimestamp();
-        double seconds = Stopwatch.GetElapsedTime(_began, now).TotalSeconds;
+        long now = time.GetTimestamp();
+        double seconds = time.GetElapsedTime(_began, now).TotalSeconds;
         Totals totals = Totals;
         Second second = new(
-            DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(),
+            time.GetUtcNow().ToUnixTimeMilliseconds(),
             (totals.MessagesIn - _before.MessagesIn) / seconds,
             (totals.MessagesOut - _before.MessagesOut) / seconds,
             (totals.BytesIn - _before.BytesIn) / seconds,

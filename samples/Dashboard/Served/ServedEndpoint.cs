@@ -24,7 +24,6 @@ internal sealed class ServedEndpoint : IAsyncDisposable
 
     private readonly WebSocketServer _server; // one for all openings, so that ids of clients are never used twice
     private readonly SemaphoreSlim _turn = new(1); // to open or close: several pages may ask at once
-    private IReadOnlyList<string> _ownPages = [];
     private volatile EndpointState _state = new(EndpointStatus.Closed);
     private volatile Relay _relay = new(RelayMode.Off);
 
@@ -42,7 +41,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
 
     public Relay Relay => _relay;
 
-    public Meter Meter { get; } = new();
+    public Meter Meter { get; } = new(TimeProvider.System);
 
     public SampledLog<MessageSample> Messages { get; } = new(capacity: 300, perReport: 30);
 
@@ -54,10 +53,10 @@ internal sealed class ServedEndpoint : IAsyncDisposable
 
     public Second EndSecond() => Meter.EndSecond(ClientCount);
 
-    /// <summary>Lets the dashboard's own page connect, whichever name of this machine the browser used.</summary>
-    public void TrustPagesOf(int port) => _ownPages = [$"http://127.0.0.1:{port}", $"http://localhost:{port}", $"http://[::1]:{port}"];
-
-    public async Task<string> OpenAsync(string address, string port, bool anyOrigin)
+    /// <param name="address">What somebody typed, as is the port.</param>
+    /// <param name="port">From 0 to 65535.</param>
+    /// <param name="origins">Web pages that may connect.</param>
+    public async Task<string> OpenAsync(string address, string port, IEnumerable<string> origins)
     {
         IPEndPoint endPoint = ParseEndPoint(address, port);
         await _turn.WaitAsync();
@@ -67,7 +66,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
                 throw new RefusedCommandException($"The server is open already, on {_state.Address}. Close it first.");
             _options.EndPoints[0] = endPoint;
             _options.AllowedOrigins.Clear();
-            foreach (string origin in anyOrigin ? ["*"] : _ownPages)
+            foreach (string origin in origins)
                 _options.AllowedOrigins.Add(origin);
             await _server.StartAsync();
             _state = new EndpointState(EndpointStatus.Open, _server.EndPoints[0].ToString(), DateTimeOffset.UtcNow.ToUnixTimeMilliseconds());

@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.WebSockets;
+using System.Text.Json;
+using System.Text.RegularExpressions;
 using Dashboard.Control;
 
 namespace WebSocketServerKit.BrowserTests.Parts;
@@ -73,6 +75,32 @@ public sealed class ControlServerTests : IAsyncLifetime
         stranger.Options.SetRequestHeader("Origin", string.Format(CultureInfo.InvariantCulture, origin, _dashboard.EndPoint.Port));
         await Assert.ThrowsAsync<WebSocketException>(() => stranger.ConnectAsync(Control, TestContext.Current.CancellationToken));
         Assert.Equal(status, stranger.HttpStatusCode);
+    }
+
+    [Fact]
+    public async Task The_clients_of_a_page_may_connect_to_the_server_that_it_opens_under_whatever_address_it_came()
+    {
+        string origin = $"http://127.0.0.2:{_dashboard.EndPoint.Port}";
+        using ClientWebSocket page = new();
+        page.Options.SetRequestHeader("Host", $"127.0.0.2:{_dashboard.EndPoint.Port}");
+        page.Options.SetRequestHeader("Origin", origin);
+        await page.ConnectAsync(Control, TestContext.Current.CancellationToken);
+        await page.SendAsync(
+            """{"command":"open","id":7,"address":"127.0.0.1","port":"0","anyOrigin":false}"""u8.ToArray().AsMemory(), WebSocketMessageType.Text, endOfMessage: true, TestContext.Current.CancellationToken);
+        JsonElement message;
+        byte[] buffer = new byte[64 * 1024];
+        do
+            message = JsonElement.Parse(buffer.AsSpan(0, (await page.ReceiveAsync(buffer.AsMemory(), TestContext.Current.CancellationToken)).Count));
+        while (message.GetProperty("type").GetString() != "reply");
+        Assert.Equal(7, message.GetProperty("id").GetInt32());
+        string address = Regex.Match(message.GetProperty("text").GetString()!, @"(?<=^Open on )127\.0\.0\.1:\d+(?=\.$)", RegexOptions.None, TimeSpan.FromSeconds(1)).Value;
+
+        using ClientWebSocket client = new();
+        client.Options.SetRequestHeader("Origin", origin);
+        await client.ConnectAsync(new Uri($"ws://{address}"), TestContext.Current.CancellationToken);
+        using ClientWebSocket stranger = new();
+        stranger.Options.SetRequestHeader("Origin", "http://elsewhere.example");
+        await Assert.ThrowsAsync<WebSocketException>(() => stranger.ConnectAsync(new Uri($"ws://{address}"), TestContext.Current.CancellationToken));
     }
 
     [Theory]

@@ -41,6 +41,7 @@ public sealed class EndpointTests(Chromium chromium) : DashboardTest(chromium)
         other.Start();
         await OpenAsync("127.0.0.1", ((IPEndPoint)other.LocalEndpoint).Port.ToString(CultureInfo.InvariantCulture));
         await Expect(Error).ToContainTextAsync("already in use");
+        await Screenshots.TakeAsync(Page, "server-port-taken");
         await Expect(Page.Locator("#state")).ToHaveTextAsync("Closed");
 
         await OpenServerAsync();
