@@ -160,6 +160,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         Delivery? relayed = _relay.Deliver(_server.Clients, e);
         if (relayed is { } delivery)
             Meter.Sent(delivery.Size, delivery.Result);
+        // Logged after it was sent on, to tell to how many: an answer that comes at once may stand before it.
         Messages.Add((e, relayed), static (message, number) =>
             MessageSample.Of(number, message.e.Client.Id, message.e.Client.Path, message.e.MessageType, message.e.Payload, message.relayed?.Result.Sent));
         Meter.Received(e.Payload.Length, Stopwatch.GetElapsedTime(began));

@@ -2,7 +2,7 @@ using Microsoft.Playwright;
 using WebSocketServerKit.BrowserTests.TestKit;
 
 [assembly: AssemblyFixture(typeof(Chromium))]
-[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)] // one browser, and two cores on a small machine
+[assembly: Xunit.v3.Parallelization(MaxThreads = 2)]
 
 namespace WebSocketServerKit.BrowserTests.TestKit;
 
