@@ -1,0 +1,134 @@
+using System.Net;
+using System.Net.WebSockets;
+using Dashboard.Served;
+using WebSocketServerKit;
+
+namespace Dashboard.Control;
+
+/// <summary>Serves the page, carries out what it asks for, and tells it what happens.</summary>
+internal sealed class ControlServer : IAsyncDisposable
+{
+    private const string ControlPath = "/control";
+    private const string OriginItem = "origin";
+    private const int ReportsPerSecond = 4;
+
+    private readonly WebFiles _files = new();
+    private readonly ServedEndpoint _served = new();
+    private readonly WebSocketServer _control;
+    private readonly CancellationTokenSource _stopping = new();
+    private Task _reporting = Task.CompletedTask;
+
+    public ControlServer(IPEndPoint endPoint)
+    {
+        // The default origin rule stays: a page may connect from this very host and port alone. It trusts the Host header, which is checked here.
+        _control = new WebSocketServer(new WebSocketServerOptions { EndPoints = { endPoint }, MaxMessageSize = 4 * 1024 * 1024, StopTimeout = TimeSpan.FromSeconds(2) });
+        _control.HttpRequestReceived += (_, e) =>
+        {
+            if (HostCheck.Accepts(e.Request.Host))
+                _files.Answer(e);
+            else
+                e.Respond(HttpStatusCode.MisdirectedRequest, WrongHost);
+        };
+        _control.Handshaking += (_, e) =>
+        {
+            if (!HostCheck.Accepts(e.Request.Host))
+                e.Refuse(HttpStatusCode.MisdirectedRequest, WrongHost);
+            else if (e.Request.Path != ControlPath)
+                e.Refuse(HttpStatusCode.NotFound, $"Only {ControlPath} is served here.\n");
+            else
+                e.Items[OriginItem] = e.Request.Origin;
+        };
+        _control.ClientConnected += async (_, e) => await e.Client.SendAsync(Json.Write(WholeReport()), WebSocketMessageType.Text);
+        _control.MessageReceived += async (_, e) => await ObeyAsync(e);
+    }
+
+    /// <summary>Where the page is.</summary>
+    public IPEndPoint EndPoint => _control.EndPoints[0];
+
+    private static string WrongHost => "Use the address of this machine, or localhost: other names are not accepted here.\n";
+
+    public async Task StartAsync()
+    {
+        await _control.StartAsync();
+        _reporting = ReportAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_stopping.IsCancellationRequested)
+            return;
+        await _stopping.CancelAsync();
+        await _reporting;
+        await _control.DisposeAsync(); // first, so that no command comes any more
+        await _served.DisposeAsync();
+        _stopping.Dispose();
+    }
+
+    private async Task ObeyAsync(MessageReceivedEventArgs e)
+    {
+        if (Json.ReadCommand(e.Payload) is not { } command)
+        {
+            await e.Client.CloseAsync(WebSocketCloseStatus.PolicyViolation, "This is no command.");
+            return;
+        }
+
+        Reply reply;
+        try
+        {
+            reply = new Reply(command.Id, Ok: true, await CarryOutAsync(command, (string?)e.Client.Items[OriginItem]));
+        }
+        catch (Exception problem) when (problem is RefusedCommandException or IOException)
+        {
+            reply = new Reply(command.Id, Ok: false, problem.Message);
+        }
+
+        await e.Client.SendAsync(Json.Write(reply), WebSocketMessageType.Text);
+    }
+
+    private async Task<string> CarryOutAsync(Command command, string? origin) => command switch
+    {
+        Open open => await _served.OpenAsync(open.Address, open.Port, open.AnyOrigin ? ["*"] : OwnOrigins(origin)),
+        Close => await _served.CloseAsync(),
+        Disconnect disconnect => _served.Disconnect(disconnect.Client),
+        Send send => _served.Send(send.Client, send.Binary, send.Data),
+        SetRelay set => _served.SetRelay(set.Relay),
+        _ => throw new RefusedCommandException($"There is no command {command.GetType().Name}."),
+    };
+
+    // The clients of the page may connect to the server that it opens, whichever name of this machine the browser uses.
+    private HashSet<string> OwnOrigins(string? origin)
+    {
+        int port = EndPoint.Port;
+        HashSet<string> origins = new(StringComparer.Ordinal) { $"http://127.0.0.1:{port}", $"http://localhost:{port}", $"http://[::1]:{port}" };
+        if (origin is not null)
+            origins.Add(origin);
+        return origins;
+    }
+
+    // The clock of the page: it runs without a page too, so that the charts have a past.
+    private async Task ReportAsync()
+    {
+        using PeriodicTimer timer = new(TimeSpan.FromSeconds(1) / ReportsPerSecond);
+        try
+        {
+            for (int report = 1; await timer.WaitForNextTickAsync(_stopping.Token); report++)
+            {
+                Second? second = report % ReportsPerSecond == 0 ? _served.EndSecond() : null;
+                // Taken in any case: it makes room for the next samples.
+                (IReadOnlyList<MessageSample> messages, IReadOnlyList<Passage> passages) = (_served.Messages.TakeNew(), _served.Passages.TakeNew());
+                if (_control.Clients.Count > 0)
+                    _control.Clients.Broadcast(Json.Write(MakeReport("news", messages, passages, second is null ? [] : [second])), WebSocketMessageType.Text);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The program ends.
+        }
+    }
+
+    // What is in it and not yet reported comes once more in the next report; the page knows by the numbers.
+    private Report WholeReport() => MakeReport("whole", _served.Messages.Latest(), _served.Passages.Latest(), _served.Meter.Past());
+
+    private Report MakeReport(string type, IReadOnlyList<MessageSample> messages, IReadOnlyList<Passage> passages, IReadOnlyList<Second> seconds) => new(
+        type, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), _served.State, _served.Relay, _served.Meter.Totals, _served.ClientCount, _served.ListClients(), messages, passages, seconds);
+}

@@ -1,0 +1,46 @@
+// Opens and closes the server, and shows where it listens.
+
+import { byId, setText, showError } from "./dom.js";
+import { duration } from "./format.js";
+
+const names = { closed: "Closed", open: "Open", closing: "Closing …" };
+
+export class Endpoint {
+  #asking = false;
+  #status = "unknown"; // until the first report
+
+  constructor(control) {
+    byId("open-form").onsubmit = event => {
+      event.preventDefault();
+      if (this.#status === "closed")
+        this.#ask(control, "open", { address: byId("address").value, port: byId("port").value, anyOrigin: byId("any-origin").checked });
+    };
+    byId("close").onclick = () => this.#ask(control, "close");
+  }
+
+  show({ endpoint, now }) {
+    this.#status = endpoint.status;
+    byId("state").dataset.state = endpoint.status;
+    setText(byId("state"), names[endpoint.status]);
+    setText(byId("url"), endpoint.address && `ws://${endpoint.address}`);
+    setText(byId("uptime"), endpoint.since ? `for ${duration(now - endpoint.since)}` : "");
+    this.#enable();
+  }
+
+  async #ask(control, command, fields) {
+    this.#asking = true;
+    this.#enable();
+    showError(byId("endpoint-error"), null);
+    const reply = await control.ask(command, fields);
+    this.#asking = false;
+    this.#enable();
+    if (!reply.ok) showError(byId("endpoint-error"), reply.text);
+  }
+
+  #enable() {
+    const closed = this.#status === "closed";
+    for (const id of ["address", "port", "any-origin"]) byId(id).disabled = !closed;
+    byId("open").disabled = this.#asking || !closed;
+    byId("close").disabled = this.#asking || this.#status !== "open";
+  }
+}

@@ -1,0 +1,35 @@
+// Where the messages of clients go.
+
+import { byId, setText, showError } from "./dom.js";
+import { count, plural } from "./format.js";
+
+export class RelaySwitch {
+  #radios = [...byId("relay").querySelectorAll("input[type=radio]")];
+  #path = byId("relay-path");
+  #asking = 0;
+  #edited = false;
+
+  constructor(control) {
+    const tell = async () => {
+      const mode = this.#radios.find(radio => radio.checked).value;
+      this.#asking++;
+      const reply = await control.ask("relay", { relay: { mode, path: this.#path.value } });
+      this.#asking--;
+      showError(byId("relay-error"), reply.ok ? null : reply.text);
+    };
+    for (const radio of this.#radios) radio.onchange = tell;
+    this.#path.oninput = () => this.#edited = true;
+    this.#path.onchange = () => {
+      this.#radios.find(radio => radio.value === "path").checked = true;
+      tell();
+    };
+  }
+
+  show({ relay, totals }) {
+    setText(byId("relayed"), `${plural(totals.messagesOut, "message", "messages")} sent so far${totals.dropped ? `, ${count(totals.dropped)} dropped: their receivers read too slowly` : ""}.`);
+    // Another page may have switched; what is being changed here is left alone.
+    if (this.#asking > 0 || document.activeElement === this.#path || !byId("relay-error").hidden) return;
+    this.#radios.find(radio => radio.value === relay.mode).checked = true;
+    if (relay.path && !this.#edited) this.#path.value = relay.path;
+  }
+}
