@@ -132,20 +132,8 @@ internal abstract class ConnectionLifetime : IHandlers
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         try
         {
-            HandshakeResponse? answer;
-            try
-            {
-                answer = await ReceiveHandshakeAsync().ConfigureAwait(false);
-            }
-            finally
-            {
-                HandshakeEnded();
-            }
-
-            if (answer is { Status: HttpStatusCode.SwitchingProtocols })
-                await LiveAsync(answer).ConfigureAwait(false);
-            else if (answer is not null)
-                await RefuseAsync(answer).ConfigureAwait(false);
+            if (await TryOpenAsync().ConfigureAwait(false))
+                await LiveAsync().ConfigureAwait(false);
         }
         catch (IOException)
         {
@@ -321,6 +309,33 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>The socket is closed and everything given back. The last call.</summary>
     protected abstract void Released();
 
+    // The whole handshake. What it needed is garbage when it is over, and not kept as long as the client stays.
+    private async Task<bool> TryOpenAsync()
+    {
+        HandshakeResponse? answer;
+        try
+        {
+            answer = await ReceiveHandshakeAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            HandshakeEnded();
+        }
+
+        if (answer is null)
+            return false;
+        if (answer.Status != HttpStatusCode.SwitchingProtocols)
+        {
+            await RefuseAsync(answer).ConfigureAwait(false);
+            return false;
+        }
+
+        var bytes = new ArrayBufferWriter<byte>(256);
+        answer.WriteTo(bytes, date: null);
+        Queue.AppendHandshake(bytes.WrittenSpan);
+        return true;
+    }
+
     private async Task<HandshakeResponse?> ReceiveHandshakeAsync()
     {
         Volatile.Write(ref _deadline, _heartbeat.After(_settings.HandshakeTimeout));
@@ -364,11 +379,8 @@ internal abstract class ConnectionLifetime : IHandlers
         await LingerAsync().ConfigureAwait(false);
     }
 
-    private async Task LiveAsync(HandshakeResponse answer)
+    private async Task LiveAsync()
     {
-        var bytes = new ArrayBufferWriter<byte>(256);
-        answer.WriteTo(bytes, date: null);
-        Queue.AppendHandshake(bytes.WrittenSpan);
         _open = true;
         Opened();
         Queue.Flush();

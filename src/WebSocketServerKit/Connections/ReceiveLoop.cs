@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.WebSockets;
 using System.Runtime.InteropServices;
@@ -65,15 +64,16 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
         {
             while (_end is null)
             {
+                // What lives across an await lives as long as a client is silent, in memory of its own: so there is little of it.
                 ReadResult read = await input.ReadAsync().ConfigureAwait(false);
-                ReadOnlySequence<byte> buffer = read.Buffer;
-                if (!buffer.IsEmpty)
+                if (!read.Buffer.IsEmpty)
                 {
                     connection.Heard();
-                    _byteRate.Count(buffer.Length, heartbeat.Now);
+                    _byteRate.Count(read.Buffer.Length, heartbeat.Now);
                 }
 
-                foreach (ReadOnlyMemory<byte> segment in buffer)
+                SequencePosition next = read.Buffer.Start;
+                while (_end is null && read.Buffer.TryGet(ref next, out ReadOnlyMemory<byte> segment))
                 {
                     // The memory is the reader's own and nobody else reads it before it is consumed: frames are unmasked where they lie.
                     Memory<byte> rest = MemoryMarshal.AsMemory(segment);
@@ -93,7 +93,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
                     }
                 }
 
-                input.AdvanceTo(buffer.End);
+                input.AdvanceTo(read.Buffer.End);
                 if (read.IsCompleted)
                     _end ??= ReceiveEnd.Lost;
             }

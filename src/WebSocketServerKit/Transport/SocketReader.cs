@@ -98,6 +98,7 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
                 catch (OperationCanceledException) when (!_cancelled)
                 {
                     _reads = 0;
+                    _size = SmallestBuffer;
                 }
                 finally
                 {
@@ -164,7 +165,6 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
         if (_buffer is not { } buffer)
             return;
         _buffer = null;
-        _size = SmallestBuffer;
         pool.Return(buffer);
     }
 
