@@ -39,9 +39,10 @@ internal static class DeflateTarget
     private static bool AreAlike(List<FrameEvent> some, List<FrameEvent> others) =>
         some.Count == others.Count && some.Zip(others).All(pair => pair.First == pair.Second || MayDiffer(pair.First.Violation, pair.Second.Violation));
 
-    // A text is checked when what came of it is inflated. So bad UTF-8 is told first only where the input is cut between it and what else is wrong further on.
-    private static bool MayDiffer(ProtocolViolation one, ProtocolViolation other) =>
-        (one == ProtocolViolation.InvalidUtf8 && IsOfInflating(other)) || (other == ProtocolViolation.InvalidUtf8 && IsOfInflating(one));
+    // Of several faults in one message the first is told, but a decompressor looks ahead as far as the piece goes: bad data is seen before bad UTF-8, or before
+    // the byte too many, that stands in front of it, unless there is a cut between them.
+    private static bool MayDiffer(ProtocolViolation one, ProtocolViolation other) => IsOfInflating(one) && IsOfInflating(other);
 
-    private static bool IsOfInflating(ProtocolViolation violation) => violation is ProtocolViolation.InvalidCompressedData or ProtocolViolation.MessageTooBig;
+    private static bool IsOfInflating(ProtocolViolation violation) =>
+        violation is ProtocolViolation.InvalidCompressedData or ProtocolViolation.InvalidUtf8 or ProtocolViolation.MessageTooBig;
 }
