@@ -29,7 +29,7 @@ public class CompressionAttackTests
         await client.AssertClosedAsync(1009, "message too big");
         long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
         // A buffer that grows by doubling, and what else the process does.
-        Assert.InRange(allocated, 0, 6 * Limit);
+        Assert.InRange(allocated, 0, 3 * Limit);
         Assert.Equal(DisconnectCause.ProtocolViolation, (await server.NextEndAsync()).Cause);
     }
 
@@ -45,7 +45,7 @@ public class CompressionAttackTests
     [Fact]
     public async Task Garbage_harms_nobody_and_gives_its_context_back()
     {
-        // One context in all: the next client gets it only if the one before has given it back.
+        // One context in all, which is free again in the end.
         await using TestServer server = await StartAsync(maxContexts: 1);
         Random random = new(7692);
         int invalid = 0;
@@ -55,7 +55,7 @@ public class CompressionAttackTests
             random.NextBytes(garbage);
             // A block of the type that there is not.
             garbage[0] |= 0x06;
-            using RawClient client = await OpenAsync(server, "permessage-deflate");
+            using RawClient client = await OpenAsync(server);
             await client.WriteAsync(Compressed(Opcode.Binary, garbage));
             await client.AssertClosedAsync(1007, "compressed data is invalid");
             if ((await server.NextEndAsync()).Cause == DisconnectCause.ProtocolViolation)
@@ -63,6 +63,14 @@ public class CompressionAttackTests
         }
 
         Assert.Equal(100, invalid);
+        CancellationToken timely = TestServer.Timely;
+        bool free = false;
+        while (!free)
+        {
+            timely.ThrowIfCancellationRequested();
+            using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+            free = await HandshakeAsync(client) == "permessage-deflate";
+        }
     }
 
     private static Task<TestServer> StartAsync(int maxContexts = 1_000) => TestServer.StartEchoAsync(options =>
@@ -71,13 +79,17 @@ public class CompressionAttackTests
         options.PerMessageDeflate = new() { ServerContextTakeover = true, ClientContextTakeover = true, MaxContexts = maxContexts };
     });
 
-    private static async Task<RawClient> OpenAsync(TestServer server, string agreed = "permessage-deflate")
+    private static async Task<RawClient> OpenAsync(TestServer server)
     {
         RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        await client.WriteAsync(RawClient.Request("/", "Sec-WebSocket-Extensions: permessage-deflate"));
-        HttpAnswer answer = await client.ReadAnswerAsync();
-        Assert.Equal(agreed, answer.Headers["Sec-WebSocket-Extensions"]);
+        Assert.StartsWith("permessage-deflate", await HandshakeAsync(client));
         return client;
+    }
+
+    private static async Task<string> HandshakeAsync(RawClient client)
+    {
+        await client.WriteAsync(RawClient.Request("/", "Sec-WebSocket-Extensions: permessage-deflate"));
+        return (await client.ReadAnswerAsync()).Headers["Sec-WebSocket-Extensions"];
     }
 
     private static byte[] Compressed(Opcode opcode, ReadOnlySpan<byte> payload, bool fin = true)
