@@ -33,7 +33,10 @@ public class ClientWebSocketTests
         await using TestServer server = await TestServer.StartEchoAsync(options => options.PerMessageDeflate = Interop.Everything);
         using ClientWebSocket client = await server.ConnectWebSocketAsync(configure: options => options.DangerousDeflateOptions = new()
         {
-            ServerContextTakeover = serverContext, ClientContextTakeover = clientContext, ServerMaxWindowBits = serverBits, ClientMaxWindowBits = clientBits,
+            ServerContextTakeover = serverContext,
+            ClientContextTakeover = clientContext,
+            ServerMaxWindowBits = serverBits,
+            ClientMaxWindowBits = clientBits,
         });
         string agreed = (await server.NextClientAsync()).Extensions!;
         Assert.StartsWith("permessage-deflate", agreed);
