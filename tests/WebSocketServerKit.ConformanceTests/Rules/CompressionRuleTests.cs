@@ -173,6 +173,22 @@ public sealed class CompressionRuleTests(EchoServer server)
         }
     }
 
+    [Fact]
+    public async Task Takes_references_beyond_the_window_that_was_agreed_on_for_the_client()
+    {
+        byte[] half = TestData.Random(10_000), message = [.. half, .. half];
+        using var deflater = new Deflater(contextTakeover: false);
+        byte[] deflated = deflater.Deflate(message);
+        Assert.Throws<InvalidDataException>(() => new CheckingInflater(windowBits: 9).Inflate(deflated));
+
+        await using RawClient client = await server.ConnectAsync();
+        await client.WriteAsync(RawClient.Request("/", $"Sec-WebSocket-Extensions: {Extension}; client_max_window_bits=9"));
+        Assert.Equal([$"{Extension}; client_max_window_bits=9"], (await client.ReadAcceptanceAsync())["Sec-WebSocket-Extensions"]);
+        client.AcceptsDeflated = true;
+        await client.SendAsync(Deflated(BinaryOpcode, deflated, deflated.Length));
+        Assert.Equal(message, new CheckingInflater().Inflate((await client.ReadAsync())!.Payload.Span));
+    }
+
     private async Task<RawClient> OpenAsync()
     {
         RawClient client = await server.OpenAsync("/", $"Sec-WebSocket-Extensions: {Extension}");
