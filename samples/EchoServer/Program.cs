@@ -8,21 +8,31 @@ Option<int> port = new("--port") { Description = "Port to listen on; 0 lets the 
 Option<string?> path = new("--path") { Description = "Serve this path alone, such as /echo; others get 404 (default: every path)" };
 Option<bool> broadcast = new("--broadcast") { Description = "Send every message to all clients, the sender included, instead of back" };
 Option<int> maxMessageSize = new("--max-message-size") { Description = "Largest message a client may send, in bytes", DefaultValueFactory = _ => new WebSocketServerOptions().MaxMessageSize };
+Option<bool> deflate = new("--deflate") { Description = "Compress messages for clients that offer permessage-deflate, as browsers do" };
+Option<bool> contextTakeover = new("--context-takeover") { Description = "With --deflate: messages may refer to earlier ones, at 270 KiB for each client" };
 Option<bool> verbose = new("--verbose") { Description = "Print who comes and goes" };
 port.Validators.Add(result =>
 {
     if (result.GetValueOrDefault<int>() is < IPEndPoint.MinPort or > IPEndPoint.MaxPort)
         result.AddError("--port is a number from 0 to 65535.");
 });
-RootCommand command = new("Echoes WebSocket messages: text as text, binary as binary.") { host, port, path, broadcast, maxMessageSize, verbose };
-command.SetAction((arguments, _) => RunAsync(
-    arguments.GetValue(host)!, arguments.GetValue(port), arguments.GetValue(path), arguments.GetValue(broadcast), arguments.GetValue(maxMessageSize), arguments.GetValue(verbose)));
-return await command.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
-
-static async Task<int> RunAsync(string host, int port, string? path, bool broadcast, int maxMessageSize, bool verbose)
+RootCommand command = new("Echoes WebSocket messages: text as text, binary as binary.") { host, port, path, broadcast, maxMessageSize, deflate, contextTakeover, verbose };
+command.SetAction((arguments, _) =>
 {
     // Whatever page it comes from: an echo gives nothing away. A server with something to protect leaves this out or lists its pages.
-    WebSocketServerOptions options = new() { MaxMessageSize = maxMessageSize, AllowedOrigins = { "*" } };
+    WebSocketServerOptions options = new() { MaxMessageSize = arguments.GetValue(maxMessageSize), AllowedOrigins = { "*" } };
+    if (arguments.GetValue(deflate))
+    {
+        bool takeover = arguments.GetValue(contextTakeover);
+        options.PerMessageDeflate = new() { ServerContextTakeover = takeover, ClientContextTakeover = takeover };
+    }
+
+    return RunAsync(options, arguments.GetValue(host)!, arguments.GetValue(port), arguments.GetValue(path), arguments.GetValue(broadcast), arguments.GetValue(verbose));
+});
+return await command.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+
+static async Task<int> RunAsync(WebSocketServerOptions options, string host, int port, string? path, bool broadcast, bool verbose)
+{
     try
     {
         if (!IPAddress.TryParse(host, out IPAddress? address))
@@ -54,7 +64,7 @@ static async Task<int> RunAsync(string host, int port, string? path, bool broadc
 
         if (verbose)
         {
-            server.ClientConnected += (_, e) => Console.WriteLine($"+ {e.Client}");
+            server.ClientConnected += (_, e) => Console.WriteLine($"+ {e.Client} {e.Client.Extensions}".TrimEnd());
             server.ClientDisconnected += (_, e) => Console.WriteLine($"- {e.Client}: {e.Cause}, close code {(int)e.CloseCode} {e.CloseReason}".TrimEnd());
         }
 

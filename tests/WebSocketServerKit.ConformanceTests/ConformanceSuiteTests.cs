@@ -24,6 +24,10 @@ public sealed class ConformanceSuiteTests(EchoServer server, ResultTable results
 
     public static TheoryData<string> Group10 => Ids("10");
 
+    public static TheoryData<string> Group12 => Ids("12");
+
+    public static TheoryData<string> Group13 => Ids("13");
+
     [Theory]
     [MemberData(nameof(Group1))]
     public Task Framing(string id) => RunAsync(id);
@@ -60,20 +64,32 @@ public sealed class ConformanceSuiteTests(EchoServer server, ResultTable results
     [MemberData(nameof(Group10))]
     public Task Auto_fragmentation(string id) => RunAsync(id);
 
+    [Theory]
+    [MemberData(nameof(Group12))]
+    public Task Compression(string id) => RunAsync(id);
+
+    [Theory]
+    [MemberData(nameof(Group13))]
+    public Task Compression_parameters(string id) => RunAsync(id);
+
     [Fact]
-    public void The_suite_has_the_301_cases_of_the_public_one()
+    public void The_suite_has_the_517_cases_of_the_public_one()
     {
         Assert.Equal(
-            [("1", 16), ("2", 11), ("3", 7), ("4", 10), ("5", 20), ("6", 145), ("7", 37), ("9", 54), ("10", 1)],
+            [("1", 16), ("2", 11), ("3", 7), ("4", 10), ("5", 20), ("6", 145), ("7", 37), ("9", 54), ("10", 1), ("12", 90), ("13", 126)],
             ConformanceSuite.All.GroupBy(one => one.Id.Split('.')[0], StringComparer.Ordinal).Select(group => (group.Key, group.Count())));
-        Assert.Equal(301, ConformanceSuite.All.Select(one => one.Id).Distinct(StringComparer.Ordinal).Count());
+        Assert.Equal(517, ConformanceSuite.All.Select(one => one.Id).Distinct(StringComparer.Ordinal).Count());
     }
 
     private async Task RunAsync(string id)
     {
         ConformanceCase one = ConformanceSuite.Find(id);
-        await using RawClient client = await server.OpenAsync();
-        var run = new CaseRun(client);
+        await using RawClient client = await server.ConnectAsync();
+        await client.WriteAsync(RawClient.Request("/", one.Extension is null ? [] : [$"Sec-WebSocket-Extensions: {one.Extension.Offer}"]));
+        HttpAnswer answer = await client.ReadAcceptanceAsync();
+        Assert.Equal(one.Extension is null ? [] : [one.Extension.Answer], answer["Sec-WebSocket-Extensions"]);
+        client.AcceptsDeflated = one.Extension is not null;
+        var run = new CaseRun(client, one.Extension);
         await one.RunAsync(run);
         results.Check(one, run.Record);
     }

@@ -6,7 +6,7 @@ using WebSocketServerKit.Raw;
 
 namespace WebSocketServerKit.Conformance;
 
-/// <summary>The server under test: it sends every message back, and it takes the largest message that the suite has.</summary>
+/// <summary>The server under test: it sends every message back, takes the largest message that the suite has, and compresses all for those who offer it.</summary>
 public sealed class EchoServer : IAsyncLifetime
 {
     public const int MaxMessageSize = 16 * 1024 * 1024;
@@ -15,6 +15,7 @@ public sealed class EchoServer : IAsyncLifetime
     {
         EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) },
         MaxMessageSize = MaxMessageSize,
+        PerMessageDeflate = new() { ServerContextTakeover = true, ClientContextTakeover = true, MinMessageSize = 0 },
     });
 
     public IPEndPoint EndPoint => _server.EndPoints[0];

@@ -60,6 +60,10 @@ public sealed record ClientFrame(byte Opcode, ReadOnlyMemory<byte> Payload)
         }
     }
 
+    /// <summary>A message that was compressed, in fragments of a size: RSV1 is set on the first (RFC 7692 6.1).</summary>
+    public static IEnumerable<ClientFrame> Deflated(byte opcode, ReadOnlyMemory<byte> deflated, int size) =>
+        Fragmented(opcode, deflated, size).Select((frame, i) => i == 0 ? frame with { ReservedBits = 4 } : frame);
+
     /// <summary>The bytes of several frames, one behind the other.</summary>
     public static byte[] Join(params IEnumerable<ClientFrame> frames)
     {

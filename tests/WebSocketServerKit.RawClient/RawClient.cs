@@ -40,6 +40,9 @@ public sealed class RawClient : IAsyncDisposable
     /// <summary>How the server ended its side; null as long as nobody has read that far.</summary>
     public ConnectionEnd? End { get; private set; }
 
+    /// <summary>permessage-deflate was agreed on: RSV1 may be set on the first frame of a message. What is compressed is handed on so.</summary>
+    public bool AcceptsDeflated { get; set; }
+
     public IPEndPoint LocalEndPoint => (IPEndPoint)_socket.LocalEndPoint!;
 
     /// <summary>The request of a handshake that every server accepts, with more header lines if wanted.</summary>
@@ -161,7 +164,9 @@ public sealed class RawClient : IAsyncDisposable
         byte opcode = (byte)(head[0] & 0x0F);
         bool fin = (head[0] & 0x80) != 0;
         int length = head[1] & 0x7F;
-        Require((head[0] & 0x70) == 0, "a reserved bit is set");
+        bool rsv1 = (head[0] & 0x40) != 0;
+        Require((head[0] & 0x30) == 0 && (!rsv1 || AcceptsDeflated), "a reserved bit is set");
+        Require(!rsv1 || opcode is 1 or 2, "RSV1 is set on a frame that begins no message");
         Require(opcode is <= 2 or (>= 8 and <= 10), $"the opcode {opcode} is unknown");
         Require((head[1] & 0x80) == 0, "a server must not mask");
         Require(opcode < 8 || (fin && length <= 125), "a control frame is fragmented or long");
@@ -189,7 +194,7 @@ public sealed class RawClient : IAsyncDisposable
         await ReadExactlyAsync(payload);
         if (_closeRead)
             Require(length is 0 or >= 2 && (length < 2 || Utf8.IsValid(payload.AsSpan(2))), "the payload of the Close frame is malformed");
-        return new ServerFrame(opcode, fin, payload);
+        return new ServerFrame(opcode, fin, payload) { Rsv1 = rsv1 };
     }
 
     /// <summary>
@@ -206,9 +211,9 @@ public sealed class RawClient : IAsyncDisposable
             if (!frame.Fin)
                 continue;
 
-            ServerFrame message = _fragments.Count == 1 ? frame : frame with { Opcode = _fragments[0].Opcode, Payload = JoinFragments() };
+            ServerFrame message = _fragments.Count == 1 ? frame : _fragments[0] with { Fin = true, Payload = JoinFragments() };
             _fragments.Clear();
-            Require(message.Opcode != ClientFrame.TextOpcode || Utf8.IsValid(message.Payload.Span), "a text is not valid UTF-8");
+            Require(message.Opcode != ClientFrame.TextOpcode || message.Rsv1 || Utf8.IsValid(message.Payload.Span), "a text is not valid UTF-8");
             return message;
         }
 

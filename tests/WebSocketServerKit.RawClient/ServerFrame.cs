@@ -6,6 +6,9 @@ namespace WebSocketServerKit.Raw;
 /// <summary>A frame, or a message put together from its fragments, that the server sent and that keeps every rule of RFC 6455.</summary>
 public sealed record ServerFrame(byte Opcode, bool Fin, ReadOnlyMemory<byte> Payload)
 {
+    /// <summary>The message is compressed (RFC 7692 6.2), and so is the payload.</summary>
+    public bool Rsv1 { get; init; }
+
     public bool IsControl => Opcode >= 8;
 
     public string Text => Encoding.UTF8.GetString(Payload.Span);

@@ -28,7 +28,20 @@ internal static class FramesTarget
     private static List<FrameEvent> Run(byte[] content, IEnumerable<int> ends, int maxMessageSize)
     {
         CountingPool pool = new();
-        ServerProtocol protocol = new(maxMessageSize, MaxFragments, pool);
+        // A buffer grows by doubling, and there is one for a message and one for what is cut.
+        return Run(new ServerProtocol(maxMessageSize, MaxFragments, pool), pool, content, ends, maxMessageSize, came => 2 * 256 + 2L * came);
+    }
+
+    /// <summary>Takes a protocol through its whole life.</summary>
+    /// <param name="protocol">A new one.</param>
+    /// <param name="pool">The pool that it rents from.</param>
+    /// <param name="content">What comes.</param>
+    /// <param name="ends">Where its pieces end.</param>
+    /// <param name="maxMessageSize">The limit of the protocol.</param>
+    /// <param name="maxRented">How much may be rented when so many bytes have come.</param>
+    public static List<FrameEvent> Run(
+        ServerProtocol protocol, CountingPool pool, byte[] content, IEnumerable<int> ends, int maxMessageSize, Func<int, long> maxRented)
+    {
         List<FrameEvent> events = [];
         bool ended = false;
         int begin = 0;
@@ -43,8 +56,7 @@ internal static class FramesTarget
                 int before = rest.Length;
                 ProtocolEvent found = protocol.Step(ref rest);
                 Promise.Holds(rest.Length <= before, "input is taken from the front");
-                // A buffer grows by doubling, and there is one for a message and one for what is cut.
-                Promise.Holds(pool.RentedBytes <= 2 * 256 + 2L * end, "memory follows what came, not what was declared");
+                Promise.Holds(pool.RentedBytes <= maxRented(end), "memory follows what came, not what was declared");
                 if (found == ProtocolEvent.None)
                 {
                     Promise.Holds(rest.IsEmpty);

@@ -6,6 +6,7 @@ internal static class FuzzTarget
     public static IReadOnlyDictionary<string, Action<byte[]>> All { get; } = new Dictionary<string, Action<byte[]>>(StringComparer.Ordinal)
     {
         ["frames"] = input => FramesTarget.Run(input),
+        ["deflate"] = input => DeflateTarget.Run(input),
         ["request"] = input => HandshakeRequestTarget.Run(input),
         ["lists"] = HeaderListsTarget.Run,
         ["close"] = input => ClosePayloadTarget.Run(input),

@@ -1,13 +1,15 @@
 using System.Globalization;
+using WebSocketServerKit.Conformance.Compression;
 using WebSocketServerKit.Raw;
 
 namespace WebSocketServerKit.Conformance.Cases;
 
 /// <summary>One run of a case over one open connection: sends, checks what comes back, and keeps a record of it for the table.</summary>
-public sealed class CaseRun(RawClient client)
+public sealed class CaseRun(RawClient client, Negotiation? extension = null)
 {
     private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(50);
 
+    private readonly CheckingInflater? _inflater = extension is null ? null : new(extension.WindowBits, extension.ContextTakeover);
     private readonly List<(string What, int Times)> _record = [];
 
     /// <summary>All that came from the server, in order.</summary>
@@ -79,8 +81,24 @@ public sealed class CaseRun(RawClient client)
     private async Task<ServerFrame> NextAsync()
     {
         ServerFrame? frame = await client.ReadAsync();
+        if (frame is { IsControl: false } && _inflater is not null)
+            frame = Inflate(frame);
         Keep(frame is null ? $"{client.End}".ToUpperInvariant() : frame.ToString());
         return frame ?? throw new InvalidDataException($"The server ended the connection ({client.End}). Before that: {Record}");
+    }
+
+    private ServerFrame Inflate(ServerFrame frame)
+    {
+        // Without context takeover this server sends what compression would make longer as it is; so may it be with a few bytes. With it, later messages may refer to it.
+        if (!frame.Rsv1)
+        {
+            Assert.False(extension!.ContextTakeover || frame.Payload.Length >= 256, $"It is not compressed: {frame}");
+            return frame;
+        }
+
+        ServerFrame inflated = frame with { Payload = _inflater!.Inflate(frame.Payload.Span) };
+        Assert.True(extension!.ContextTakeover || frame.Payload.Length < inflated.Payload.Length, $"It is compressed, and no shorter: {inflated}");
+        return inflated;
     }
 
     private async Task ExpectFinAsync()

@@ -33,6 +33,21 @@ public class FuzzReplayTests
     }
 
     [Fact]
+    public void Seeds_of_deflate_lead_to_every_event_and_to_every_violation_that_inflating_finds()
+    {
+        IEnumerable<FrameEvent> events = Files("seeds", "deflate").SelectMany(file => DeflateTarget.Run(File.ReadAllBytes(file))).ToArray();
+        Assert.Equivalent(Enum.GetValues<ProtocolEvent>().Except([ProtocolEvent.None]), events.Select(e => e.Event).Distinct(), strict: true);
+        Assert.Equivalent(
+            new[]
+            {
+                ProtocolViolation.None, ProtocolViolation.ReservedBitSet, ProtocolViolation.InvalidCompressedData, ProtocolViolation.InvalidUtf8,
+                ProtocolViolation.MessageTooBig,
+            },
+            events.Select(e => e.Violation).Distinct(),
+            strict: true);
+    }
+
+    [Fact]
     public void Seeds_of_the_request_lead_to_every_outcome_of_its_parser()
     {
         (HandshakeParseStatus Status, HandshakeViolation Violation)[] outcomes =
