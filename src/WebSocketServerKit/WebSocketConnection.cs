@@ -66,7 +66,7 @@ public sealed class WebSocketConnection
     /// <summary>Cancelled when the client has left, just before <see cref="WebSocketServer.ClientDisconnected"/>: for work that is done for this client alone.</summary>
     public CancellationToken Disconnected => _lifetime.Disconnected;
 
-    /// <summary>The round trip of the latest keep-alive ping, or null before the first. A client that talks all the time is not pinged.</summary>
+    /// <summary>The round trip of the latest ping, or null before the first. A client that talks all the time is not pinged to keep it alive: see <see cref="MeasureLatency"/>.</summary>
     public TimeSpan? Latency => _lifetime.Latency;
 
     /// <summary>Bytes, frame headers included, that were accepted for this client and that the operating system has not taken yet.</summary>
@@ -159,6 +159,12 @@ public sealed class WebSocketConnection
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
     public bool TrySend(ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary, bool compress = true) =>
         TrySend(IsReceivedText(messageType, payload) ? Opcode.Text : OpcodeFor(messageType, payload), payload, compress) == SendOutcome.Accepted;
+
+    /// <summary>
+    /// Sends a ping whose answer brings <see cref="Latency"/> up to date. It returns at once. Nothing is sent while the last ping is not answered, for up to
+    /// <see cref="WebSocketServerOptions.PingTimeout"/>, or when the client is leaving. The ping goes behind what waits to be sent, so a slow client has a long round trip.
+    /// </summary>
+    public void MeasureLatency() => _lifetime.MeasureLatency();
 
     /// <summary>
     /// Closes politely: sends a Close frame behind all that was accepted, and waits for the client's. Completes when the client is out of

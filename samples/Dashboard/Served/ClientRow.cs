@@ -17,13 +17,10 @@ internal sealed record ClientRow(
         client.RemoteEndPoint.ToString(),
         (string)client.Items[AgentItem]!,
         client.ConnectedAt.ToUnixTimeMilliseconds(),
-        LatencyOf(client),
+        client.Latency?.TotalMilliseconds,
         client.MessagesReceived,
         client.BytesReceived,
         client.MessagesSent,
         client.BytesSent,
         client.BufferedBytes);
-
-    // From the latest keep-alive ping, which only a silent client gets.
-    private static double? LatencyOf(WebSocketConnection client) => client.Latency?.TotalMilliseconds;
 }

@@ -17,7 +17,6 @@ internal sealed class ServedEndpoint : IAsyncDisposable
     private readonly WebSocketServerOptions _options = new()
     {
         EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) }, // until the page names one
-        PingInterval = TimeSpan.FromSeconds(2), // so that the list shows latencies
         CloseTimeout = TimeSpan.FromSeconds(2),
         StopTimeout = TimeSpan.FromSeconds(3),
     };
@@ -49,9 +48,14 @@ internal sealed class ServedEndpoint : IAsyncDisposable
 
     public int ClientCount => _server.Clients.Count;
 
-    public IReadOnlyList<ClientRow> ListClients() => [.. _server.Clients.OrderBy(client => client.Id).Take(MaxListedClients).Select(ClientRow.Of)];
+    public IReadOnlyList<ClientRow> ListClients() => [.. Listed.Select(ClientRow.Of)];
 
-    public Second EndSecond() => Meter.EndSecond(ClientCount);
+    public Second EndSecond()
+    {
+        foreach (WebSocketConnection client in Listed)
+            client.MeasureLatency();
+        return Meter.EndSecond(ClientCount);
+    }
 
     /// <param name="address">What somebody typed, as is the port.</param>
     /// <param name="port">From 0 to 65535.</param>
@@ -129,6 +133,8 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         await _server.DisposeAsync();
         _turn.Dispose();
     }
+
+    private IEnumerable<WebSocketConnection> Listed => _server.Clients.OrderBy(client => client.Id).Take(MaxListedClients);
 
     private static IPEndPoint ParseEndPoint(string address, string port)
     {

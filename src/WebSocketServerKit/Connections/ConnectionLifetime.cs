@@ -223,6 +223,14 @@ internal abstract class ConnectionLifetime : IHandlers
         }
     }
 
+    /// <summary>Sends a ping for the latency, unless one is under way that may still be answered in time.</summary>
+    public void MeasureLatency()
+    {
+        long sentAt = Volatile.Read(ref _pingSentAt);
+        if (IsOpen && (sentAt == 0 || _heartbeat.Elapsed(sentAt, _heartbeat.Timestamp()) >= _settings.PingTimeout))
+            Ping();
+    }
+
     /// <summary>Called by the heartbeat on every connection.</summary>
     public void Beat(long now)
     {

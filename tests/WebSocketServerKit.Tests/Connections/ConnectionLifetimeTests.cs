@@ -831,6 +831,35 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
     // ---- Keep-alive
 
     [Fact]
+    public async Task The_latency_of_a_client_that_is_not_silent_is_measured_on_demand()
+    {
+        await _stage.OpenAsync();
+        Connection.MeasureLatency();
+        Connection.MeasureLatency(); // the first is not answered yet
+        SentFrame ping = Assert.Single(Transport.Frames);
+        Assert.Equal(Opcode.Ping, ping.Opcode);
+        _stage.Time.Advance(TimeSpan.FromMilliseconds(20));
+        Transport.Receive(Wire.ClientFrame(Opcode.Pong, ping.Payload));
+        await Transport.WhenIdle;
+        Assert.Equal(TimeSpan.FromMilliseconds(20), Connection.Latency);
+
+        Connection.MeasureLatency();
+        Assert.Equal(2, Transport.Frames.Count);
+        _stage.Time.Advance(TimeSpan.FromSeconds(10));
+        Connection.MeasureLatency();
+        Assert.Equal(2, Transport.Frames.Count);
+        _stage.Time.Advance(TimeSpan.FromSeconds(5)); // the ping timeout
+        Connection.MeasureLatency();
+        Assert.Equal(3, Transport.Frames.Count);
+        Assert.Equal(TimeSpan.FromMilliseconds(20), Connection.Latency);
+
+        Connection.BeginClose(new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Server, WebSocketCloseStatus.NormalClosure, ""));
+        _stage.Time.Advance(TimeSpan.FromSeconds(1));
+        Connection.MeasureLatency();
+        Assert.Equal(Opcode.Close, Transport.Frames[^1].Opcode);
+    }
+
+    [Fact]
     public async Task A_silent_client_is_pinged_and_its_pong_tells_the_latency()
     {
         await _stage.OpenAsync();
