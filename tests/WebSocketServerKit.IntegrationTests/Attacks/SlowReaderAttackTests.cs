@@ -96,7 +96,7 @@ public class SlowReaderAttackTests
             if (sinceRest < buffer.Length)
                 continue;
             sinceRest = 0;
-            await Task.Delay(10, AttackedServer.Timely);
+            await Task.Delay(13, AttackedServer.Timely);
         }
 
         Assert.Empty(server.Left);
