@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using Microsoft.AspNetCore.Http;
 
 namespace WebSocketServerKit.LoadTests.Servers;
@@ -29,6 +30,8 @@ internal sealed record Contender(string Name, Func<bool, Task<int>> StartAsync)
         OursDeflateNone,
         OursDeflate("server", server: true, client: false),
         OursDeflate("both", server: true, client: true),
+        // The level that Kestrel always uses.
+        OursDeflate("both-optimal", server: true, client: true, CompressionLevel.Optimal),
         KestrelDeflateBoth,
         KestrelDeflate("client", new() { DangerousEnableCompression = true, DisableServerContextTakeover = true }),
         // Only the client can ask Kestrel for that.
@@ -56,15 +59,16 @@ internal sealed record Contender(string Name, Func<bool, Task<int>> StartAsync)
             TaskCreationOptions.LongRunning);
     }
 
-    private static Contender OursDeflate(string contexts, bool server, bool client) =>
-        new($"ours-deflate-{contexts}", broadcasts => OurServer.StartAsync(broadcasts, new PerMessageDeflateOptions
+    private static Contender OursDeflate(string name, bool server, bool client, CompressionLevel level = CompressionLevel.Fastest) =>
+        new($"ours-deflate-{name}", broadcasts => OurServer.StartAsync(broadcasts, new PerMessageDeflateOptions
         {
             ServerContextTakeover = server,
             ClientContextTakeover = client,
+            Level = level,
             MinMessageSize = 64, // Kestrel compresses every message
             MaxContexts = int.MaxValue, // nor does it limit them
         }));
 
-    private static Contender KestrelDeflate(string contexts, WebSocketAcceptContext accept) =>
-        new($"kestrel-deflate-{contexts}", broadcasts => KestrelServer.StartAsync(4 * 1024, broadcasts, accept));
+    private static Contender KestrelDeflate(string name, WebSocketAcceptContext accept) =>
+        new($"kestrel-deflate-{name}", broadcasts => KestrelServer.StartAsync(4 * 1024, broadcasts, accept));
 }
