@@ -1,27 +1,22 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 
 namespace WebSocketServerKit.LoadTests.Client;
 
 /// <summary>The opening handshake with a key that is always the same.</summary>
 internal static class Handshake
 {
-    public static readonly byte[] Request =
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray();
+    private const string RequestFields =
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    private const string ExtensionsField = "Sec-WebSocket-Extensions:";
+
+    public static readonly byte[] Request = Encoding.ASCII.GetBytes(RequestFields + "\r\n");
 
     /// <summary>Connects and sends the request. The socket does not block any more.</summary>
     /// <param name="port">Of the server, at 127.0.0.1.</param>
     /// <param name="source">An address from 127.0.0.0/8, each of which has source ports of its own; null for 127.0.0.1.</param>
-    public static Socket Begin(int port, IPAddress? source = null)
-    {
-        Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        if (source is not null)
-            socket.Bind(new IPEndPoint(source, 0));
-        socket.Connect(new IPEndPoint(IPAddress.Loopback, port));
-        socket.Send(Request);
-        socket.Blocking = false;
-        return socket;
-    }
+    public static Socket Begin(int port, IPAddress? source = null) => Begin(port, source, Request);
 
     /// <summary>Whether the answer is complete.</summary>
     /// <exception cref="InvalidDataException">It is a refusal.</exception>
@@ -35,21 +30,46 @@ internal static class Handshake
     }
 
     /// <summary>Connects and gets the handshake done.</summary>
-    public static Socket Open(int port)
+    public static Socket Open(int port) => Open(port, Request, out _);
+
+    /// <summary>Connects, offers an extension, and gets the handshake done.</summary>
+    /// <param name="port">Of the server.</param>
+    /// <param name="offer">The value of <c>Sec-WebSocket-Extensions</c> in the request.</param>
+    /// <param name="agreed">Its value in the answer; null if there is none.</param>
+    public static Socket Open(int port, string offer, out string? agreed)
     {
-        Socket socket = Begin(port);
-        Span<byte> answer = stackalloc byte[1024];
+        Socket socket = Open(port, Encoding.ASCII.GetBytes($"{RequestFields}{ExtensionsField}{offer}\r\n\r\n"), out string answer);
+        agreed = answer.Split("\r\n").SingleOrDefault(line => line.StartsWith(ExtensionsField, StringComparison.OrdinalIgnoreCase))?[ExtensionsField.Length..].Trim();
+        return socket;
+    }
+
+    private static Socket Begin(int port, IPAddress? source, byte[] request)
+    {
+        Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        if (source is not null)
+            socket.Bind(new IPEndPoint(source, 0));
+        socket.Connect(new IPEndPoint(IPAddress.Loopback, port));
+        socket.Send(request);
+        socket.Blocking = false;
+        return socket;
+    }
+
+    private static Socket Open(int port, byte[] request, out string answer)
+    {
+        Socket socket = Begin(port, source: null, request);
+        Span<byte> received = stackalloc byte[1024];
         int length = 0;
-        while (!IsDone(answer[..length]))
+        while (!IsDone(received[..length]))
         {
             if (!socket.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead))
                 throw new TimeoutException("The server does not answer.");
-            int count = socket.Receive(answer[length..]);
+            int count = socket.Receive(received[length..]);
             if (count == 0)
                 throw new IOException("The server ended the connection in the handshake.");
             length += count;
         }
 
+        answer = Encoding.ASCII.GetString(received[..length]);
         return socket;
     }
 }

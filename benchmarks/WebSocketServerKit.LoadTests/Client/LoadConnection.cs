@@ -4,7 +4,7 @@ using HdrHistogram;
 
 namespace WebSocketServerKit.LoadTests.Client;
 
-/// <summary>One client of a load: sends the same message as often as it is told, and tells when messages have come.</summary>
+/// <summary>One client of a load: sends as many messages as it is told, and tells when messages have come.</summary>
 internal sealed class LoadConnection : IReady, IDisposable
 {
     // The connections of a thread take turns, so one buffer does for all of them.
@@ -14,8 +14,7 @@ internal sealed class LoadConnection : IReady, IDisposable
     private readonly Socket _socket;
     private readonly Epoll _epoll;
     private readonly int _key;
-    private readonly Message _message;
-    private readonly MessageReader _reader;
+    private readonly Dialogue _dialogue;
     private readonly Action<LoadConnection, int> _received;
     private readonly Queue<(long At, int Count)> _underWay = new(); // batches and when they were sent
     private (long At, int Count) _oldest; // what has not come back of the oldest batch
@@ -23,19 +22,24 @@ internal sealed class LoadConnection : IReady, IDisposable
     private int _owed;
     private bool _awaitsRoom;
 
-    /// <param name="port">Of the server.</param>
+    /// <param name="socket">Behind the handshake.</param>
     /// <param name="epoll">Tells when there is something to do.</param>
-    /// <param name="message">To send, and to expect.</param>
+    /// <param name="dialogue">What to send, and what to expect.</param>
     /// <param name="received">Called with each read that ended messages.</param>
-    public LoadConnection(int port, Epoll epoll, Message message, Action<LoadConnection, int> received)
+    public LoadConnection(Socket socket, Epoll epoll, Dialogue dialogue, Action<LoadConnection, int> received)
     {
-        _socket = Handshake.Open(port);
+        _socket = socket;
         _epoll = epoll;
-        _message = message;
-        _reader = new MessageReader(message);
+        _dialogue = dialogue;
         _received = received;
         _key = epoll.Register(this);
         epoll.Watch(_socket, _key);
+    }
+
+    /// <summary>Connects and exchanges one message again and again.</summary>
+    public LoadConnection(int port, Epoll epoll, Message message, Action<LoadConnection, int> received)
+        : this(Handshake.Open(port), epoll, new Repetition(message), received)
+    {
     }
 
     public void Send(int count)
@@ -81,7 +85,7 @@ internal sealed class LoadConnection : IReady, IDisposable
                 break;
             if (count == 0)
                 throw new IOException($"The server ended the connection ({error}).");
-            messages += _reader.Read(buffer.AsSpan(0, count));
+            messages += _dialogue.Read(buffer.AsSpan(0, count));
         }
         while (count == buffer.Length);
 
@@ -95,9 +99,9 @@ internal sealed class LoadConnection : IReady, IDisposable
         {
             if (_rest.IsEmpty)
             {
-                int count = Math.Min(_owed, _message.MaxBatch);
+                int count = Math.Min(_owed, _dialogue.MaxBatch);
                 _owed -= count;
-                _rest = _message.Frames(count);
+                _rest = _dialogue.Frames(count);
                 _underWay.Enqueue((Stopwatch.GetTimestamp(), count));
             }
 

@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-
 namespace WebSocketServerKit.LoadTests.Client;
 
 /// <summary>The message that every client sends and expects back: its payload, and many masked frames of it ready to be sent.</summary>
@@ -7,8 +5,6 @@ internal sealed class Message
 {
     // What one send call takes at most.
     private const int BatchSize = 256 * 1024;
-
-    private static readonly byte[] MaskingKey = [0x37, 0xFA, 0x21, 0x3D];
 
     private readonly byte[] _frames;
     private readonly int _frameSize;
@@ -20,7 +16,7 @@ internal sealed class Message
             Payload[i] = (byte)('A' + (i * 7 + i / 64) % 26);
         Opcode = (byte)(text ? 1 : 2);
 
-        byte[] frame = Frame();
+        byte[] frame = MaskedFrame.Of((byte)(0x80 | Opcode), Payload);
         _frameSize = frame.Length;
         MaxBatch = Math.Clamp(BatchSize / _frameSize, 1, atOnce);
         _frames = new byte[MaxBatch * _frameSize];
@@ -36,21 +32,4 @@ internal sealed class Message
     public int MaxBatch { get; }
 
     public ReadOnlyMemory<byte> Frames(int count) => _frames.AsMemory(0, count * _frameSize);
-
-    private byte[] Frame()
-    {
-        int size = Payload.Length;
-        int keyAt = size < 126 ? 2 : size <= ushort.MaxValue ? 4 : 10;
-        byte[] frame = new byte[keyAt + MaskingKey.Length + size];
-        frame[0] = (byte)(0x80 | Opcode);
-        frame[1] = (byte)(0x80 | (keyAt == 2 ? size : keyAt == 4 ? 126 : 127));
-        if (keyAt == 4)
-            BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(2), (ushort)size);
-        else if (keyAt == 10)
-            BinaryPrimitives.WriteInt64BigEndian(frame.AsSpan(2), size);
-        MaskingKey.CopyTo(frame, keyAt);
-        for (int i = 0; i < size; i++)
-            frame[keyAt + MaskingKey.Length + i] = (byte)(Payload[i] ^ MaskingKey[i % MaskingKey.Length]);
-        return frame;
-    }
 }

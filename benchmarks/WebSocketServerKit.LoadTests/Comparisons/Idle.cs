@@ -8,9 +8,11 @@ namespace WebSocketServerKit.LoadTests.Comparisons;
 /// <summary>Many clients exchange a few messages and fall silent: how much memory does the server hold for each?</summary>
 internal static class Idle
 {
-    private const int Messages = 3;
+    /// <summary>What each client sends at once.</summary>
+    public const int Messages = 3;
 
-    private static readonly Message Message = new(size: 64, text: false, atOnce: Messages);
+    /// <summary>Opens a client of a load, given whom to tell when messages have come.</summary>
+    public delegate LoadConnection Connect(Epoll epoll, Action<LoadConnection, int> received);
 
     public static Command Command()
     {
@@ -23,22 +25,24 @@ internal static class Idle
         command.SetAction((arguments, _) =>
         {
             int count = arguments.GetValue(clients);
+            Message message = new(size: 64, text: false, atOnce: Messages);
             // What a process has had of the system it keeps for the next.
             Comparison comparison = options.Read(arguments) with { FreshServers = true };
-            return comparison.RunAsync("idle", new Row($"{count:N0} silent clients", (server, silence) => Measure(server, count, silence)));
+            return comparison.RunAsync("idle", new Row($"{count:N0} silent clients", (server, silence) => Measure(server, count, silence, (epoll, received) => new LoadConnection(server.Port, epoll, message, received))));
         });
         return command;
     }
 
-    private static IReadOnlyList<Figure> Measure(ServerProcess server, int clients, TimeSpan silence)
+    /// <summary>Lets clients exchange their messages and fall silent.</summary>
+    public static IReadOnlyList<Figure> Measure(ServerProcess server, int clients, TimeSpan silence, Connect connect)
     {
         // Code is loaded and compiled by those who came before.
-        using (Crowd few = new(server, Math.Min(clients, 100)))
+        using (Crowd few = new(connect, Math.Min(clients, 100)))
             few.Exchange(rounds: 100);
         Thread.Sleep(silence);
         long before = server.ResidentBytes;
 
-        using Crowd all = new(server, clients);
+        using Crowd all = new(connect, clients);
         all.Exchange(rounds: 1);
         Thread.Sleep(silence);
         long after = server.ResidentBytes;
@@ -58,10 +62,10 @@ internal static class Idle
         private readonly List<LoadConnection> _clients = [];
         private int _underWay;
 
-        public Crowd(ServerProcess server, int clients)
+        public Crowd(Connect connect, int clients)
         {
             for (int i = 0; i < clients; i++)
-                _clients.Add(new LoadConnection(server.Port, _epoll, Message, (_, messages) => _underWay -= messages));
+                _clients.Add(connect(_epoll, (_, messages) => _underWay -= messages));
         }
 
         public void Exchange(int rounds)

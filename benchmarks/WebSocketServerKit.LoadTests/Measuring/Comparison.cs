@@ -11,6 +11,9 @@ internal sealed record Row(string Name, Func<ServerProcess, TimeSpan, IReadOnlyL
 /// <summary>Puts every row's load on every server in turn, A B A B: what the machine does meanwhile then meets all of them alike.</summary>
 internal sealed record Comparison(IReadOnlyList<Contender> Contenders, int Runs, TimeSpan Time, TimeSpan WarmUp, FileInfo Json)
 {
+    /// <summary>The server with which the others are compared.</summary>
+    public Contender Baseline { get; init; } = Contender.Kestrel;
+
     /// <summary>The servers broadcast instead of echoing.</summary>
     public bool Broadcasts { get; init; }
 

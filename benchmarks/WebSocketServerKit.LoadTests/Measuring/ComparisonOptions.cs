@@ -6,6 +6,7 @@ namespace WebSocketServerKit.LoadTests.Measuring;
 /// <summary>The options that all comparisons have.</summary>
 internal sealed class ComparisonOptions
 {
+    private readonly Contender[] _contenders;
     private readonly Option<int> _runs;
     private readonly Option<double> _seconds;
     private readonly Option<double>? _warmUp;
@@ -15,22 +16,24 @@ internal sealed class ComparisonOptions
     /// <param name="runs">The default of its option, like the others.</param>
     /// <param name="seconds">Of each run.</param>
     /// <param name="warmUp">Of load before each row, because a server on one busy core takes 5 s and more until its code is compiled as well as it will be; null for no such option.</param>
-    public ComparisonOptions(int runs = 5, double seconds = 3, double? warmUp = 6)
+    /// <param name="contenders">The servers; null for those that do not compress.</param>
+    public ComparisonOptions(int runs = 5, double seconds = 3, double? warmUp = 6, Contender[]? contenders = null)
     {
+        _contenders = contenders ?? Contender.All;
         _runs = new("--runs") { Description = "How often each server is measured", DefaultValueFactory = _ => runs };
         _seconds = new("--seconds") { Description = "How long each time", DefaultValueFactory = _ => seconds };
         if (warmUp is { } time)
             _warmUp = new("--warm-up") { Description = "Seconds of load on each server before each row, for the compiler", DefaultValueFactory = _ => time };
-        _servers.AcceptOnlyFromAmong([.. Contender.All.Select(contender => contender.Name)]);
+        _servers.AcceptOnlyFromAmong([.. _contenders.Select(contender => contender.Name)]);
     }
 
     public IEnumerable<Option> All => _warmUp is null ? [_runs, _seconds, _json, _servers] : [_runs, _seconds, _warmUp, _json, _servers];
 
     public Comparison Read(ParseResult arguments)
     {
-        string[] names = arguments.GetValue(_servers) is { Length: > 0 } some ? some : [.. Contender.All.Select(contender => contender.Name)];
+        string[] names = arguments.GetValue(_servers) is { Length: > 0 } some ? some : [.. _contenders.Select(contender => contender.Name)];
         return new Comparison(
-            [.. Contender.All.Where(contender => names.Contains(contender.Name, StringComparer.Ordinal))],
+            [.. _contenders.Where(contender => names.Contains(contender.Name, StringComparer.Ordinal))],
             arguments.GetValue(_runs),
             TimeSpan.FromSeconds(arguments.GetValue(_seconds)),
             TimeSpan.FromSeconds(_warmUp is null ? 0 : arguments.GetValue(_warmUp)),

@@ -4,7 +4,7 @@ namespace WebSocketServerKit.LoadTests.Measuring;
 /// <param name="Name">The heading of its column.</param>
 /// <param name="Value">What was measured.</param>
 /// <param name="Digits">Behind the decimal point, in the table.</param>
-/// <param name="Compared">Whether the table sets it against the same figure of <see cref="Servers.Contender.Kestrel"/>.</param>
+/// <param name="Compared">Whether the table sets it against the same figure of <see cref="Comparison.Baseline"/>.</param>
 internal readonly record struct Figure(string Name, double Value, int Digits = 0, bool Compared = false);
 
 /// <summary>All runs of one row on one server, in the order in which they were done.</summary>

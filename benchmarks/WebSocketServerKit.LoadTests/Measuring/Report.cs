@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Spectre.Console;
-using WebSocketServerKit.LoadTests.Servers;
 
 namespace WebSocketServerKit.LoadTests.Measuring;
 
@@ -30,12 +29,12 @@ internal sealed record Report(string Title, Machine Machine, Comparison Comparis
         {
             table.AddColumn(new TableColumn(Markup.Escape(figure.Name)).RightAligned());
             if (figure.Compared)
-                table.AddColumn(new TableColumn($"× {Contender.Kestrel.Name}").RightAligned());
+                table.AddColumn(new TableColumn($"× {Comparison.Baseline.Name}").RightAligned());
         }
 
         foreach (RowResult result in Results)
         {
-            RowResult? baseline = Results.SingleOrDefault(other => other.Row == result.Row && other.Server == Contender.Kestrel.Name);
+            RowResult? baseline = Results.SingleOrDefault(other => other.Row == result.Row && other.Server == Comparison.Baseline.Name);
             List<string> cells = [result.Row, result.Server];
             foreach ((int i, Figure figure) in result.Median.Index())
             {

@@ -1,3 +1,6 @@
+using System.IO.Compression;
+using Microsoft.AspNetCore.Http;
+
 namespace WebSocketServerKit.LoadTests.Servers;
 
 /// <summary>A server that is measured. It echoes, or it broadcasts what it gets from anyone to all.</summary>
@@ -5,7 +8,7 @@ namespace WebSocketServerKit.LoadTests.Servers;
 /// <param name="StartAsync">Starts it on a port of 127.0.0.1 that the system chooses, and gives that port; true for one that broadcasts.</param>
 internal sealed record Contender(string Name, Func<bool, Task<int>> StartAsync)
 {
-    public static readonly Contender Ours = new("ours", OurServer.StartAsync);
+    public static readonly Contender Ours = new("ours", broadcasts => OurServer.StartAsync(broadcasts));
 
     // The buffer that the ASP.NET documentation uses.
     public static readonly Contender Kestrel = new("kestrel-4k", broadcasts => KestrelServer.StartAsync(4 * 1024, broadcasts));
@@ -14,10 +17,35 @@ internal sealed record Contender(string Name, Func<bool, Task<int>> StartAsync)
 
     public static readonly Contender[] All = [Ours, Kestrel, KestrelTuned];
 
+    // The ones that compress are called by whose messages may refer to that side's earlier ones.
+    public static readonly Contender OursDeflateNone = OursDeflate("none", server: false, client: false);
+
+    public static readonly Contender KestrelDeflateBoth = KestrelDeflate("both", new() { DangerousEnableCompression = true });
+
+    /// <summary>Those that compress, behind the same ones that do not.</summary>
+    public static readonly Contender[] Deflating =
+    [
+        Ours,
+        Kestrel,
+        OursDeflateNone,
+        OursDeflate("server", server: true, client: false),
+        OursDeflate("both", server: true, client: true),
+        // The level that Kestrel always uses.
+        OursDeflate("both-optimal", server: true, client: true, CompressionLevel.Optimal),
+        KestrelDeflateBoth,
+        KestrelDeflate("client", new() { DangerousEnableCompression = true, DisableServerContextTakeover = true }),
+        // Only the client can ask Kestrel for that.
+        KestrelDeflate("none", new() { DangerousEnableCompression = true, DisableServerContextTakeover = true })
+            with { Offer = "permessage-deflate; client_no_context_takeover; client_max_window_bits" },
+    ];
+
+    /// <summary>What a client offers that wants compression; by default, what browsers do.</summary>
+    public string Offer { get; private init; } = "permessage-deflate; client_max_window_bits";
+
     /// <summary>Serves in this process: prints the port, and ends with the input.</summary>
     public static async Task ServeAsync(string name, bool broadcasts)
     {
-        Contender contender = All.Single(contender => contender.Name == name);
+        Contender contender = All.Concat(Deflating).First(contender => contender.Name == name);
         Console.WriteLine(await contender.StartAsync(broadcasts));
         // Reading the console blocks its thread, and of the pool's there is one for each core.
         await Task.Factory.StartNew(
@@ -30,4 +58,17 @@ internal sealed record Contender(string Name, Func<bool, Task<int>> StartAsync)
             },
             TaskCreationOptions.LongRunning);
     }
+
+    private static Contender OursDeflate(string name, bool server, bool client, CompressionLevel level = CompressionLevel.Fastest) =>
+        new($"ours-deflate-{name}", broadcasts => OurServer.StartAsync(broadcasts, new PerMessageDeflateOptions
+        {
+            ServerContextTakeover = server,
+            ClientContextTakeover = client,
+            Level = level,
+            MinMessageSize = 64, // Kestrel compresses every message
+            MaxContexts = int.MaxValue, // nor does it limit them
+        }));
+
+    private static Contender KestrelDeflate(string name, WebSocketAcceptContext accept) =>
+        new($"kestrel-deflate-{name}", broadcasts => KestrelServer.StartAsync(4 * 1024, broadcasts, accept));
 }

@@ -9,14 +9,17 @@ using Microsoft.Extensions.Logging;
 namespace WebSocketServerKit.LoadTests.Servers;
 
 /// <summary>Kestrel and System.Net.WebSockets with the loop of the ASP.NET documentation.</summary>
-internal sealed class KestrelServer(int bufferSize)
+internal sealed class KestrelServer(int bufferSize, WebSocketAcceptContext accept)
 {
     // A WebSocket allows one send at a time, so whoever sends to others' sockets needs a lock for each.
     private readonly ConcurrentDictionary<WebSocket, SemaphoreSlim> _clients = new();
 
-    public static async Task<int> StartAsync(int bufferSize, bool broadcasts)
+    /// <param name="bufferSize">Of the loop.</param>
+    /// <param name="broadcasts">Instead of echoing.</param>
+    /// <param name="accept">How WebSockets are accepted; null for the defaults.</param>
+    public static async Task<int> StartAsync(int bufferSize, bool broadcasts, WebSocketAcceptContext? accept = null)
     {
-        KestrelServer server = new(bufferSize);
+        KestrelServer server = new(bufferSize, accept ?? new WebSocketAcceptContext());
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
@@ -29,7 +32,7 @@ internal sealed class KestrelServer(int bufferSize)
 
     private async Task EchoAsync(HttpContext context)
     {
-        using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+        using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(accept);
         byte[] buffer = new byte[bufferSize];
         ValueWebSocketReceiveResult received = await socket.ReceiveAsync(buffer.AsMemory(), default);
         while (received.MessageType != WebSocketMessageType.Close)
@@ -44,7 +47,7 @@ internal sealed class KestrelServer(int bufferSize)
     // For messages that fit into the buffer.
     private async Task BroadcastAsync(HttpContext context)
     {
-        using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync();
+        using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(accept);
         using SemaphoreSlim own = new(1);
         _clients.TryAdd(socket, own);
         try

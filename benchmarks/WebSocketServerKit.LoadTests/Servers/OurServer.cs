@@ -5,9 +5,9 @@ namespace WebSocketServerKit.LoadTests.Servers;
 /// <summary>This library as its README shows it, all limits on.</summary>
 internal static class OurServer
 {
-    public static async Task<int> StartAsync(bool broadcasts)
+    public static async Task<int> StartAsync(bool broadcasts, PerMessageDeflateOptions? deflate = null)
     {
-        WebSocketServer server = new(new IPEndPoint(IPAddress.Loopback, 0));
+        WebSocketServer server = new(new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) }, PerMessageDeflate = deflate });
         if (broadcasts)
             server.MessageReceived += (_, e) => server.Clients.Broadcast(e.Payload, e.MessageType);
         else

@@ -9,11 +9,14 @@ internal sealed class ServerProcess : IDisposable
 {
     private readonly Process _process;
 
-    private ServerProcess(Process process, int port)
+    private ServerProcess(Contender contender, Process process, int port)
     {
+        Contender = contender;
         _process = process;
         Port = port;
     }
+
+    public Contender Contender { get; }
 
     public int Port { get; }
 
@@ -42,7 +45,7 @@ internal sealed class ServerProcess : IDisposable
         ProcessStartInfo start = OwnProgram.StartInfo("contender", contender.Name, "--broadcast", broadcasts.ToString());
         Process process = Cores.OnServerCore(() => Process.Start(start)!);
         string port = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException($"The process of {contender.Name} ended before it listened.");
-        return new ServerProcess(process, int.Parse(port, CultureInfo.InvariantCulture));
+        return new ServerProcess(contender, process, int.Parse(port, CultureInfo.InvariantCulture));
     }
 
     public void Dispose()

@@ -2,8 +2,8 @@ using System.Buffers.Binary;
 
 namespace WebSocketServerKit.LoadTests.Client;
 
-/// <summary>Counts the messages in what a server sends, however it is cut and fragmented, and holds every byte of them against the expected one.</summary>
-internal sealed class MessageReader(Message expected)
+/// <summary>What one client sends, and how it reads what comes back: counts the messages in it, however they are cut and fragmented.</summary>
+internal abstract class Dialogue
 {
     private readonly byte[] _header = new byte[10];
     private int _headerHeld;      // bytes of a header that was cut
@@ -11,39 +11,52 @@ internal sealed class MessageReader(Message expected)
     private long _payloadLeft;
     private bool _isControl;
     private bool _isLast;         // the frame ends its message
-    private int _position;        // in the message
+    private bool _inMessage;
+
+    /// <summary>How many frames <see cref="Frames"/> can give.</summary>
+    public abstract int MaxBatch { get; }
+
+    /// <summary>The bytes of what came, with headers.</summary>
+    public long Received { get; private set; }
+
+    /// <summary>The next messages to be sent, as masked frames.</summary>
+    public abstract ReadOnlyMemory<byte> Frames(int count);
 
     /// <summary>How many messages ended in these bytes.</summary>
     /// <exception cref="InvalidDataException">The server sent what it should not have.</exception>
     public int Read(ReadOnlySpan<byte> bytes)
     {
         int messages = 0;
-        while (!bytes.IsEmpty)
+        Received += bytes.Length;
+        while (!bytes.IsEmpty || (_inPayload && _payloadLeft == 0)) // an empty frame ends with its header
         {
             if (!_inPayload && !TakeHeader(ref bytes))
                 break;
 
             int count = (int)Math.Min(_payloadLeft, bytes.Length);
             if (!_isControl)
-            {
-                if (count > expected.Payload.Length - _position || !bytes[..count].SequenceEqual(expected.Payload.AsSpan(_position, count)))
-                    throw new InvalidDataException("The server sent other bytes than those that were sent to it.");
-                _position += count;
-            }
-
+                Take(bytes[..count]);
             bytes = bytes[count..];
             _payloadLeft -= count;
             _inPayload = _payloadLeft > 0;
             if (_inPayload || _isControl || !_isLast)
                 continue;
-            if (_position != expected.Payload.Length)
-                throw new InvalidDataException("The server sent only a part of the message.");
-            _position = 0;
+            _inMessage = false;
+            End();
             messages++;
         }
 
         return messages;
     }
+
+    /// <summary>Whether a frame of a message may begin with these bits; FIN is not among them.</summary>
+    protected abstract bool Expects(int firstOctet, bool isFirst);
+
+    /// <summary>Looks at the next piece of the message.</summary>
+    protected abstract void Take(ReadOnlySpan<byte> payload);
+
+    /// <summary>Looks at the message as a whole.</summary>
+    protected abstract void End();
 
     private bool TakeHeader(ref ReadOnlySpan<byte> bytes)
     {
@@ -78,8 +91,9 @@ internal sealed class MessageReader(Message expected)
         _isLast = (header[0] & 0x80) != 0;
         _payloadLeft = header.Length == 2 ? header[1] : header.Length == 4 ? BinaryPrimitives.ReadUInt16BigEndian(header[2..]) : BinaryPrimitives.ReadInt64BigEndian(header[2..]);
         _inPayload = true;
-        bool expectedOpcode = _isControl ? opcode is 9 or 10 : opcode == (_position == 0 ? expected.Opcode : 0);
-        if (!expectedOpcode || header[1] > 127)
+        if (header[1] > 127 || !(_isControl ? header[0] is 0x89 or 0x8A : Expects(header[0] & 0x7F, isFirst: !_inMessage)))
             throw new InvalidDataException($"The server sent a frame that was not expected: 0x{header[0]:X2} 0x{header[1]:X2}.");
+        if (!_isControl)
+            _inMessage = true;
     }
 }
