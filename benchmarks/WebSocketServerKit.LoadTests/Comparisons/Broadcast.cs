@@ -24,7 +24,7 @@ internal sealed class Broadcast : Load
     {
         Option<int> receivers = new("--receivers") { Description = "Clients that get each message", DefaultValueFactory = _ => 200 };
         Option<int> size = new("--size") { Description = "Bytes of each message, up to 4,096", DefaultValueFactory = _ => 128 };
-        ComparisonOptions options = new();
+        ComparisonOptions options = new(contenders: Contender.AndBare);
         Command command = new("broadcast", "One message to all clients, round after round: what does each delivery cost? The latency is that of the last delivery of a round.") { receivers, size };
         foreach (Option option in options.All)
             command.Options.Add(option);

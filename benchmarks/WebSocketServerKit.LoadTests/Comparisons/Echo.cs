@@ -28,7 +28,7 @@ internal sealed class Echo : Load
         Option<int?> clients = new("--clients") { Description = "Clients at once (64)" };
         Option<int?> inFlight = new("--in-flight") { Description = "Messages that each client has under way; 1 is ping-pong (1)" };
         Option<bool> text = new("--text") { Description = "Text messages instead of binary ones" };
-        ComparisonOptions options = new();
+        ComparisonOptions options = new(contenders: Contender.AndBare);
         Command command = new("echo", "Messages there and back: how many, at what cost to the server's processor, how fast?") { size, clients, inFlight, text };
         foreach (Option option in options.All)
             command.Options.Add(option);

@@ -17,6 +17,9 @@ internal sealed record Contender(string Name, Func<bool, Task<int>> StartAsync)
 
     public static readonly Contender[] All = [Ours, Kestrel, KestrelTuned];
 
+    /// <summary>All of them and the floor under them.</summary>
+    public static readonly Contender[] AndBare = [.. All, new("bare", BareServer.StartAsync)];
+
     // The ones that compress are called by whose messages may refer to that side's earlier ones.
     public static readonly Contender OursDeflateNone = OursDeflate("none", server: false, client: false);
 
@@ -45,7 +48,7 @@ internal sealed record Contender(string Name, Func<bool, Task<int>> StartAsync)
     /// <summary>Serves in this process: prints the port, and ends with the input.</summary>
     public static async Task ServeAsync(string name, bool broadcasts)
     {
-        Contender contender = All.Concat(Deflating).First(contender => contender.Name == name);
+        Contender contender = AndBare.Concat(Deflating).First(contender => contender.Name == name);
         Console.WriteLine(await contender.StartAsync(broadcasts));
         // Reading the console blocks its thread, and of the pool's there is one for each core.
         await Task.Factory.StartNew(
