@@ -19,7 +19,7 @@ public class Compression : IDisposable
     private PooledBuffer _buffer = new(ArrayPool<byte>.Shared);
     private int _next;
 
-    [Params(128, 1024, 16 * 1024)]
+    [Params(128, 256, 1024, 16 * 1024)]
     public int Size { get; set; }
 
     [Params(CompressionLevel.Fastest, CompressionLevel.Optimal, CompressionLevel.SmallestSize)]

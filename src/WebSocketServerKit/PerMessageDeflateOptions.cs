@@ -17,11 +17,11 @@ public sealed class PerMessageDeflateOptions
 {
     /// <summary>
     /// Whether a message to a client may refer to earlier ones to it. Default: false. It makes small messages that resemble each other many times smaller, and keeps a compressor
-    /// of about 220 KiB for each client for as long as it is connected. Without it, one exists only while a message is compressed.
+    /// of 220 to 330 KiB for each client for as long as it is connected. Without it, one exists only while a message is compressed.
     /// </summary>
     public bool ServerContextTakeover { get; set; }
 
-    /// <summary>Whether a message from a client may refer to its earlier ones. Default: false. It keeps a decompressor of 10 to 50 KiB for each client.</summary>
+    /// <summary>Whether a message from a client may refer to its earlier ones. Default: false. It keeps a decompressor of 20 to 45 KiB for each client.</summary>
     public bool ClientContextTakeover { get; set; }
 
     /// <summary>
@@ -42,11 +42,11 @@ public sealed class PerMessageDeflateOptions
     /// <summary>How much work goes into a message. Default: <see cref="CompressionLevel.Fastest"/>. See docs/compression.md for what the others cost and gain.</summary>
     public CompressionLevel Level { get; set; } = CompressionLevel.Fastest;
 
-    /// <summary>How many messages may be compressed at the same time, by all threads. Default: 64, that is about 14 MiB. Further ones go uncompressed; none waits.</summary>
+    /// <summary>How many messages may be compressed at the same time, by all threads. Default: 64, that is 14 to 21 MiB. Further ones go uncompressed; none waits.</summary>
     public int MaxConcurrentCompressions { get; set; } = 64;
 
     /// <summary>
-    /// How many clients may have context takeover, in either direction, at the same time. Default: 1,000, that is up to about 270 MiB. With further ones compression without it is agreed on.
+    /// How many clients may have context takeover, in either direction, at the same time. Default: 1,000, that is up to about 370 MiB. With further ones compression without it is agreed on.
     /// </summary>
     public int MaxContexts { get; set; } = 1_000;
 

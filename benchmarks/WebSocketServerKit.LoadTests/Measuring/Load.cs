@@ -47,6 +47,12 @@ internal abstract class Load(ServerProcess server) : IDisposable
         serverTime = Server.ProcessorTime - serverTime;
         loadTime = Environment.CpuUsage.TotalTime - loadTime;
         done = Done - done;
+        if (done == 0)
+        {
+            Finish(); // throws if the server does not answer at all
+            throw new TimeoutException($"{Server.Contender.Name} answered nothing for {elapsed.TotalSeconds:N1} s (it used {serverTime.TotalSeconds:N2} s, the load {loadTime.TotalSeconds:N2} s), and did later.");
+        }
+
         long resident = Server.ResidentBytes;
         double[] microseconds = [.. new[] { 50, 99, 99.9 }.Select(percentile => Latency.GetValueAtPercentile(percentile) / 1000.0)];
 
@@ -73,7 +79,7 @@ internal abstract class Load(ServerProcess server) : IDisposable
         {
             Epoll.Pump();
             if (Stopwatch.GetElapsedTime(start) > Patience)
-                throw new TimeoutException("The server does not answer.");
+                throw new TimeoutException($"{Server.Contender.Name} does not answer.");
         }
     }
 
