@@ -4,7 +4,7 @@ using WebSocketServerKit.Buffers;
 namespace WebSocketServerKit.Protocol.Compression;
 
 /// <summary>
-/// Compresses messages (RFC 7692 7.2.1). With context takeover one compressor goes on from message to message, and costs about 220 KiB for as long
+/// Compresses messages (RFC 7692 7.2.1). With context takeover one compressor goes on from message to message, and costs 220 to 330 KiB for as long
 /// as it is kept; without, one exists only while a message is compressed. Not thread-safe.
 /// </summary>
 /// <remarks>

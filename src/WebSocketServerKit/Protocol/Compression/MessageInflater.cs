@@ -4,7 +4,7 @@ using WebSocketServerKit.Buffers;
 namespace WebSocketServerKit.Protocol.Compression;
 
 /// <summary>
-/// Decompresses messages (RFC 7692 7.2.2), piece by piece as they come. With context takeover one decompressor, some 10 to 50 KiB, goes on from
+/// Decompresses messages (RFC 7692 7.2.2), piece by piece as they come. With context takeover one decompressor, 20 to 45 KiB, goes on from
 /// message to message; without, one exists only while a message comes in. Not thread-safe.
 /// </summary>
 /// <remarks>
