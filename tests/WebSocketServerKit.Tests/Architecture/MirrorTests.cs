@@ -18,6 +18,7 @@ public sealed class MirrorTests
         ["Connections/DisconnectCause.cs"] = "An enum; ConnectionLifetime tells it.",
         ["Protocol/ProtocolEvent.cs"] = "An enum; ServerProtocol tells it.",
         ["Protocol/ProtocolViolation.cs"] = "An enum; ProtocolViolations is its table.",
+        ["Protocol/Compression/OneWayStream.cs"] = "Members that a base class demands; MessageDeflater and MessageInflater use it.",
         ["Protocol/Handshake/Extension.cs"] = "A record; ExtensionList fills it.",
         ["Transport/TransportConnection.cs"] = "Abstract members; SocketTransportConnection keeps their promises.",
     };

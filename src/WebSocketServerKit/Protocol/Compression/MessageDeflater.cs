@@ -61,38 +61,18 @@ internal sealed class MessageDeflater(CompressionLevel level, bool contextTakeov
 
     public void Dispose() => Reset();
 
-    private sealed class Sink : Stream
+    private sealed class Sink : OneWayStream
     {
         public PooledBuffer Buffer; // the caller's, while a message is compressed
 
         public bool IsClosed { get; set; }
 
-        public override bool CanRead => false;
-
-        public override bool CanSeek => false;
-
         public override bool CanWrite => true;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
         public override void Write(ReadOnlySpan<byte> buffer)
         {
             if (!IsClosed)
                 Buffer.Append(buffer);
         }
-
-        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
-
-        public override void Flush()
-        {
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
     }
 }

@@ -85,19 +85,11 @@ internal sealed class MessageInflater(bool contextTakeover) : IDisposable
         }
     }
 
-    private sealed class Source : Stream
+    private sealed class Source : OneWayStream
     {
         public ReadOnlyMemory<byte> Rest { get; set; }
 
         public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
         public override int Read(Span<byte> buffer)
         {
@@ -106,17 +98,5 @@ internal sealed class MessageInflater(bool contextTakeover) : IDisposable
             Rest = Rest[count..];
             return count;
         }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

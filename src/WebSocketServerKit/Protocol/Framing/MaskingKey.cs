@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.CompilerServices;
@@ -34,13 +35,18 @@ internal static class MaskingKey
         for (; length - i >= sizeof(uint); i += sizeof(uint))
             Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, i), Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref from, i)) ^ key);
 
-        // At most three bytes are left, and each turns the key to the next phase.
+        if (i == length)
+            return key;
+
+        // At most three bytes are left, and each turns the key to the next phase. The first octet of the key is the lowest here, on every machine.
+        uint octets = BinaryPrimitives.ReadUInt32LittleEndian(MemoryMarshal.AsBytes(new ReadOnlySpan<uint>(in key)));
         for (; i < length; i++)
         {
-            Unsafe.Add(ref to, i) = (byte)(Unsafe.Add(ref from, i) ^ (BitConverter.IsLittleEndian ? (byte)key : (byte)(key >> 24)));
-            key = BitConverter.IsLittleEndian ? BitOperations.RotateRight(key, 8) : BitOperations.RotateLeft(key, 8);
+            Unsafe.Add(ref to, i) = (byte)(Unsafe.Add(ref from, i) ^ (byte)octets);
+            octets = BitOperations.RotateRight(octets, 8);
         }
 
+        BinaryPrimitives.WriteUInt32LittleEndian(MemoryMarshal.AsBytes(new Span<uint>(ref key)), octets);
         return key;
     }
 }
