@@ -81,11 +81,12 @@ public class SlowReaderAttackTests
         const int Size = 14 * 1024 * 1024;
         // The whole message takes longer than both of these together. But the system lets the server write only when a third of what it holds, up to
         // 4 MiB, has been taken: and that must be well within them, on a busy machine too.
-        TimeSpan patience = TimeSpan.FromSeconds(1);
+        TimeSpan patience = TimeSpan.FromSeconds(1.5);
         await using AttackedServer server = await AttackedServer.StartAsync(
             new() { PingInterval = patience, PingTimeout = patience },
             server => server.ClientConnected += (_, e) => Assert.True(e.Client.TrySend(new byte[Size])));
-        using Attacker slow = await server.OpenAsync(receiveBuffer: 64 * 1024);
+        // Far more than one segment of the loopback holds: below that, TCP itself makes the sender wait, for seconds.
+        using Attacker slow = await server.OpenAsync(receiveBuffer: 512 * 1024);
         byte[] buffer = new byte[64 * 1024];
         for (int received = 0, sinceRest = 0; received < Size;)
         {
@@ -96,7 +97,7 @@ public class SlowReaderAttackTests
             if (sinceRest < buffer.Length)
                 continue;
             sinceRest = 0;
-            await Task.Delay(13, AttackedServer.Timely);
+            await Task.Delay(15, AttackedServer.Timely);
         }
 
         Assert.Empty(server.Left);
