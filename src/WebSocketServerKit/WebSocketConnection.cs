@@ -105,7 +105,7 @@ public sealed class WebSocketConnection
         ArgumentNullException.ThrowIfNull(text);
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromCanceled(cancellationToken);
-        if (compress && _lifetime.Compressor is not null)
+        if (compress && IsWorthCompressing(text))
             return SendAsync(Opcode.Text, Encoding.UTF8.GetBytes(text), compress, cancellationToken);
         SendOutcome outcome = _lifetime.Queue.TrySend(text);
         return outcome == SendOutcome.Accepted ? default : FinishAsync(outcome, Opcode.Text, Encoding.UTF8.GetBytes(text), cancellationToken);
@@ -145,7 +145,7 @@ public sealed class WebSocketConnection
     public bool TrySend(string text, bool compress = true)
     {
         ArgumentNullException.ThrowIfNull(text);
-        SendOutcome outcome = compress && _lifetime.Compressor is not null
+        SendOutcome outcome = compress && IsWorthCompressing(text)
             ? TrySend(Opcode.Text, Encoding.UTF8.GetBytes(text), compress)
             : _lifetime.Queue.TrySend(text);
         return outcome == SendOutcome.Accepted;
@@ -219,6 +219,8 @@ public sealed class WebSocketConnection
     // An echo: the very bytes that were checked when they came, on the thread that received them, where nothing can have changed them since.
     private bool IsReceivedText(WebSocketMessageType messageType, ReadOnlySpan<byte> payload) =>
         messageType == WebSocketMessageType.Text && _lifetime.Handlers.IsLoopThread && _lifetime.MessageType == WebSocketMessageType.Text && payload == _lifetime.Payload.Span;
+
+    private bool IsWorthCompressing(string text) => _lifetime.Compressor is { } compressor && compressor.Takes(Encoding.UTF8.GetByteCount(text));
 
     private SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload, bool compress) =>
         compress && _lifetime.Compressor is { } compressor && compressor.Takes(payload.Length)

@@ -11,6 +11,7 @@ internal sealed class SharedMessage : IDisposable
     private readonly Opcode _opcode;
     private readonly int _payloadLength;
     private readonly bool _compress;
+    private readonly ArrayPool<byte> _pool;
     private PooledBuffer _plain;
     private Compressed[]? _byWindow; // from the smallest window up; made for the first client that agreed on compression
 
@@ -20,6 +21,7 @@ internal sealed class SharedMessage : IDisposable
         _opcode = opcode;
         _payloadLength = payloadLength;
         _compress = compress;
+        _pool = pool;
         _plain = new PooledBuffer(pool);
         FrameHeaderWriter.Write(_plain.GetSpan(size), opcode, payloadLength);
         _plain.Advance(size);
@@ -50,7 +52,7 @@ internal sealed class SharedMessage : IDisposable
         if (!compressed.IsTried)
         {
             compressed.IsTried = true;
-            compressed.Buffer = new PooledBuffer(ArrayPool<byte>.Shared);
+            compressed.Buffer = new PooledBuffer(_pool);
             compressed.Frame = compressor.Compress(_opcode, Payload, ref compressed.Buffer);
         }
 
