@@ -474,8 +474,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 {
                     int count = Math.Min(rest.Length, WriteLimit);
                     await transport.WriteAsync(rest[..count]).ConfigureAwait(false);
-                    WritesDone++;
                     rest = rest[count..];
+                    Wrote(rest.Length);
                 }
 
                 // The sender that drains for everybody must get back to its own work.
@@ -487,6 +487,15 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         {
             DrainFailed(failure);
         }
+    }
+
+    private void Wrote(int left)
+    {
+        WritesDone++;
+        if (left == 0)
+            return; // TakeGathered is next
+        lock (_gate)
+            _inFlight = left;
     }
 
     private void DrainFailed(Exception failure)

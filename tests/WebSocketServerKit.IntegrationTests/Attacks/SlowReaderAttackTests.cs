@@ -1,4 +1,5 @@
 using System.Net.WebSockets;
+using Microsoft.Extensions.Time.Testing;
 
 namespace WebSocketServerKit.Attacks;
 
@@ -79,27 +80,37 @@ public class SlowReaderAttackTests
     public async Task A_slow_client_that_gets_on_with_a_long_message_is_not_taken_for_gone()
     {
         const int Size = 14 * 1024 * 1024;
-        // The whole message takes longer than both of these together. But the system lets the server write only when a third of what it holds, up to
-        // 4 MiB, has been taken: and that must be well within them, on a busy machine too.
-        TimeSpan patience = TimeSpan.FromSeconds(1.5);
+        FakeTimeProvider time = new();
+        TimeSpan patience = TimeSpan.FromSeconds(20), justLess = TimeSpan.FromSeconds(19);
+        WebSocketConnection? client = null;
         await using AttackedServer server = await AttackedServer.StartAsync(
-            new() { PingInterval = patience, PingTimeout = patience },
-            server => server.ClientConnected += (_, e) => Assert.True(e.Client.TrySend(new byte[Size])));
+            new() { PingInterval = patience, PingTimeout = patience, TimeProvider = time },
+            server => server.ClientConnected += (_, e) =>
+            {
+                Assert.True(e.Client.TrySend(new byte[Size]));
+                client = e.Client;
+            });
         // Far more than one segment of the loopback holds: below that, TCP itself makes the sender wait, for seconds.
         using Attacker slow = await server.OpenAsync(receiveBuffer: 512 * 1024);
+        await AttackedServer.Until(() => client is not null);
+
         byte[] buffer = new byte[64 * 1024];
-        for (int received = 0, sinceRest = 0; received < Size;)
+        int received = 0, waits = 0;
+        for (; received < Size; waits++)
         {
-            int count = await slow.Socket.ReceiveAsync(buffer, AttackedServer.Timely);
-            Assert.NotEqual(0, count);
-            received += count;
-            sinceRest += count;
-            if (sinceRest < buffer.Length)
-                continue;
-            sinceRest = 0;
-            await Task.Delay(15, AttackedServer.Timely);
+            int buffered = client!.BufferedBytes;
+            while (received < Size && client.BufferedBytes == buffered)
+            {
+                int count = await slow.Socket.ReceiveAsync(buffer, AttackedServer.Timely);
+                Assert.NotEqual(0, count);
+                received += count;
+            }
+
+            time.Advance(justLess);
+            Assert.Empty(server.Left);
         }
 
-        Assert.Empty(server.Left);
+        // All together it took far longer than a client may be silent.
+        Assert.True(waits * justLess > 4 * patience, $"It got on {waits} times.");
     }
 }

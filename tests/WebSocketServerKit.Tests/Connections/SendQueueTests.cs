@@ -731,9 +731,11 @@ public sealed class SendQueueTests : IAsyncDisposable
         queue.TrySend(Opcode.Binary, payload);
         Assert.Equal(0, queue.WritesDone);
         Assert.Equal(256 * 1024, (await _transport.NextWriteAsync()).Length);
+        int buffered = queue.BufferedBytes;
         _transport.LetWriteEnd();
         await _transport.NextWriteAsync();
         Assert.Equal(1, queue.WritesDone);
+        Assert.Equal(buffered - 256 * 1024, queue.BufferedBytes);
 
         await AssertDrainedAsync(queue);
         Assert.Equal(5, queue.WritesDone);
