@@ -85,13 +85,14 @@ public class SlowReaderAttackTests
         WebSocketConnection? client = null;
         await using AttackedServer server = await AttackedServer.StartAsync(
             new() { PingInterval = patience, PingTimeout = patience, TimeProvider = time },
-            server => server.ClientConnected += (_, e) =>
+            server => server.MessageReceived += (_, e) =>
             {
                 Assert.True(e.Client.TrySend(new byte[Size]));
                 client = e.Client;
             });
         // Far more than one segment of the loopback holds: below that, TCP itself makes the sender wait, for seconds.
         using Attacker slow = await server.OpenAsync(receiveBuffer: 512 * 1024);
+        await slow.SendAsync(Attacker.Frame(0x82));
         await AttackedServer.Until(() => client is not null);
 
         byte[] buffer = new byte[64 * 1024];
