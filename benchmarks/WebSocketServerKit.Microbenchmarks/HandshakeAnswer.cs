@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using BenchmarkDotNet.Attributes;
+using WebSocketServerKit.Buffers;
 using WebSocketServerKit.Protocol.Handshake;
 
 namespace WebSocketServerKit.Microbenchmarks;
@@ -27,7 +28,7 @@ public class HandshakeAnswer
 
         """.ReplaceLineEndings("\r\n")));
 
-    private readonly ArrayBufferWriter<byte> _output = new(512);
+    private PooledBuffer _output = new(ArrayPool<byte>.Shared);
 
     [Benchmark]
     public bool ParseAndCheck() => HandshakeRules.Check(Parse()) == HandshakeViolation.None;
@@ -38,9 +39,9 @@ public class HandshakeAnswer
         HandshakeRequest request = Parse();
         if (HandshakeRules.Check(request) != HandshakeViolation.None)
             throw new InvalidOperationException("The request is in order.");
-        _output.ResetWrittenCount();
-        HandshakeResponse.Accept(request.Key!).WriteTo(_output, date: null);
-        return _output.WrittenCount;
+        _output.Clear();
+        HandshakeResponse.Accept(request.Key!).WriteTo(ref _output, date: null);
+        return _output.Length;
     }
 
     private static HandshakeRequest Parse()

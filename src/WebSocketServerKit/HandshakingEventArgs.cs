@@ -12,7 +12,7 @@ namespace WebSocketServerKit;
 /// <remarks>The members are for the handlers, one after the other; after they have ended, every change throws.</remarks>
 public sealed class HandshakingEventArgs : EventArgs
 {
-    private readonly List<KeyValuePair<string, string>> _responseHeaders = [];
+    private List<KeyValuePair<string, string>>? _responseHeaders;
     private ConcurrentDictionary<string, object?>? _items;
     private string? _subprotocol;
     private ClaimsPrincipal? _user;
@@ -70,7 +70,7 @@ public sealed class HandshakingEventArgs : EventArgs
 
     internal HandshakeResponse? Refusal { get; private set; }
 
-    internal IReadOnlyList<KeyValuePair<string, string>> ResponseHeaders => _responseHeaders;
+    internal IReadOnlyList<KeyValuePair<string, string>>? ResponseHeaders => _responseHeaders;
 
     internal ConcurrentDictionary<string, object?>? ItemsOrNull => _items;
 
@@ -80,6 +80,7 @@ public sealed class HandshakingEventArgs : EventArgs
     {
         ThrowIfDecided();
         HandshakeResponse.ThrowIfInvalidHeader(name, value);
+        _responseHeaders ??= [];
         _responseHeaders.Add(new(name, value));
     }
 

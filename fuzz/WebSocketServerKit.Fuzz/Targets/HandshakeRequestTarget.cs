@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using WebSocketServerKit.Buffers;
 using WebSocketServerKit.Protocol.Handshake;
 
 namespace WebSocketServerKit.Fuzz.Targets;
@@ -49,7 +50,7 @@ internal static class HandshakeRequestTarget
         Promise.Holds(
             status != HandshakeParseStatus.Complete || content.AsSpan(0, consumed).EndsWith("\r\n\r\n"u8), "what follows the head is left for the frames");
         if (status == HandshakeParseStatus.Refused)
-            HandshakeResponse.Refuse(parser.Violation).WriteTo(new ArrayBufferWriter<byte>(), DateTimeOffset.UnixEpoch);
+            Written(HandshakeResponse.Refuse(parser.Violation));
         return new Outcome(
             status, parser.Violation, parser.Request is { } request ? Describe(request) : "", status == HandshakeParseStatus.Complete ? consumed : 0);
     }
@@ -67,13 +68,20 @@ internal static class HandshakeRequestTarget
         HandshakeResponse answer = broken == HandshakeViolation.None
             ? HandshakeResponse.Accept(request.Key!, SubprotocolSelection.Select(request.RequestedSubprotocols, ["chat"]))
             : HandshakeResponse.Refuse(broken);
-        ArrayBufferWriter<byte> written = new();
-        answer.WriteTo(written, DateTimeOffset.UnixEpoch);
 
         bool originAllowed = OwnOriginOnly.Allows(request.Origin, request.Host);
         return $"{request.Method} {request.Target} {request.Path} {request.QueryString} {request.Version} {request.Host} {originAllowed}\n"
             + $"{string.Join('\n', request.Headers)}\n{string.Join('\n', request.Query)}\n{string.Join('\n', request.Cookies)}\n"
-            + Encoding.UTF8.GetString(written.WrittenSpan);
+            + Written(answer);
+    }
+
+    private static string Written(HandshakeResponse answer)
+    {
+        PooledBuffer written = new(ArrayPool<byte>.Shared);
+        answer.WriteTo(ref written, DateTimeOffset.UnixEpoch);
+        string text = Encoding.UTF8.GetString(written.Written.Span);
+        written.Release();
+        return text;
     }
 
     private static ReadOnlySequence<byte> Segments(byte[] content, int begin, List<int> ends)

@@ -1,8 +1,8 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.WebSockets;
+using WebSocketServerKit.Buffers;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol;
 using WebSocketServerKit.Protocol.Closing;
@@ -338,9 +338,7 @@ internal abstract class ConnectionLifetime : IHandlers
             return false;
         }
 
-        var bytes = new ArrayBufferWriter<byte>(256);
-        answer.WriteTo(bytes, date: null);
-        Queue.AppendHandshake(bytes.WrittenSpan);
+        Append(answer);
         return true;
     }
 
@@ -377,12 +375,28 @@ internal abstract class ConnectionLifetime : IHandlers
         return EndRequest();
     }
 
+    private void Append(HandshakeResponse answer)
+    {
+        var bytes = new PooledBuffer(_settings.Pool);
+        answer.WriteTo(ref bytes, date: null);
+        Queue.AppendHandshake(bytes.Written.Span);
+        bytes.Release();
+    }
+
     private async Task RefuseAsync(HandshakeResponse answer)
     {
         Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
-        var bytes = new ArrayBufferWriter<byte>(512);
-        answer.WriteTo(bytes, _heartbeat.UtcNow(), omitBody: _headRequest);
-        await _transport.WriteAsync(bytes.WrittenMemory).ConfigureAwait(false);
+        var bytes = new PooledBuffer(_settings.Pool);
+        try
+        {
+            answer.WriteTo(ref bytes, _heartbeat.UtcNow(), omitBody: _headRequest);
+            await _transport.WriteAsync(bytes.Written).ConfigureAwait(false);
+        }
+        finally
+        {
+            bytes.Release();
+        }
+
         _transport.ShutdownSend();
         await LingerAsync().ConfigureAwait(false);
     }

@@ -1,7 +1,7 @@
-using System.Buffers;
 using System.Globalization;
 using System.Net;
 using System.Text;
+using WebSocketServerKit.Buffers;
 
 namespace WebSocketServerKit.Protocol.Handshake;
 
@@ -19,11 +19,16 @@ internal sealed class HandshakeResponse
         "X-Content-Type-Options", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Sec-WebSocket-Version",
     ];
 
-    private HandshakeResponse(HttpStatusCode status, List<KeyValuePair<string, string>> headers, ReadOnlyMemory<byte> body)
+    /// <summary>Not null exactly in a 101.</summary>
+    private readonly string? _key;
+
+    private HandshakeResponse(
+        HttpStatusCode status, IReadOnlyList<KeyValuePair<string, string>> headers, ReadOnlyMemory<byte> body = default, string? key = null)
     {
         Status = status;
-        Headers = headers.AsReadOnly();
+        Headers = headers;
         Body = body;
+        _key = key;
     }
 
     public HttpStatusCode Status { get; }
@@ -71,7 +76,7 @@ internal sealed class HandshakeResponse
         _ => "",
     };
 
-    /// <summary>The headers in the order in which they are written; <c>Date</c> is added by <see cref="WriteTo"/>.</summary>
+    /// <summary>The headers in the order in which they are written; <see cref="WriteTo"/> adds <c>Date</c>, and what every 101 has.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Headers { get; }
 
     public ReadOnlyMemory<byte> Body { get; }
@@ -85,9 +90,10 @@ internal sealed class HandshakeResponse
     public static HandshakeResponse Accept(
         string key, string? subprotocol = null, string? extensions = null, IEnumerable<KeyValuePair<string, string>>? headers = null)
     {
-        // RFC 6455 4.2.2, 5: the status line and the header fields of the server's handshake.
-        List<KeyValuePair<string, string>> all =
-            [new("Upgrade", "websocket"), new("Connection", "Upgrade"), new("Sec-WebSocket-Accept", SecWebSocketAccept.Compute(key))];
+        if (subprotocol is null && extensions is null && headers is null)
+            return new(HttpStatusCode.SwitchingProtocols, [], key: key);
+
+        List<KeyValuePair<string, string>> all = [];
         if (subprotocol is not null)
         {
             if (!HeaderTokens.IsToken(subprotocol))
@@ -98,7 +104,7 @@ internal sealed class HandshakeResponse
         if (extensions is not null)
             all.Add(new("Sec-WebSocket-Extensions", extensions));
         AddHostHeaders(all, headers);
-        return new(HttpStatusCode.SwitchingProtocols, all, default);
+        return new(HttpStatusCode.SwitchingProtocols, all, key: key);
     }
 
     /// <summary>The answer to a broken rule.</summary>
@@ -163,19 +169,31 @@ internal sealed class HandshakeResponse
     /// <param name="output">Where to.</param>
     /// <param name="date">The time for the <c>Date</c> header; <see langword="null"/> leaves it out.</param>
     /// <param name="omitBody">True for the answer to a HEAD request, which has the headers of the answer to GET and no body.</param>
-    public void WriteTo(IBufferWriter<byte> output, DateTimeOffset? date, bool omitBody = false)
+    public void WriteTo(ref PooledBuffer output, DateTimeOffset? date, bool omitBody = false)
     {
-        // RFC 9112 4: "A server MUST send the space that separates the status-code from the reason-phrase even when the reason-phrase is
-        // absent"
-        Write(output, string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 {(int)Status} {ReasonPhrase}\r\n"));
+        if (_key is not null)
+        {
+            // RFC 6455 4.2.2, 5: the status line and the header fields of the server's handshake.
+            output.Append("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "u8);
+            SecWebSocketAccept.Write(_key, output.GetSpan(SecWebSocketAccept.Length));
+            output.Advance(SecWebSocketAccept.Length);
+            output.Append("\r\n"u8);
+        }
+        else
+        {
+            // RFC 9112 4: "A server MUST send the space that separates the status-code from the reason-phrase even when the reason-phrase
+            // is absent"
+            Write(ref output, string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 {(int)Status} {ReasonPhrase}\r\n"));
+        }
+
         foreach ((string name, string value) in Headers)
-            WriteHeader(output, name, value);
+            WriteHeader(ref output, name, value);
         if (date is not null)
-            WriteHeader(output, "Date", date.Value.ToString("R", CultureInfo.InvariantCulture));
-        Write(output, "\r\n");
+            WriteHeader(ref output, "Date", date.Value.ToString("R", CultureInfo.InvariantCulture));
+        output.Append("\r\n"u8);
 
         if (!omitBody)
-            output.Write(Body.Span);
+            output.Append(Body.Span);
     }
 
     /// <summary>The headers that each answer but the 101 has.</summary>
@@ -226,13 +244,14 @@ internal sealed class HandshakeResponse
         }
     }
 
-    private static void WriteHeader(IBufferWriter<byte> output, string name, string value)
+    private static void WriteHeader(ref PooledBuffer output, string name, string value)
     {
-        Write(output, name);
-        Write(output, ": ");
-        Write(output, value);
-        Write(output, "\r\n");
+        Write(ref output, name);
+        output.Append(": "u8);
+        Write(ref output, value);
+        output.Append("\r\n"u8);
     }
 
-    private static void Write(IBufferWriter<byte> output, string text) => Encoding.Latin1.GetBytes(text, output);
+    private static void Write(ref PooledBuffer output, string text) =>
+        output.Advance(Encoding.Latin1.GetBytes(text, output.GetSpan(text.Length)));
 }

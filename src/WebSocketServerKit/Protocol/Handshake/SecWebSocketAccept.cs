@@ -27,14 +27,6 @@ internal static class SecWebSocketAccept
         && text[21] is 'A' or 'Q' or 'g' or 'w'
         && text[22..] is "==";
 
-    /// <summary>Computes the value that answers a key for which <see cref="IsKey"/> holds.</summary>
-    public static string Compute(string key)
-    {
-        Span<byte> accept = stackalloc byte[Length];
-        Write(key, accept);
-        return Encoding.ASCII.GetString(accept);
-    }
-
     /// <summary>Writes the value that answers a key for which <see cref="IsKey"/> holds: <see cref="Length"/> bytes.</summary>
     [SuppressMessage("Security", "CA5350", Justification = "RFC 6455 asks for SHA-1, and nothing secret rests on it.")]
     public static void Write(ReadOnlySpan<char> key, Span<byte> destination)

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using System.Text;
+using WebSocketServerKit.Buffers;
 
 namespace WebSocketServerKit.Protocol.Handshake;
 
@@ -277,8 +278,10 @@ public sealed class HandshakeResponseTests
 
     private static string Written(HandshakeResponse response, DateTimeOffset? date = null, bool omitBody = false)
     {
-        ArrayBufferWriter<byte> output = new();
-        response.WriteTo(output, date, omitBody);
-        return Encoding.Latin1.GetString(output.WrittenSpan);
+        PooledBuffer output = new(ArrayPool<byte>.Shared);
+        response.WriteTo(ref output, date, omitBody);
+        string written = Encoding.Latin1.GetString(output.Written.Span);
+        output.Release();
+        return written;
     }
 }

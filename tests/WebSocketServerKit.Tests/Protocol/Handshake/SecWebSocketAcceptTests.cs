@@ -9,8 +9,6 @@ public sealed class SecWebSocketAcceptTests
     [InlineData("x3JJHMbDL1EzLkh9GBhXDw==", "HSmrc0sMlYUkAGmm5OPpG2HaGWk=")]
     public void Computes_the_answer_to_a_key(string key, string accept)
     {
-        Assert.Equal(accept, SecWebSocketAccept.Compute(key));
-
         byte[] written = new byte[SecWebSocketAccept.Length];
         SecWebSocketAccept.Write(key, written);
         Assert.Equal(accept, Encoding.ASCII.GetString(written));
