@@ -318,7 +318,7 @@ internal abstract class ConnectionLifetime : IHandlers
     protected abstract void Released();
 
     // The whole handshake. What it needed is garbage when it is over, and not kept as long as the client stays.
-    private async Task<bool> TryOpenAsync()
+    private async ValueTask<bool> TryOpenAsync()
     {
         HandshakeResponse? answer;
         try
@@ -342,7 +342,7 @@ internal abstract class ConnectionLifetime : IHandlers
         return true;
     }
 
-    private async Task<HandshakeResponse?> ReceiveHandshakeAsync()
+    private async ValueTask<HandshakeResponse?> ReceiveHandshakeAsync()
     {
         Volatile.Write(ref _deadline, _heartbeat.After(_settings.HandshakeTimeout));
         if (Admission != Admission.Admitted)

@@ -102,6 +102,8 @@ internal sealed class HandshakeRequestParser
     public HandshakeParseStatus Parse(in ReadOnlySequence<byte> input, out SequencePosition consumed, out SequencePosition examined)
     {
         ReadOnlySpan<byte> window = Contiguous(input.Slice(0, Math.Min(input.Length, _remainingBytes)));
+        // As a rule this is the whole head: less the request line and the empty line, its lines are the headers.
+        _headers.Expect(Math.Clamp(window.Count(LineFeed) - 2, 0, _maxHeaderLines));
         int position = 0;
         while (_status == HandshakeParseStatus.NeedMore && window[position..].IndexOf(LineFeed) is >= 0 and int length)
         {

@@ -53,6 +53,9 @@ internal static class HandshakeRules
         // RFC 6455 4.1: "The elements that comprise this value MUST be non-empty strings with characters in the range U+0021 to U+007E
         // not including separator characters as defined in [RFC2616] and MUST all be unique strings."
         // A header without any element offers nothing and harms nobody, so it is let through.
+        if (subprotocols.Count == 0)
+            return HandshakeViolation.None;
+
         HashSet<string> seen = new(subprotocols.Count, StringComparer.Ordinal);
         foreach (string subprotocol in subprotocols)
         {

@@ -9,7 +9,7 @@ namespace WebSocketServerKit;
 /// </remarks>
 public sealed class HeaderFields : IEnumerable<KeyValuePair<string, string>>
 {
-    private readonly List<KeyValuePair<string, string>> _lines = new(capacity: 16);
+    private readonly List<KeyValuePair<string, string>> _lines = [];
 
     internal HeaderFields()
     {
@@ -65,6 +65,9 @@ public sealed class HeaderFields : IEnumerable<KeyValuePair<string, string>>
     public IEnumerator<KeyValuePair<string, string>> GetEnumerator() => _lines.GetEnumerator();
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <summary>So many more lines are about to be added.</summary>
+    internal void Expect(int lines) => _lines.EnsureCapacity(_lines.Count + lines);
 
     internal void Add(string name, string value) => _lines.Add(new(name, value));
 
