@@ -28,9 +28,9 @@ internal abstract class ConnectionLifetime : IHandlers
     private ConnectionEnding? _ending;         // set once, by whoever ends the connection first
     private TaskCompletionSource? _closed;     // made for the first that waits
     private CancellationTokenSource? _disconnected; // made for the first that asks
+    private CancellationTokenSource? _interruption; // breaks off waiting for the handshake request; null when it has come in full
     private long _deadline = long.MaxValue;    // when the heartbeat cuts what is under way: handshake, closing, linger
     private long _abandonAt = long.MaxValue;   // when it gives up handlers of a connection that was cut
-    private bool _requestPending = true;       // the handshake request has not come in full
     private bool _headRequest;                 // the answer goes without its body
     private Admission _interrupted;            // why waiting for it was broken off
     private volatile bool _open;               // 101 was decided: Close frames may be sent
@@ -49,6 +49,8 @@ internal abstract class ConnectionLifetime : IHandlers
         _heartbeat = heartbeat;
         _log = log;
         _keepAlive = new KeepAlive(heartbeat.Now);
+        // Never disposed: it has neither timer nor wait handle to free, and the heartbeat may cancel it when the request has just come.
+        Volatile.Write(ref _interruption, new CancellationTokenSource());
         Queue = new SendQueue(transport, settings.SendQueueLimit, settings.Pool);
         Handlers = new HandlerScope(this, settings.EventContext);
         _receive = new ReceiveLoop(this, transport.Input, settings, heartbeat);
@@ -352,10 +354,13 @@ internal abstract class ConnectionLifetime : IHandlers
         HandshakeParseStatus status = HandshakeParseStatus.NeedMore;
         while (status == HandshakeParseStatus.NeedMore)
         {
-            ReadResult read = await _transport.Input.ReadAsync().ConfigureAwait(false);
-            if (read.IsCanceled)
+            ReadResult read;
+            try
             {
-                _transport.Input.AdvanceTo(read.Buffer.Start);
+                read = await _transport.Input.ReadAsync(_interruption!.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
                 return TurnAway(_interrupted);
             }
 
@@ -366,7 +371,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
 
         Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
-        Volatile.Write(ref _requestPending, false);
+        Volatile.Write(ref _interruption, null);
         _headRequest = parser.IsHead;
         if (status == HandshakeParseStatus.Refused)
             return Refuse(parser.Violation);
@@ -525,15 +530,15 @@ internal abstract class ConnectionLifetime : IHandlers
 
     private void InterruptHandshake(Admission why)
     {
-        if (!Volatile.Read(ref _requestPending) || _interrupted != Admission.Admitted)
+        if (Volatile.Read(ref _interruption) is not { } interruption || _interrupted != Admission.Admitted)
             return;
         _interrupted = why;
-        _transport.Input.CancelPendingRead();
+        interruption.Cancel();
     }
 
     private void DeadlinePassed(long deadline)
     {
-        bool tooSlow = Volatile.Read(ref _requestPending) && _interrupted == Admission.Admitted && Admission == Admission.Admitted;
+        bool tooSlow = Volatile.Read(ref _interruption) is not null && _interrupted == Admission.Admitted && Admission == Admission.Admitted;
         // Where the connection got on at this very moment it has another deadline by now, and must not be cut for this one.
         long next = tooSlow ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
         if (Interlocked.CompareExchange(ref _deadline, next, deadline) != deadline)

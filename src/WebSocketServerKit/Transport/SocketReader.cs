@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -11,7 +10,7 @@ namespace WebSocketServerKit.Transport;
 /// whether there is something to read. Without one it asks first. So a busy peer is read fast, and one that has only spoken a few times, or that the owner
 /// found silent (<see cref="ReleaseIdle"/>), costs no buffer. The buffer grows while reads fill it.
 /// </summary>
-/// <remarks>One reader at a time; <see cref="CancelPendingRead"/> and <see cref="ReleaseIdle"/> from any thread.</remarks>
+/// <remarks>One reader at a time; <see cref="ReleaseIdle"/> from any thread. A cancelled read has taken nothing, and the next one goes on.</remarks>
 internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeReader
 {
     private const int SmallestBuffer = 4 * 1024;
@@ -27,18 +26,16 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     private int _examined;   // up to where the owner has looked
     private int _end;        // of what was received
     private bool _ended;     // the peer's FIN came
-    private volatile bool _cancelled;
     private volatile bool _waitsWithBuffer;
 
-    // Never disposed: it has neither timer nor wait handle to free, and other threads may cancel it when the connection has just ended.
+    // Ends a wait with a buffer; a peer that is not busy has none. Never disposed: it has neither timer nor wait handle to free, and other threads may cancel it
+    // when the connection has just ended.
     private CancellationTokenSource? _wait;
 
     /// <exception cref="IOException">The connection is lost.</exception>
-    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
-    {
-        Debug.Assert(!cancellationToken.CanBeCanceled, "A read is ended by CancelPendingRead or by closing the socket.");
-        return IsAvailable ? new ValueTask<ReadResult>(TakeResult()) : ReceiveAsync();
-    }
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) =>
+        IsAvailable ? new ValueTask<ReadResult>(TakeResult()) : ReceiveAsync(cancellationToken);
 
     public override bool TryRead(out ReadResult result)
     {
@@ -58,13 +55,8 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
             _start = _examined = _end = 0;
     }
 
-    public override void CancelPendingRead()
-    {
-        _cancelled = true;
-        // Either this sees the source of the wait that begins now, or that wait sees _cancelled.
-        Interlocked.MemoryBarrier();
-        _wait?.Cancel();
-    }
+    /// <summary>Not supported: a source to cancel by would have to be kept for as long as the peer is silent.</summary>
+    public override void CancelPendingRead() => throw new NotSupportedException("Give ReadAsync a token instead.");
 
     /// <summary>The peer has been silent: what waits for it shall not hold a buffer.</summary>
     public void ReleaseIdle()
@@ -75,10 +67,10 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
 
     public override void Complete(Exception? exception = null) => ReleaseBuffer();
 
-    private bool IsAvailable => _examined < _end || _ended || _cancelled;
+    private bool IsAvailable => _examined < _end || _ended;
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ReadResult> ReceiveAsync()
+    private async ValueTask<ReadResult> ReceiveAsync(CancellationToken cancellationToken)
     {
         try
         {
@@ -87,15 +79,16 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
                 if (_end == 0 && _reads < FewReads)
                     ReleaseBuffer();
                 if (_buffer is null)
-                    await socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, WaitToken()).ConfigureAwait(false);
+                    await socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, cancellationToken).ConfigureAwait(false);
                 MakeRoom();
                 try
                 {
-                    _waitsWithBuffer = _end == 0;
-                    Received(await socket.ReceiveAsync(_buffer.AsMemory(_end), SocketFlags.None, WaitToken()).ConfigureAwait(false));
+                    _waitsWithBuffer = _end == 0 && !cancellationToken.CanBeCanceled;
+                    CancellationToken ends = _waitsWithBuffer ? WaitToken() : cancellationToken;
+                    Received(await socket.ReceiveAsync(_buffer.AsMemory(_end), SocketFlags.None, ends).ConfigureAwait(false));
                     return TakeResult();
                 }
-                catch (OperationCanceledException) when (!_cancelled)
+                catch (OperationCanceledException) when (_waitsWithBuffer)
                 {
                     _reads = 0;
                     _size = SmallestBuffer;
@@ -105,10 +98,6 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
                     _waitsWithBuffer = false;
                 }
             }
-        }
-        catch (OperationCanceledException)
-        {
-            return TakeResult();
         }
         catch (Exception lost) when (lost is SocketException or ObjectDisposedException)
         {
@@ -127,10 +116,8 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
 
     private ReadResult TakeResult()
     {
-        bool cancelled = _cancelled;
-        _cancelled = false;
         ReadOnlySequence<byte> bytes = _start < _end ? new ReadOnlySequence<byte>(_buffer!, _start, _end - _start) : ReadOnlySequence<byte>.Empty;
-        return new ReadResult(bytes, cancelled, _ended);
+        return new ReadResult(bytes, isCanceled: false, _ended);
     }
 
     // Room behind what is there already, in a larger array if need be.
@@ -172,6 +159,6 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     {
         if (_wait is not { IsCancellationRequested: false })
             Interlocked.Exchange(ref _wait, new CancellationTokenSource());
-        return _cancelled ? new CancellationToken(canceled: true) : _wait.Token;
+        return _wait.Token;
     }
 }

@@ -145,41 +145,43 @@ public sealed class SocketReaderTests : IAsyncLifetime
     [Fact]
     public async Task A_cancelled_read_says_so_and_the_next_one_goes_on()
     {
-        Task<ReadResult> asking = ReadAsync();
-        _reader.CancelPendingRead();
-        Assert.True((await asking).IsCanceled);
-
+        await CancelAsync();
         await ExchangeAsync("one"u8.ToArray());
-        Task<ReadResult> waiting = ReadAsync();
-        _reader.CancelPendingRead();
-        Assert.True((await waiting).IsCanceled);
-
-        _reader.CancelPendingRead();
-        Assert.True((await ReadAsync()).IsCanceled);
+        await CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => CancellableReadAsync(new CancellationToken(canceled: true)));
         await ExchangeAsync("two"u8.ToArray());
     }
 
     [Fact]
-    public async Task A_cancelled_idle_wait_says_so()
+    public async Task A_read_of_a_busy_peer_can_be_cancelled_too()
     {
-        await ExchangeAsync("one"u8.ToArray());
-        Task<ReadResult> read = ReadAsync();
-        _reader.ReleaseIdle();
-        await UntilAsync(() => _pool.Rented == 0);
-        _reader.CancelPendingRead();
-        Assert.True((await read).IsCanceled);
+        for (int i = 0; i < 16; i++)
+            await ExchangeAsync("one"u8.ToArray());
+        await CancelAsync();
         await ExchangeAsync("two"u8.ToArray());
     }
 
     [Fact]
-    public async Task Who_cancels_or_finds_silent_may_come_after_the_end()
+    public async Task A_cancelled_read_leaves_what_is_not_consumed()
+    {
+        _peer.Send("abc"u8);
+        ReadResult first = await ReadAsync();
+        _reader.AdvanceTo(first.Buffer.GetPosition(1), first.Buffer.End);
+        await CancelAsync();
+        await ExchangeAsync("def"u8.ToArray(), "bcdef"u8.ToArray());
+    }
+
+    [Fact]
+    public void No_read_is_cancelled_but_by_its_token() => Assert.Throws<NotSupportedException>(_reader.CancelPendingRead);
+
+    [Fact]
+    public async Task Who_finds_silent_may_come_after_the_end()
     {
         Task<ReadResult> read = ReadAsync();
         _peer.Send("x"u8);
         await read;
         _reader.Complete();
 
-        _reader.CancelPendingRead();
         _reader.ReleaseIdle();
     }
 
@@ -214,10 +216,11 @@ public sealed class SocketReaderTests : IAsyncLifetime
         byte[] sent = new byte[200_000];
         new Random(1).NextBytes(sent);
         using CancellationTokenSource done = new();
+        CancellationTokenSource? cancellation = null;
         Task[] disturbing =
         [
             Task.Run(() => { while (!done.IsCancellationRequested) _reader.ReleaseIdle(); }, AcceptedConnections.Timely),
-            Task.Run(() => { while (!done.IsCancellationRequested) _reader.CancelPendingRead(); }, AcceptedConnections.Timely),
+            Task.Run(() => { while (!done.IsCancellationRequested) Volatile.Read(ref cancellation)?.Cancel(); }, AcceptedConnections.Timely),
         ];
         Task sending = Task.Run(async () =>
         {
@@ -226,9 +229,21 @@ public sealed class SocketReaderTests : IAsyncLifetime
         }, AcceptedConnections.Timely);
 
         using MemoryStream received = new();
-        while (received.Length < sent.Length)
+        for (int reads = 0; received.Length < sent.Length; reads++)
         {
-            ReadResult read = await ReadAsync();
+            // Every other read can be cancelled; the others give way to those who find the peer silent.
+            var mine = new CancellationTokenSource();
+            Volatile.Write(ref cancellation, mine);
+            ReadResult read;
+            try
+            {
+                read = await (reads % 2 == 0 ? CancellableReadAsync(mine.Token) : ReadAsync());
+            }
+            catch (OperationCanceledException)
+            {
+                continue;
+            }
+
             foreach (ReadOnlyMemory<byte> segment in read.Buffer)
                 received.Write(segment.Span);
             _reader.AdvanceTo(read.Buffer.End);
@@ -242,14 +257,27 @@ public sealed class SocketReaderTests : IAsyncLifetime
 
     private Task<ReadResult> ReadAsync() => _reader.ReadTimelyAsync();
 
-    private async Task ExchangeAsync(byte[] bytes)
+    private Task<ReadResult> CancellableReadAsync(CancellationToken cancellationToken) =>
+        _reader.ReadAsync(cancellationToken).AsTask().WaitAsync(AcceptedConnections.Timely);
+
+    private Task ExchangeAsync(byte[] bytes) => ExchangeAsync(bytes, bytes);
+
+    private async Task ExchangeAsync(byte[] sent, byte[] read)
     {
-        _peer.Send(bytes);
-        ReadResult read = await ReadAsync();
-        while (read.IsCanceled)
-            read = await ReadAsync();
-        Assert.Equal(bytes, read.Buffer.ToArray());
-        _reader.AdvanceTo(read.Buffer.End);
+        _peer.Send(sent);
+        ReadResult result = await ReadAsync();
+        Assert.Equal(read, result.Buffer.ToArray());
+        _reader.AdvanceTo(result.Buffer.End);
+    }
+
+    private async Task CancelAsync()
+    {
+        using CancellationTokenSource cancellation = new();
+        Task<ReadResult> read = CancellableReadAsync(cancellation.Token);
+        Assert.False(read.IsCompleted);
+        await cancellation.CancelAsync();
+        OperationCanceledException cancelled = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => read);
+        Assert.Equal(cancellation.Token, cancelled.CancellationToken);
     }
 
     private static string Text(ReadResult read) => Encoding.ASCII.GetString(read.Buffer);

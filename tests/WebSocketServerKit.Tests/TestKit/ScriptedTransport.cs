@@ -283,7 +283,7 @@ internal sealed class ScriptedTransport : TransportConnection
 
         public override void AdvanceTo(SequencePosition consumed, SequencePosition examined) => _inner.AdvanceTo(consumed, examined);
 
-        public override void CancelPendingRead() => transport.Stir(_inner.CancelPendingRead);
+        public override void CancelPendingRead() => throw new NotSupportedException();
 
         public override void Complete(Exception? exception = null) => _inner.Complete(exception);
     }
