@@ -135,7 +135,11 @@ internal abstract class ConnectionLifetime : IHandlers
         try
         {
             if (await TryOpenAsync().ConfigureAwait(false))
-                await LiveAsync().ConfigureAwait(false);
+            {
+                // While the client is silent this method waits, and no other between it and the receive loop: each costs memory of its own.
+                ReceiveEnd end = await BeginAsync().ConfigureAwait(false) ? await _receive.RunAsync().ConfigureAwait(false) : ReceiveEnd.Abandoned;
+                await EndAsync(end).ConfigureAwait(false);
+            }
         }
         catch (IOException)
         {
@@ -147,19 +151,7 @@ internal abstract class ConnectionLifetime : IHandlers
             Cut();
         }
 
-        // Whoever still writes for this connection comes back before it is taken apart.
-        await Queue.WhenDrained().ConfigureAwait(false);
-
-        Compressor?.Dispose();
-        if (_hasContext)
-            _settings.Compression!.Limits.ReleaseContext();
-
-        // The reader's buffers stay with handlers that were given up.
-        if (_abandoned)
-            _transport.Abort();
-        else
-            await _transport.DisposeAsync().ConfigureAwait(false);
-        Released();
+        await ReleaseAsync().ConfigureAwait(false);
     }
 
     /// <summary>Closes politely: a Close frame now, the peer's within the close timeout, or the connection is cut. False if it is ending already.</summary>
@@ -406,19 +398,20 @@ internal abstract class ConnectionLifetime : IHandlers
         await LingerAsync().ConfigureAwait(false);
     }
 
-    private async Task LiveAsync()
+    // False when the handlers of Connected were given up.
+    private async ValueTask<bool> BeginAsync()
     {
         _open = true;
         Opened();
         Queue.Flush();
+        if (!await RaiseAsync(ConnectionEvent.Connected).ConfigureAwait(false))
+            return false;
+        _raising = ConnectionEvent.Message;
+        return true;
+    }
 
-        ReceiveEnd end = ReceiveEnd.Abandoned;
-        if (await RaiseAsync(ConnectionEvent.Connected).ConfigureAwait(false))
-        {
-            _raising = ConnectionEvent.Message;
-            end = await _receive.RunAsync().ConfigureAwait(false);
-        }
-
+    private async Task EndAsync(ReceiveEnd end)
+    {
         Task linger = await CloseTransportAsync(end).ConfigureAwait(false);
         if (end == ReceiveEnd.Abandoned)
         {
@@ -491,6 +484,23 @@ internal abstract class ConnectionLifetime : IHandlers
         // bytes would send a RST, and that could destroy our Close frame on its way.
         _transport.ShutdownSend();
         return LingerAsync();
+    }
+
+    private async Task ReleaseAsync()
+    {
+        // Whoever still writes for this connection comes back before it is taken apart.
+        await Queue.WhenDrained().ConfigureAwait(false);
+
+        Compressor?.Dispose();
+        if (_hasContext)
+            _settings.Compression!.Limits.ReleaseContext();
+
+        // The reader's buffers stay with handlers that were given up.
+        if (_abandoned)
+            _transport.Abort();
+        else
+            await _transport.DisposeAsync().ConfigureAwait(false);
+        Released();
     }
 
     private ConnectionEnding Describe(ProtocolViolation violation)
