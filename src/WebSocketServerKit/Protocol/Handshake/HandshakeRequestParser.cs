@@ -23,9 +23,9 @@ internal enum HandshakeParseStatus
 /// <remarks>
 /// Where the bytes are cut does not change the outcome. An incomplete line gets the very check that a complete one gets first, and that
 /// check finds the first wrong byte of a line; so a prefix is refused with what the whole line would have been refused with, only sooner.
-/// For one request and for one caller at a time.
+/// For one request and for one caller at a time. A mutable struct: it lives in a local of its one owner and is passed by reference only.
 /// </remarks>
-internal sealed class HandshakeRequestParser
+internal struct HandshakeRequestParser
 {
     private const byte CarriageReturn = (byte)'\r';
     private const byte LineFeed = (byte)'\n';
@@ -93,7 +93,7 @@ internal sealed class HandshakeRequestParser
     public HandshakeViolation Violation { get; private set; }
 
     /// <summary>Whether the method is HEAD, as far as it has come: also when the request is refused, its answer has no body.</summary>
-    public bool IsHead => _method is "HEAD";
+    public readonly bool IsHead => _method is "HEAD";
 
     /// <summary>Parses what has arrived. Once the status is other than <see cref="HandshakeParseStatus.NeedMore"/> it stays.</summary>
     /// <param name="input">The bytes after those consumed by the calls before.</param>
@@ -173,7 +173,7 @@ internal sealed class HandshakeRequestParser
     private static ReadOnlySpan<byte> WithoutCarriageReturn(ReadOnlySpan<byte> line) => line is [.., CarriageReturn] ? line[..^1] : line;
 
     /// <summary>Finds the first byte that cannot stand where it stands. The line may be incomplete; a CR in it is a bare one.</summary>
-    private HandshakeViolation CheckLine(ReadOnlySpan<byte> line) => _method is null ? CheckRequestLine(line) : CheckHeaderLine(line);
+    private readonly HandshakeViolation CheckLine(ReadOnlySpan<byte> line) => _method is null ? CheckRequestLine(line) : CheckHeaderLine(line);
 
     private static HandshakeViolation CheckRequestLine(ReadOnlySpan<byte> line)
     {
@@ -219,7 +219,7 @@ internal sealed class HandshakeRequestParser
         return HandshakeViolation.None;
     }
 
-    private HandshakeViolation CheckHeaderLine(ReadOnlySpan<byte> line)
+    private readonly HandshakeViolation CheckHeaderLine(ReadOnlySpan<byte> line)
     {
         if (line.IsEmpty)
             return HandshakeViolation.None;
@@ -276,7 +276,7 @@ internal sealed class HandshakeRequestParser
         return RequestTarget.Parse(_target, out _parsedTarget);
     }
 
-    private HandshakeViolation TakeHeaderLine(ReadOnlySpan<byte> line)
+    private readonly HandshakeViolation TakeHeaderLine(ReadOnlySpan<byte> line)
     {
         int colon = line.IndexOf((byte)':');
         if (colon < 0)

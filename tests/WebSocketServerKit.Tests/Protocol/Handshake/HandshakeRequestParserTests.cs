@@ -360,7 +360,7 @@ public sealed class HandshakeRequestParserTests
     public void Tells_a_HEAD_request_even_when_it_refuses_it(string request, bool isHead)
     {
         HandshakeRequestParser parser = NewParser();
-        Parse(parser, new(Bytes(request)));
+        parser.Parse(new(Bytes(request)), out _, out _);
         Assert.Equal(isHead, parser.IsHead);
     }
 
@@ -371,9 +371,9 @@ public sealed class HandshakeRequestParserTests
     private static Outcome ParseWhole(byte[] bytes) => Parse(NewParser(), new(bytes));
 
     /// <summary>Parses as from a pipe: each call sees what has arrived up to the next end and was not consumed before.</summary>
-    private static Outcome ParseInSteps(byte[] bytes, IEnumerable<int> ends, HandshakeRequestParser? parser = null)
+    private static Outcome ParseInSteps(byte[] bytes, IEnumerable<int> ends, HandshakeRequestParser? limited = null)
     {
-        parser ??= NewParser();
+        HandshakeRequestParser parser = limited ?? NewParser();
         int consumedBytes = 0;
         HandshakeParseStatus status = HandshakeParseStatus.NeedMore;
         foreach (int end in ends)
