@@ -12,7 +12,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
 {
     private readonly ServerLog _log = run.Log;
     private HandshakeRequest? _request;              // until the client is connected
-    private HandshakingEventArgs? _handshaking;      // while a handshake is decided
+    private HandshakingEventArgs? _handshaking;      // while the host decides about a handshake
     private HttpRequestReceivedEventArgs? _http;     // while a plain request is answered
     private HandshakeResponse? _refusal;             // decided without asking the host
     private WebSocketConnection? _client;            // once the handshake is accepted
@@ -55,9 +55,10 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
             return false;
         }
 
-        string? subprotocol = SubprotocolSelection.Select(request.RequestedSubprotocols, run.Subprotocols);
-        _handshaking = new HandshakingEventArgs(request, RemoteEndPoint, LocalEndPoint, subprotocol);
-        return server.HasHandshakingHandlers;
+        if (!server.HasHandshakingHandlers)
+            return false;
+        _handshaking = new HandshakingEventArgs(request, RemoteEndPoint, LocalEndPoint, SelectSubprotocol(request));
+        return true;
     }
 
     protected override HandshakeResponse EndRequest()
@@ -124,16 +125,19 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
             return _http.Answer ?? Refuse(HandshakeRules.Check(request));
         if (run.IsStopping)
             return TurnAway(Admission.Stopping);
-        if (_handshaking!.Refusal is { } refusal)
+        if (_handshaking?.Refusal is { } refusal)
         {
             _log.RequestRefused(RemoteEndPoint, (int)refusal.Status, "by the host");
             return refusal;
         }
 
         string? extensions = AgreeOnExtensions(request.Headers["Sec-WebSocket-Extensions"]);
-        _client = new WebSocketConnection(server.NextClientId(), this, _handshaking, extensions, run.UtcNow());
-        return HandshakeResponse.Accept(request.Key!, _handshaking.Subprotocol, extensions, _handshaking.ResponseHeaders);
+        string? subprotocol = _handshaking is null ? SelectSubprotocol(request) : _handshaking.Subprotocol;
+        _client = new WebSocketConnection(server.NextClientId(), this, request, _handshaking, subprotocol, extensions, run.UtcNow());
+        return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
     }
+
+    private string? SelectSubprotocol(HandshakeRequest request) => SubprotocolSelection.Select(request.RequestedSubprotocols, run.Subprotocols);
 
     private static string WhyUnavailable(Admission admission) => admission switch
     {

@@ -16,16 +16,23 @@ public sealed class WebSocketConnection
     private readonly ConnectionLifetime _lifetime;
     private ConcurrentDictionary<string, object?>? _items;
 
-    internal WebSocketConnection(long id, ConnectionLifetime lifetime, HandshakingEventArgs handshake, string? extensions, DateTimeOffset connectedAt)
+    internal WebSocketConnection(
+        long id,
+        ConnectionLifetime lifetime,
+        HandshakeRequest request,
+        HandshakingEventArgs? handshaking,
+        string? subprotocol,
+        string? extensions,
+        DateTimeOffset connectedAt)
     {
         _lifetime = lifetime;
-        _items = handshake.ItemsOrNull;
+        _items = handshaking?.ItemsOrNull;
         Id = id;
-        Path = handshake.Request.Path;
-        QueryString = handshake.Request.QueryString;
-        Subprotocol = handshake.Subprotocol;
+        Path = request.Path;
+        QueryString = request.QueryString;
+        Subprotocol = subprotocol;
         Extensions = extensions;
-        User = handshake.User;
+        User = handshaking?.User;
         ConnectedAt = connectedAt;
     }
 

@@ -11,8 +11,7 @@ public sealed class MessageReceivedEventArgsTests : IAsyncDisposable
 
     public MessageReceivedEventArgsTests() => _client = new WebSocketConnection(
         1, _stage.Connection,
-        new HandshakingEventArgs(RequestHeads.Parse(RequestHeads.Sample), _stage.Transport.RemoteEndPoint, _stage.Transport.LocalEndPoint, null),
-        extensions: null, DateTimeOffset.UnixEpoch);
+        RequestHeads.Parse(RequestHeads.Sample), handshaking: null, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
 
     public ValueTask DisposeAsync() => _stage.DisposeAsync();
 

@@ -17,7 +17,7 @@ public sealed class WebSocketConnectionTests : IDisposable
     private static WebSocketConnection ClientOf(ConnectionStage stage)
     {
         HandshakeRequest request = RequestHeads.Parse(RequestHeads.Sample);
-        return new(1, stage.Connection, new HandshakingEventArgs(request, stage.Transport.RemoteEndPoint, stage.Transport.LocalEndPoint, null), extensions: null, stage.Time.GetUtcNow());
+        return new(1, stage.Connection, request, handshaking: null, subprotocol: null, extensions: null, stage.Time.GetUtcNow());
     }
 
     [Fact]

@@ -20,8 +20,7 @@ internal sealed class ClientBench : IDisposable
         ConnectionSettings settings = ConnectionStage.DefaultSettings(Pool) with { SendQueueLimit = limit };
         var connection = new ScriptedConnection(transport, settings, _heartbeat, new ServerLog(NullLogger.Instance));
         HandshakeRequest request = RequestHeads.Parse(RequestHeads.Sample.Replace("/chat", path, StringComparison.Ordinal));
-        var handshake = new HandshakingEventArgs(request, transport.RemoteEndPoint, transport.LocalEndPoint, subprotocol: null);
-        var client = new WebSocketConnection(_behind.Count + 1, connection, handshake, extensions: null, DateTimeOffset.UnixEpoch);
+        var client = new WebSocketConnection(_behind.Count + 1, connection, request, handshaking: null, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
         _behind.Add(client, (transport, connection));
         return client;
     }
