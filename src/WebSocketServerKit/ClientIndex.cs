@@ -1,24 +1,33 @@
 namespace WebSocketServerKit;
 
 /// <summary>Clients by something that several of them may share. Not thread-safe: <see cref="ClientRegistry"/> locks.</summary>
-internal sealed class ClientIndex<TKey>(IEqualityComparer<TKey>? comparer = null)
+/// <param name="placeOf">Where a client keeps its place among those that share its key: so it leaves without a search, and without a hash table to hold it.</param>
+/// <param name="comparer">How keys are compared.</param>
+internal sealed class ClientIndex<TKey>(ClientIndex<TKey>.PlaceOf placeOf, IEqualityComparer<TKey>? comparer = null)
     where TKey : notnull
 {
-    private readonly Dictionary<TKey, HashSet<WebSocketConnection>> _clients = new(comparer);
+    private readonly Dictionary<TKey, List<WebSocketConnection>> _clients = new(comparer);
 
-    public IReadOnlyList<WebSocketConnection> Find(TKey key) => _clients.TryGetValue(key, out HashSet<WebSocketConnection>? clients) ? [.. clients] : [];
+    public delegate ref int PlaceOf(WebSocketConnection client);
+
+    public IReadOnlyList<WebSocketConnection> Find(TKey key) => _clients.TryGetValue(key, out List<WebSocketConnection>? clients) ? [.. clients] : [];
 
     public void Add(TKey key, WebSocketConnection client)
     {
-        if (!_clients.TryGetValue(key, out HashSet<WebSocketConnection>? clients))
-            _clients.Add(key, clients = new HashSet<WebSocketConnection>(1));
+        if (!_clients.TryGetValue(key, out List<WebSocketConnection>? clients))
+            _clients.Add(key, clients = new List<WebSocketConnection>(1));
+        placeOf(client) = clients.Count;
         clients.Add(client);
     }
 
     public void Remove(TKey key, WebSocketConnection client)
     {
-        HashSet<WebSocketConnection> clients = _clients[key];
-        clients.Remove(client);
+        List<WebSocketConnection> clients = _clients[key];
+        int place = placeOf(client);
+        WebSocketConnection last = clients[^1];
+        clients[place] = last;
+        placeOf(last) = place;
+        clients.RemoveAt(clients.Count - 1);
         if (clients.Count == 0)
             _clients.Remove(key);
     }

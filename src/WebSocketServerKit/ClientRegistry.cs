@@ -17,8 +17,8 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<long, WebSocketConnection> _byId = [];
-    private readonly ClientIndex<string> _byPath = new(StringComparer.Ordinal);
-    private readonly ClientIndex<IPAddress> _byRemoteAddress = new();
+    private readonly ClientIndex<string> _byPath = new(static client => ref client.PlaceByPath, StringComparer.Ordinal);
+    private readonly ClientIndex<IPAddress> _byRemoteAddress = new(static client => ref client.PlaceByRemoteAddress);
     private WebSocketConnection[]? _snapshot = []; // null when somebody came or left since it was taken
 
     internal ClientRegistry()

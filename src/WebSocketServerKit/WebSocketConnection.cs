@@ -15,6 +15,8 @@ public sealed class WebSocketConnection
 {
     private readonly ConnectionLifetime _lifetime;
     private ConcurrentDictionary<string, object?>? _items;
+    private int _placeByPath;
+    private int _placeByRemoteAddress;
 
     internal WebSocketConnection(
         long id,
@@ -201,6 +203,12 @@ public sealed class WebSocketConnection
 
     /// <inheritdoc/>
     public override string ToString() => $"client {Id} ({RemoteEndPoint} {Path})";
+
+    /// <summary>Kept for the <see cref="ClientRegistry"/>, under its lock.</summary>
+    internal ref int PlaceByPath => ref _placeByPath;
+
+    /// <summary>Kept for the <see cref="ClientRegistry"/>, under its lock.</summary>
+    internal ref int PlaceByRemoteAddress => ref _placeByRemoteAddress;
 
     internal SendOutcome TrySend(SharedMessage message) => message.TrySendTo(_lifetime.Queue, _lifetime.Compressor);
 

@@ -5,7 +5,7 @@ namespace WebSocketServerKit;
 public sealed class ClientIndexTests : IDisposable
 {
     private readonly ClientBench _bench = new();
-    private readonly ClientIndex<string> _index = new(StringComparer.Ordinal);
+    private readonly ClientIndex<string> _index = new(client => ref client.PlaceByPath, StringComparer.Ordinal);
 
     public void Dispose() => _bench.Dispose();
 
@@ -28,12 +28,28 @@ public sealed class ClientIndexTests : IDisposable
     }
 
     [Fact]
+    public void Clients_leave_in_any_order()
+    {
+        WebSocketConnection[] clients = [.. Enumerable.Range(0, 5).Select(_ => _bench.Client())];
+        foreach (WebSocketConnection client in clients)
+            _index.Add("/chat", client);
+
+        List<WebSocketConnection> left = [.. clients];
+        foreach (int leaving in (int[])[1, 4, 0, 3, 2])
+        {
+            _index.Remove("/chat", clients[leaving]);
+            left.Remove(clients[leaving]);
+            Assert.Equal(left, _index.Find("/chat").OrderBy(client => client.Id));
+        }
+    }
+
+    [Fact]
     public void Nobody_is_found_under_an_unknown_key() => Assert.Empty(_index.Find("/chat"));
 
     [Fact]
     public void Keys_are_compared_as_the_comparer_says()
     {
-        var index = new ClientIndex<string>(StringComparer.OrdinalIgnoreCase);
+        var index = new ClientIndex<string>(client => ref client.PlaceByPath, StringComparer.OrdinalIgnoreCase);
         WebSocketConnection client = _bench.Client();
         index.Add("/Chat", client);
         Assert.Equal([client], index.Find("/chat"));
