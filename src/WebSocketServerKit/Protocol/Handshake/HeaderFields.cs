@@ -9,14 +9,14 @@ namespace WebSocketServerKit;
 /// </remarks>
 public sealed class HeaderFields : IEnumerable<KeyValuePair<string, string>>
 {
-    private readonly List<KeyValuePair<string, string>> _lines = [];
+    private KeyValuePair<string, string>[] _lines = [];
 
     internal HeaderFields()
     {
     }
 
     /// <summary>The number of header lines; a name that was sent on three lines counts three times.</summary>
-    public int Count => _lines.Count;
+    public int Count { get; private set; }
 
     /// <summary>The named header's value, or <see langword="null"/> if it was not sent; repeated lines joined with <c>", "</c>.</summary>
     /// <param name="name">The header's name, in any case.</param>
@@ -25,7 +25,7 @@ public sealed class HeaderFields : IEnumerable<KeyValuePair<string, string>>
         get
         {
             string? first = null;
-            foreach (KeyValuePair<string, string> line in _lines)
+            foreach (KeyValuePair<string, string> line in Lines)
             {
                 if (!IsNamed(line, name))
                     continue;
@@ -52,7 +52,7 @@ public sealed class HeaderFields : IEnumerable<KeyValuePair<string, string>>
 
         string[] values = new string[count];
         int next = 0;
-        foreach (KeyValuePair<string, string> line in _lines)
+        foreach (KeyValuePair<string, string> line in Lines)
         {
             if (IsNamed(line, name))
                 values[next++] = line.Value;
@@ -62,19 +62,24 @@ public sealed class HeaderFields : IEnumerable<KeyValuePair<string, string>>
     }
 
     /// <summary>The header lines in the order in which they were received, names in the case in which they were sent.</summary>
-    public IEnumerator<KeyValuePair<string, string>> GetEnumerator() => _lines.GetEnumerator();
+    public IEnumerator<KeyValuePair<string, string>> GetEnumerator() => _lines.Take(Count).GetEnumerator();
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     /// <summary>So many more lines are about to be added.</summary>
-    internal void Expect(int lines) => _lines.EnsureCapacity(_lines.Count + lines);
+    internal void Expect(int lines) => Array.Resize(ref _lines, Math.Max(_lines.Length, Count + lines));
 
-    internal void Add(string name, string value) => _lines.Add(new(name, value));
+    internal void Add(string name, string value)
+    {
+        if (Count == _lines.Length)
+            Array.Resize(ref _lines, 2 * Count + 4);
+        _lines[Count++] = new(name, value);
+    }
 
     internal int CountOf(string name)
     {
         int count = 0;
-        foreach (KeyValuePair<string, string> line in _lines)
+        foreach (KeyValuePair<string, string> line in Lines)
         {
             if (IsNamed(line, name))
                 count++;
@@ -82,6 +87,8 @@ public sealed class HeaderFields : IEnumerable<KeyValuePair<string, string>>
 
         return count;
     }
+
+    private ReadOnlySpan<KeyValuePair<string, string>> Lines => _lines.AsSpan(0, Count);
 
     private static bool IsNamed(KeyValuePair<string, string> line, string name) =>
         line.Key.Equals(name, StringComparison.OrdinalIgnoreCase);
