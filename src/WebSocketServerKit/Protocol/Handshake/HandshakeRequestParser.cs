@@ -36,6 +36,7 @@ internal struct HandshakeRequestParser
     private const int MaxMethodBytes = 32;
 
     private const int LongestKnownText = 48;
+    private const int LongestSharedValue = 256;
 
     /// <summary>The type of a TLS handshake record and the major version that follows it: how every ClientHello starts.</summary>
     private const byte TlsHandshakeRecord = 0x16;
@@ -59,6 +60,8 @@ internal struct HandshakeRequestParser
         "Sec-WebSocket-Extensions", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
         "websocket", "13", "keep-alive, Upgrade", "no-cache", "*/*", "gzip, deflate", "gzip, deflate, br", "gzip, deflate, br, zstd",
         "permessage-deflate", "permessage-deflate; client_max_window_bits").GetAlternateLookup<ReadOnlySpan<char>>();
+
+    private static readonly RecentTexts SharedValues = new();
 
     private readonly int _maxHeaderLines;
     private readonly HeaderFields _headers = new();
@@ -282,7 +285,11 @@ internal struct HandshakeRequestParser
         if (colon < 0)
             return HandshakeViolation.MissingColon;
 
-        _headers.Add(TextOf(line[..colon]), TextOf(line[(colon + 1)..].Trim(" \t"u8)));
+        string name = TextOf(line[..colon]);
+        ReadOnlySpan<byte> value = line[(colon + 1)..].Trim(" \t"u8);
+        // What many clients have in common, and is no secret.
+        bool isShared = name is "Host" or "Origin" or "User-Agent" or "Accept-Language" && value.Length <= LongestSharedValue;
+        _headers.Add(name, isShared ? SharedTextOf(value) : TextOf(value));
         return HandshakeViolation.None;
     }
 
@@ -341,6 +348,12 @@ internal struct HandshakeRequestParser
         Span<char> characters = stackalloc char[LongestKnownText];
         characters = characters[..Encoding.Latin1.GetChars(bytes, characters)];
         return KnownText.TryGetValue(characters, out string? known) ? known : characters.ToString();
+    }
+
+    private static string SharedTextOf(ReadOnlySpan<byte> bytes)
+    {
+        Span<char> characters = stackalloc char[LongestSharedValue];
+        return SharedValues.Get(characters[..Encoding.Latin1.GetChars(bytes, characters)]);
     }
 
     private static SearchValues<byte> BytesWhere(Func<byte, bool> holds) =>

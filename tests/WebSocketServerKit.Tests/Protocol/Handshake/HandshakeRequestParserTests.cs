@@ -333,6 +333,23 @@ public sealed class HandshakeRequestParserTests
         Assert.Equal(nameof(HandshakeViolation.TooManyHeaderLines), Parse(new(8192, 1), new(Bytes("GET / HTTP/1.1\r\nHost: a\r\nX"))).Name);
     }
 
+    [Theory]
+    [InlineData("Host", 5)]
+    [InlineData("Origin", 0)]
+    [InlineData("User-Agent", 256)]
+    [InlineData("User-Agent", 257)]
+    [InlineData("Accept-Language", 5)]
+    public void What_clients_have_in_common_is_as_each_of_them_sent_it(string name, int length)
+    {
+        foreach (char letter in "aba")
+        {
+            string value = new(letter, length);
+            HandshakeRequestParser parser = NewParser();
+            parser.Parse(new(Bytes($"GET / HTTP/1.0\r\n{name}: {value}\r\n\r\n")), out _, out _);
+            Assert.Equal(value, parser.Request!.Headers[name]);
+        }
+    }
+
     [Fact]
     public void Parses_a_head_that_comes_in_many_segments_over_several_reads()
     {
