@@ -1,6 +1,5 @@
 using System.Net;
 using WebSocketServerKit.Connections;
-using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.Transport;
 
@@ -10,7 +9,6 @@ namespace WebSocketServerKit;
 internal sealed class ClientSession(WebSocketServer server, ServerRun run, TransportConnection transport)
     : ConnectionLifetime(transport, run.Settings, run.Heartbeat, run.Log)
 {
-    private readonly ServerLog _log = run.Log;
     private HandshakeRequest? _request;              // until the client is connected
     private HandshakingEventArgs? _handshaking;      // while the host decides about a handshake
     private HttpRequestReceivedEventArgs? _http;     // while a plain request is answered
@@ -20,7 +18,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
     protected override HandshakeResponse Refuse(HandshakeViolation violation)
     {
         HandshakeResponse answer = HandshakeResponse.Refuse(violation);
-        _log.RequestRefused(RemoteEndPoint, (int)answer.Status, violation.ToString());
+        Log.RequestRefused(RemoteEndPoint, (int)answer.Status, violation.ToString());
         return answer;
     }
 
@@ -29,7 +27,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
         HandshakeResponse answer = admission == Admission.TooSlow
             ? HandshakeResponse.Refuse(HttpStatusCode.RequestTimeout, "The request did not come in time. Send it right after connecting.\n")
             : HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, WhyUnavailable(admission), headers: [new("Retry-After", "5")]);
-        _log.RequestRefused(RemoteEndPoint, (int)answer.Status, admission.ToString());
+        Log.RequestRefused(RemoteEndPoint, (int)answer.Status, admission.ToString());
         return answer;
     }
 
@@ -76,7 +74,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
     protected override void Opened()
     {
         server.Clients.Add(_client!);
-        _log.ClientConnected(_client!.Id, RemoteEndPoint, _client.Path);
+        Log.ClientConnected(_client!.Id, RemoteEndPoint, _client.Path);
         // The server may have begun to stop while the host was asked; it does not look at connections twice.
         if (run.IsStopping)
             BeginStop();
@@ -86,7 +84,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
     {
         server.Clients.Remove(_client!);
         run.ClientClosed(WasClean);
-        _log.ClientDisconnected(_client!.Id, Ending!.Cause, (int)Ending.Code, Ending.Reason);
+        Log.ClientDisconnected(_client!.Id, Ending!.Cause, (int)Ending.Code, Ending.Reason);
     }
 
     protected override void Released() => run.Released(this);
@@ -127,7 +125,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
             return TurnAway(Admission.Stopping);
         if (_handshaking?.Refusal is { } refusal)
         {
-            _log.RequestRefused(RemoteEndPoint, (int)refusal.Status, "by the host");
+            Log.RequestRefused(RemoteEndPoint, (int)refusal.Status, "by the host");
             return refusal;
         }
 

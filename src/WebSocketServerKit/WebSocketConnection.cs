@@ -14,6 +14,7 @@ namespace WebSocketServerKit;
 public sealed class WebSocketConnection
 {
     private readonly ConnectionLifetime _lifetime;
+    private readonly long _connectedAt; // ticks of UTC
     private ConcurrentDictionary<string, object?>? _items;
     private int _placeByPath;
     private int _placeByRemoteAddress;
@@ -35,7 +36,7 @@ public sealed class WebSocketConnection
         Subprotocol = subprotocol;
         Extensions = extensions;
         User = handshaking?.User;
-        ConnectedAt = connectedAt;
+        _connectedAt = connectedAt.UtcTicks;
     }
 
     /// <summary>A number that no other client of this server object has or will have.</summary>
@@ -67,7 +68,7 @@ public sealed class WebSocketConnection
     public IPEndPoint LocalEndPoint => _lifetime.LocalEndPoint;
 
     /// <summary>When the handshake was accepted.</summary>
-    public DateTimeOffset ConnectedAt { get; }
+    public DateTimeOffset ConnectedAt => new(_connectedAt, TimeSpan.Zero);
 
     /// <summary>Whether messages can be sent: false as soon as either side has begun to close, or the connection is lost.</summary>
     public bool IsOpen => _lifetime.IsOpen;

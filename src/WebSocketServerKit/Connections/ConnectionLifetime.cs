@@ -21,7 +21,6 @@ internal abstract class ConnectionLifetime : IHandlers
     private readonly TransportConnection _transport;
     private readonly ConnectionSettings _settings;
     private readonly Heartbeat _heartbeat;
-    private readonly ServerLog _log;
     private readonly ReceiveLoop _receive;
     private KeepAlive _keepAlive;
     private ConnectionEvent _raising;          // what Raise is to raise; set before each by the lifetime itself
@@ -47,7 +46,7 @@ internal abstract class ConnectionLifetime : IHandlers
         _transport = transport;
         _settings = settings;
         _heartbeat = heartbeat;
-        _log = log;
+        Log = log;
         _keepAlive = new KeepAlive(heartbeat.Now);
         // Never disposed: it has neither timer nor wait handle to free, and the heartbeat may cancel it when the request has just come.
         Volatile.Write(ref _interruption, new CancellationTokenSource());
@@ -57,7 +56,7 @@ internal abstract class ConnectionLifetime : IHandlers
     }
 
     /// <summary>The events of a connection in the order in which they are raised; <see cref="Request"/> once, <see cref="Message"/> any number of times.</summary>
-    protected enum ConnectionEvent
+    protected enum ConnectionEvent : byte
     {
         Request,
         Connected,
@@ -99,6 +98,8 @@ internal abstract class ConnectionLifetime : IHandlers
 
     /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
     public Admission Admission { get; set; }
+
+    protected ServerLog Log { get; }
 
     /// <summary>How the connection ended; not null once <see cref="ConnectionEvent.Disconnected"/> is raised.</summary>
     protected ConnectionEnding? Ending => Volatile.Read(ref _ending);
@@ -147,7 +148,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
         catch (Exception exception)
         {
-            _log.ConnectionFailed(exception, RemoteEndPoint);
+            Log.ConnectionFailed(exception, RemoteEndPoint);
             Cut();
         }
 
@@ -250,12 +251,12 @@ internal abstract class ConnectionLifetime : IHandlers
         // Not so while a request is decided about: a handler that did not come to its end has decided nothing.
         if (_open && exception is WebSocketException && (!IsOpen || exception.InnerException is ClientHasLeftException))
         {
-            _log.HandlerOutlivedClient(exception, RemoteEndPoint);
+            Log.HandlerOutlivedClient(exception, RemoteEndPoint);
             return;
         }
 
         RequestFailed |= _raising == ConnectionEvent.Request;
-        _log.HandlerFailed(exception, NameOf(_raising), RemoteEndPoint);
+        Log.HandlerFailed(exception, NameOf(_raising), RemoteEndPoint);
         if (_settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
                 DisconnectCause.HandlerFailed, ConnectionSide.Server, WebSocketCloseStatus.InternalServerError, "handler failed", exception));
@@ -450,7 +451,7 @@ internal abstract class ConnectionLifetime : IHandlers
     {
         Exception? failure = Queue.Failure ?? _receive.Failure;
         if (failure is not (null or IOException))
-            _log.ConnectionFailed(failure, RemoteEndPoint);
+            Log.ConnectionFailed(failure, RemoteEndPoint);
         ConnectionEnding ending = end switch
         {
             ReceiveEnd.CloseReceived => new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Client, _receive.CloseCode, _receive.CloseReason),
@@ -506,7 +507,7 @@ internal abstract class ConnectionLifetime : IHandlers
     private ConnectionEnding Describe(ProtocolViolation violation)
     {
         (WebSocketCloseStatus code, string reason, string section) = violation.Describe();
-        _log.ProtocolViolated(RemoteEndPoint, reason, section, (int)code);
+        Log.ProtocolViolated(RemoteEndPoint, reason, section, (int)code);
         return new ConnectionEnding(DisconnectCause.ProtocolViolation, ConnectionSide.Server, code, reason);
     }
 
@@ -618,7 +619,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
         else if (now - _slowSince >= _heartbeat.ToTimestamp(_settings.SlowHandlerThreshold))
         {
-            _log.HandlerSlow(NameOf(_raising), RemoteEndPoint, _settings.SlowHandlerThreshold);
+            Log.HandlerSlow(NameOf(_raising), RemoteEndPoint, _settings.SlowHandlerThreshold);
             _slowSince = long.MaxValue; // once for this run
         }
     }

@@ -3,7 +3,7 @@ using System.Net;
 namespace WebSocketServerKit.Connections;
 
 /// <summary>Whether a new connection is let in, and if not, why.</summary>
-internal enum Admission
+internal enum Admission : byte
 {
     Admitted,
     TooManyClients,
