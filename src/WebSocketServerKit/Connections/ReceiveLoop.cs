@@ -115,16 +115,20 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
     // True when the bytes are used up, the client has sent too much, or the end has come; false when handlers of a message go on and have to be awaited.
     private bool StepThrough(ref Memory<byte> rest)
     {
-        connection.Handlers.Enter();
+        HandlerScope handlers = connection.Handlers;
+        Memory<byte> left = rest; // a local costs less to move on than what outlives an await
+        handlers.Enter();
         Cork? cork = null;
         try
         {
-            while (_end is null && !IsOverRate && _protocol.Step(ref rest) is var found and not ProtocolEvent.None)
+            while (_end is null && !IsOverRate && _protocol.Step(ref left) is var found and not ProtocolEvent.None)
             {
                 // More frames are there already: what is sent for them leaves together with what is sent for this one.
-                if (!rest.IsEmpty)
+                if (!left.IsEmpty)
                     cork ??= Cork.Put();
-                if (!Take(found))
+                if (found != ProtocolEvent.Message)
+                    Take(found);
+                else if (!TakeMessage(handlers))
                     return false;
                 _protocol.ReleasePayload();
                 cork?.FlushWhenFull();
@@ -134,23 +138,28 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
         }
         finally
         {
-            connection.Handlers.Leave();
+            rest = left;
+            handlers.Leave();
             cork?.Pull();
         }
     }
 
     // False when handlers of a message go on and have to be awaited.
-    private bool Take(ProtocolEvent found)
+    private bool TakeMessage(HandlerScope handlers)
+    {
+        MessagesReceived++;
+        BytesReceived += _protocol.Payload.Length;
+        if (connection.IsEnding)
+            return true; // our Close frame is out: nobody waits for messages any more
+        if (_isLimited)
+            _messageRate.Count(1, heartbeat.Now);
+        return handlers.Raise();
+    }
+
+    private void Take(ProtocolEvent found)
     {
         switch (found)
         {
-            case ProtocolEvent.Message:
-                MessagesReceived++;
-                BytesReceived += _protocol.Payload.Length;
-                if (connection.IsEnding)
-                    break; // our Close frame is out: nobody waits for messages any more
-                _messageRate.Count(1, heartbeat.Now);
-                return connection.Handlers.Raise();
             case ProtocolEvent.Ping:
                 // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame."
                 connection.Queue.Pong(_protocol.Payload.Span);
@@ -166,8 +175,6 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
                 _end = ReceiveEnd.Violation;
                 break;
         }
-
-        return true;
     }
 
     private async Task HoldBackAsync()
