@@ -151,16 +151,25 @@ public sealed class WebSocketServer : IAsyncDisposable
     // One subscriber's exception does not keep the event from the others.
     private void Raise<TEventArgs>(EventHandler<TEventArgs>? handlers, TEventArgs e, ConnectionLifetime connection)
     {
-        foreach (EventHandler<TEventArgs> handler in Delegate.EnumerateInvocationList(handlers))
+        if (handlers is { HasSingleTarget: true })
         {
-            try
-            {
-                handler(this, e);
-            }
-            catch (Exception exception)
-            {
-                connection.HandlerFailed(exception);
-            }
+            Call(handlers, e, connection);
+            return;
+        }
+
+        foreach (EventHandler<TEventArgs> handler in Delegate.EnumerateInvocationList(handlers))
+            Call(handler, e, connection);
+    }
+
+    private void Call<TEventArgs>(EventHandler<TEventArgs> handler, TEventArgs e, ConnectionLifetime connection)
+    {
+        try
+        {
+            handler(this, e);
+        }
+        catch (Exception exception)
+        {
+            connection.HandlerFailed(exception);
         }
     }
 

@@ -54,13 +54,11 @@ internal sealed class Cork
             Flush();
     }
 
-    /// <summary>Takes note that the queue holds back a message; called by the queue, inside its gate, the first time with <paramref name="isNew"/>.</summary>
-    public void Gathers(SendQueue queue, int size, bool isNew)
-    {
-        if (isNew)
-            _queues.Add(queue);
-        _gathered += size;
-    }
+    /// <summary>The queue begins to hold back messages; it calls this inside its gate.</summary>
+    public void Add(SendQueue queue) => _queues.Add(queue);
+
+    /// <summary>Takes note that a queue holds back a message of this size.</summary>
+    public void Gathered(int size) => _gathered += size;
 
     private void Flush()
     {

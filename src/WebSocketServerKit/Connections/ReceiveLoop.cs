@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Net.WebSockets;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using WebSocketServerKit.Protocol;
 using WebSocketServerKit.Protocol.Compression;
@@ -29,9 +30,8 @@ internal enum ReceiveEnd
 internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader input, ConnectionSettings settings, Heartbeat heartbeat)
 {
     private readonly ServerProtocol _protocol = new(settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.Pool);
-    private RateLimit _messageRate = new(settings.MaxMessagesPerSecond, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1)));
-    private RateLimit _byteRate = new(settings.MaxBytesPerSecond, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1)));
-    private readonly bool _isLimited = settings.MaxMessagesPerSecond is not null || settings.MaxBytesPerSecond is not null;
+    private readonly RateLimit? _messageRate = Limit(settings.MaxMessagesPerSecond, heartbeat);
+    private readonly RateLimit? _byteRate = Limit(settings.MaxBytesPerSecond, heartbeat);
     private ReceiveEnd? _end;
 
     /// <summary>The message that handlers are being called for.</summary>
@@ -62,41 +62,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
     {
         try
         {
+            // What lives across this await lives as long as a client is silent, in memory of its own: so there is nothing.
             while (_end is null)
-            {
-                // What lives across an await lives as long as a client is silent, in memory of its own: so there is little of it.
-                ReadResult read = await input.ReadAsync().ConfigureAwait(false);
-                if (!read.Buffer.IsEmpty)
-                {
-                    connection.Heard();
-                    _byteRate.Count(read.Buffer.Length, heartbeat.Now);
-                }
-
-                SequencePosition next = read.Buffer.Start;
-                while (_end is null && read.Buffer.TryGet(ref next, out ReadOnlyMemory<byte> segment))
-                {
-                    // The memory is the reader's own and nobody else reads it before it is consumed: frames are unmasked where they lie.
-                    Memory<byte> rest = MemoryMarshal.AsMemory(segment);
-                    while (_end is null && !rest.IsEmpty)
-                    {
-                        if (IsOverRate)
-                            await HoldBackAsync().ConfigureAwait(false);
-                        if (StepThrough(ref rest))
-                            continue;
-                        if (!await connection.Handlers.WhenEnded().ConfigureAwait(false))
-                        {
-                            _protocol.Abandon();
-                            return ReceiveEnd.Abandoned;
-                        }
-
-                        _protocol.ReleasePayload();
-                    }
-                }
-
-                input.AdvanceTo(read.Buffer.End);
-                if (read.IsCompleted)
-                    _end ??= ReceiveEnd.Lost;
-            }
+                await TakeAsync(await input.ReadAsync().ConfigureAwait(false)).ConfigureAwait(false);
         }
         catch (Exception failure)
         {
@@ -105,26 +73,73 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
             _end = ReceiveEnd.Lost;
         }
 
-        _protocol.Release();
+        if (_end == ReceiveEnd.Abandoned)
+            _protocol.Abandon();
+        else
+            _protocol.Release();
         return _end.Value;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask TakeAsync(ReadResult read)
+    {
+        if (!read.Buffer.IsEmpty)
+        {
+            connection.Heard();
+            _byteRate?.Count(read.Buffer.Length, heartbeat.Now);
+        }
+
+        SequencePosition next = read.Buffer.Start;
+        while (_end is null && read.Buffer.TryGet(ref next, out ReadOnlyMemory<byte> segment))
+        {
+            // The memory is the reader's own and nobody else reads it before it is consumed: frames are unmasked where they lie.
+            Memory<byte> rest = MemoryMarshal.AsMemory(segment);
+            while (_end is null && !rest.IsEmpty)
+            {
+                if (IsOverRate)
+                    await HoldBackAsync().ConfigureAwait(false);
+                if (StepThrough(ref rest))
+                    continue;
+                if (await connection.Handlers.WhenEnded().ConfigureAwait(false))
+                    _protocol.ReleasePayload();
+                else
+                    _end = ReceiveEnd.Abandoned;
+            }
+        }
+
+        // Handlers that were given up may still be reading what lies there.
+        if (_end == ReceiveEnd.Abandoned)
+            return;
+        input.AdvanceTo(read.Buffer.End);
+        if (read.IsCompleted)
+            _end ??= ReceiveEnd.Lost;
+    }
+
     // Our Close frame is out: what comes is thrown away, and the sooner the peer's answer is read, the better.
-    private bool IsOverRate => _isLimited && !connection.IsEnding && (_messageRate.IsReached(heartbeat.Now) || _byteRate.IsReached(heartbeat.Now));
+    private bool IsOverRate => (_messageRate ?? _byteRate) is not null && !connection.IsEnding && (IsReached(_messageRate) || IsReached(_byteRate));
+
+    private bool IsReached(RateLimit? limit) => limit is not null && limit.IsReached(heartbeat.Now);
+
+    private static RateLimit? Limit(long? perSecond, Heartbeat heartbeat) =>
+        perSecond is { } limit ? new RateLimit(limit, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1))) : null;
 
     // True when the bytes are used up, the client has sent too much, or the end has come; false when handlers of a message go on and have to be awaited.
     private bool StepThrough(ref Memory<byte> rest)
     {
-        connection.Handlers.Enter();
+        HandlerScope handlers = connection.Handlers;
+        Memory<byte> left = rest; // a local costs less to move on than what outlives an await
+        handlers.Enter();
         Cork? cork = null;
         try
         {
-            while (_end is null && !IsOverRate && _protocol.Step(ref rest) is var found and not ProtocolEvent.None)
+            while (_end is null && !IsOverRate && _protocol.Step(ref left) is var found and not ProtocolEvent.None)
             {
                 // More frames are there already: what is sent for them leaves together with what is sent for this one.
-                if (!rest.IsEmpty)
+                if (!left.IsEmpty)
                     cork ??= Cork.Put();
-                if (!Take(found))
+                if (found != ProtocolEvent.Message)
+                    Take(found);
+                else if (!TakeMessage(handlers))
                     return false;
                 _protocol.ReleasePayload();
                 cork?.FlushWhenFull();
@@ -134,23 +149,27 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
         }
         finally
         {
-            connection.Handlers.Leave();
+            rest = left;
+            handlers.Leave();
             cork?.Pull();
         }
     }
 
     // False when handlers of a message go on and have to be awaited.
-    private bool Take(ProtocolEvent found)
+    private bool TakeMessage(HandlerScope handlers)
+    {
+        MessagesReceived++;
+        BytesReceived += _protocol.Payload.Length;
+        if (connection.IsEnding)
+            return true; // our Close frame is out: nobody waits for messages any more
+        _messageRate?.Count(1, heartbeat.Now);
+        return handlers.Raise();
+    }
+
+    private void Take(ProtocolEvent found)
     {
         switch (found)
         {
-            case ProtocolEvent.Message:
-                MessagesReceived++;
-                BytesReceived += _protocol.Payload.Length;
-                if (connection.IsEnding)
-                    break; // our Close frame is out: nobody waits for messages any more
-                _messageRate.Count(1, heartbeat.Now);
-                return connection.Handlers.Raise();
             case ProtocolEvent.Ping:
                 // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame."
                 connection.Queue.Pong(_protocol.Payload.Span);
@@ -166,8 +185,6 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
                 _end = ReceiveEnd.Violation;
                 break;
         }
-
-        return true;
     }
 
     private async Task HoldBackAsync()

@@ -91,7 +91,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     {
         if (payload.Length > WriteThroughSize)
             return TrySendLarge(opcode, payload);
-        int size = SizeOf(payload.Length);
+        int size = FrameHeaderWriter.SizeFor(payload.Length) + payload.Length;
         bool drain;
         lock (_gate)
         {
@@ -389,8 +389,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     {
         if (Cork.Current is not { } cork || (_cork is not null && _cork != cork) || _filling.Length >= Math.Min(CorkLimit, limit))
             return false;
-        cork.Gathers(this, size, isNew: _cork is null);
-        _cork = cork;
+        if (_cork is null)
+        {
+            cork.Add(this);
+            _cork = cork;
+        }
+
+        cork.Gathered(size);
         return true;
     }
 

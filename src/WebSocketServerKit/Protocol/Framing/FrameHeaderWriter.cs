@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 
 namespace WebSocketServerKit.Protocol.Framing;
 
@@ -9,9 +10,11 @@ internal static class FrameHeaderWriter
     public const int MaxSize = 10;
 
     /// <summary>Bytes of the header before a payload of this length.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int SizeFor(int payloadLength) => payloadLength < 126 ? 2 : payloadLength <= ushort.MaxValue ? 4 : MaxSize;
 
     /// <summary>Writes the header into <paramref name="destination"/>, which has room for it, and returns its size.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Write(Span<byte> destination, Opcode opcode, int payloadLength, bool fin = true, bool rsv1 = false)
     {
         destination[0] = (byte)((fin ? 0x80 : 0) | (rsv1 ? 0x40 : 0) | (byte)opcode);
