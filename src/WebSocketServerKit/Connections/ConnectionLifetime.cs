@@ -27,11 +27,10 @@ internal abstract class ConnectionLifetime : IHandlers
     private ConnectionEnding? _ending;         // set once, by whoever ends the connection first
     private TaskCompletionSource? _closed;     // made for the first that waits
     private CancellationTokenSource? _disconnected; // made for the first that asks
-    private CancellationTokenSource? _interruption; // breaks off waiting for the handshake request; null when it has come in full
     private long _deadline = long.MaxValue;    // when the heartbeat cuts what is under way: handshake, closing, linger
     private long _abandonAt = long.MaxValue;   // when it gives up handlers of a connection that was cut
     private bool _headRequest;                 // the answer goes without its body
-    private Admission _interrupted;            // why waiting for it was broken off
+    private volatile RequestState _request;    // whoever moves it on from Pending answers
     private volatile bool _open;               // 101 was decided: Close frames may be sent
     private volatile bool _over;               // out of the registry; WhenClosed has completed
     private bool _hasContext;                  // counts among the clients with context takeover
@@ -48,8 +47,6 @@ internal abstract class ConnectionLifetime : IHandlers
         _heartbeat = heartbeat;
         Log = log;
         _keepAlive = new KeepAlive(heartbeat.Now);
-        // Never disposed: it has neither timer nor wait handle to free, and the heartbeat may cancel it when the request has just come.
-        Volatile.Write(ref _interruption, new CancellationTokenSource());
         Queue = new SendQueue(transport, settings.SendQueueLimit, settings.Pool);
         Handlers = new HandlerScope(this, settings.EventContext);
         _receive = new ReceiveLoop(this, transport.Input, settings, heartbeat);
@@ -62,6 +59,13 @@ internal abstract class ConnectionLifetime : IHandlers
         Connected,
         Message,
         Disconnected,
+    }
+
+    private enum RequestState : byte
+    {
+        Pending,
+        Came,
+        TurnedAway,
     }
 
     public SendQueue Queue { get; }
@@ -315,62 +319,54 @@ internal abstract class ConnectionLifetime : IHandlers
     // The whole handshake. What it needed is garbage when it is over, and not kept as long as the client stays.
     private async ValueTask<bool> TryOpenAsync()
     {
-        HandshakeResponse? answer;
+        HandshakeResponse? answer = null;
         try
         {
-            answer = await ReceiveHandshakeAsync().ConfigureAwait(false);
+            Volatile.Write(ref _deadline, _heartbeat.After(_settings.HandshakeTimeout));
+            var parser = new HandshakeRequestParser(_settings.MaxRequestHeadSize, _settings.MaxHeaderLines);
+            HandshakeParseStatus status = HandshakeParseStatus.NeedMore;
+            bool waits = Admission == Admission.Admitted;
+            while (waits)
+            {
+                ReadResult read = await _transport.Input.ReadAsync().ConfigureAwait(false);
+                status = parser.Parse(read.Buffer, out SequencePosition consumed, out SequencePosition examined);
+                _transport.Input.AdvanceTo(consumed, examined);
+                waits = status == HandshakeParseStatus.NeedMore && !read.IsCompleted && _request == RequestState.Pending;
+            }
+
+            Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
+            if (Interlocked.CompareExchange(ref _request, RequestState.Came, RequestState.Pending) != RequestState.Pending)
+            {
+                Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
+                await LingerAsync().ConfigureAwait(false);
+                return false;
+            }
+
+            _headRequest = parser.IsHead;
+            if (Admission != Admission.Admitted)
+                answer = TurnAway(Admission);
+            else if (status == HandshakeParseStatus.Refused)
+                answer = Refuse(parser.Violation);
+            else if (status == HandshakeParseStatus.Complete && (!BeginRequest(parser.Request!) || await RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false)))
+                answer = EndRequest();
         }
         finally
         {
-            HandshakeEnded();
+            if (_request != RequestState.TurnedAway)
+                HandshakeEnded();
         }
 
         if (answer is null)
             return false;
         if (answer.Status != HttpStatusCode.SwitchingProtocols)
         {
-            await RefuseAsync(answer).ConfigureAwait(false);
+            await AnswerAsync(answer).ConfigureAwait(false);
+            await LingerAsync().ConfigureAwait(false);
             return false;
         }
 
         Append(answer);
         return true;
-    }
-
-    private async ValueTask<HandshakeResponse?> ReceiveHandshakeAsync()
-    {
-        Volatile.Write(ref _deadline, _heartbeat.After(_settings.HandshakeTimeout));
-        if (Admission != Admission.Admitted)
-            return TurnAway(Admission);
-
-        var parser = new HandshakeRequestParser(_settings.MaxRequestHeadSize, _settings.MaxHeaderLines);
-        HandshakeParseStatus status = HandshakeParseStatus.NeedMore;
-        while (status == HandshakeParseStatus.NeedMore)
-        {
-            ReadResult read;
-            try
-            {
-                read = await _transport.Input.ReadAsync(_interruption!.Token).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException)
-            {
-                return TurnAway(_interrupted);
-            }
-
-            status = parser.Parse(read.Buffer, out SequencePosition consumed, out SequencePosition examined);
-            _transport.Input.AdvanceTo(consumed, examined);
-            if (status == HandshakeParseStatus.NeedMore && read.IsCompleted)
-                return null;
-        }
-
-        Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
-        Volatile.Write(ref _interruption, null);
-        _headRequest = parser.IsHead;
-        if (status == HandshakeParseStatus.Refused)
-            return Refuse(parser.Violation);
-        if (BeginRequest(parser.Request!) && !await RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false))
-            return null;
-        return EndRequest();
     }
 
     private void Append(HandshakeResponse answer)
@@ -381,7 +377,8 @@ internal abstract class ConnectionLifetime : IHandlers
         bytes.Release();
     }
 
-    private async Task RefuseAsync(HandshakeResponse answer)
+    // For any answer but 101: the connection ends with it.
+    private async Task AnswerAsync(HandshakeResponse answer)
     {
         Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
         var bytes = new PooledBuffer(_settings.Pool);
@@ -396,7 +393,6 @@ internal abstract class ConnectionLifetime : IHandlers
         }
 
         _transport.ShutdownSend();
-        await LingerAsync().ConfigureAwait(false);
     }
 
     // False when the handlers of Connected were given up.
@@ -539,17 +535,30 @@ internal abstract class ConnectionLifetime : IHandlers
         return ended || await Handlers.WhenEnded().ConfigureAwait(false);
     }
 
+    // The request has not come in full, and is not waited for any longer. TryOpenAsync goes on reading, and throws away what comes.
     private void InterruptHandshake(Admission why)
     {
-        if (Volatile.Read(ref _interruption) is not { } interruption || _interrupted != Admission.Admitted)
-            return;
-        _interrupted = why;
-        interruption.Cancel();
+        if (Interlocked.CompareExchange(ref _request, RequestState.TurnedAway, RequestState.Pending) == RequestState.Pending)
+            _ = TurnAwayAsync(why);
+    }
+
+    private async Task TurnAwayAsync(Admission why)
+    {
+        HandshakeResponse answer = TurnAway(why);
+        HandshakeEnded();
+        try
+        {
+            await AnswerAsync(answer).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+            // The peer went away: whoever reads finds out.
+        }
     }
 
     private void DeadlinePassed(long deadline)
     {
-        bool tooSlow = Volatile.Read(ref _interruption) is not null && _interrupted == Admission.Admitted && Admission == Admission.Admitted;
+        bool tooSlow = _request == RequestState.Pending;
         // Where the connection got on at this very moment it has another deadline by now, and must not be cut for this one.
         long next = tooSlow ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
         if (Interlocked.CompareExchange(ref _deadline, next, deadline) != deadline)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -10,7 +11,7 @@ namespace WebSocketServerKit.Transport;
 /// whether there is something to read. Without one it asks first. So a busy peer is read fast, and one that has only spoken a few times, or that the owner
 /// found silent (<see cref="ReleaseIdle"/>), costs no buffer. The buffer grows while reads fill it.
 /// </summary>
-/// <remarks>One reader at a time; <see cref="ReleaseIdle"/> from any thread. A cancelled read has taken nothing, and the next one goes on.</remarks>
+/// <remarks>One reader at a time; <see cref="ReleaseIdle"/> from any thread.</remarks>
 internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeReader
 {
     private const int SmallestBuffer = 4 * 1024;
@@ -33,9 +34,11 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     private CancellationTokenSource? _wait;
 
     /// <exception cref="IOException">The connection is lost.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) =>
-        IsAvailable ? new ValueTask<ReadResult>(TakeResult()) : ReceiveAsync(cancellationToken);
+    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
+    {
+        Debug.Assert(!cancellationToken.CanBeCanceled, "A read is ended by closing the socket.");
+        return IsAvailable ? new ValueTask<ReadResult>(TakeResult()) : ReceiveAsync();
+    }
 
     public override bool TryRead(out ReadResult result)
     {
@@ -56,7 +59,7 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     }
 
     /// <summary>Not supported: a source to cancel by would have to be kept for as long as the peer is silent.</summary>
-    public override void CancelPendingRead() => throw new NotSupportedException("Give ReadAsync a token instead.");
+    public override void CancelPendingRead() => throw new NotSupportedException("A read is ended by closing the socket.");
 
     /// <summary>The peer has been silent: what waits for it shall not hold a buffer.</summary>
     public void ReleaseIdle()
@@ -70,7 +73,7 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     private bool IsAvailable => _examined < _end || _ended;
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ReadResult> ReceiveAsync(CancellationToken cancellationToken)
+    private async ValueTask<ReadResult> ReceiveAsync()
     {
         try
         {
@@ -78,17 +81,18 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
             {
                 if (_end == 0 && _reads < FewReads)
                     ReleaseBuffer();
-                if (_buffer is null)
-                    await socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, cancellationToken).ConfigureAwait(false);
+                bool asksFirst = _buffer is null;
+                if (asksFirst)
+                    await socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None).ConfigureAwait(false);
                 MakeRoom();
                 try
                 {
-                    _waitsWithBuffer = _end == 0 && !cancellationToken.CanBeCanceled;
-                    CancellationToken ends = _waitsWithBuffer ? WaitToken() : cancellationToken;
-                    Received(await socket.ReceiveAsync(_buffer.AsMemory(_end), SocketFlags.None, ends).ConfigureAwait(false));
+                    _waitsWithBuffer = _end == 0 && !asksFirst;
+                    CancellationToken silent = _waitsWithBuffer ? WaitToken() : default;
+                    Received(await socket.ReceiveAsync(_buffer.AsMemory(_end), SocketFlags.None, silent).ConfigureAwait(false));
                     return TakeResult();
                 }
-                catch (OperationCanceledException) when (_waitsWithBuffer)
+                catch (OperationCanceledException)
                 {
                     _reads = 0;
                     _size = SmallestBuffer;

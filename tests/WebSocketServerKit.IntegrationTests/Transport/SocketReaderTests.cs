@@ -143,36 +143,7 @@ public sealed class SocketReaderTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_cancelled_read_says_so_and_the_next_one_goes_on()
-    {
-        await CancelAsync();
-        await ExchangeAsync("one"u8.ToArray());
-        await CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => CancellableReadAsync(new CancellationToken(canceled: true)));
-        await ExchangeAsync("two"u8.ToArray());
-    }
-
-    [Fact]
-    public async Task A_read_of_a_busy_peer_can_be_cancelled_too()
-    {
-        for (int i = 0; i < 16; i++)
-            await ExchangeAsync("one"u8.ToArray());
-        await CancelAsync();
-        await ExchangeAsync("two"u8.ToArray());
-    }
-
-    [Fact]
-    public async Task A_cancelled_read_leaves_what_is_not_consumed()
-    {
-        _peer.Send("abc"u8);
-        ReadResult first = await ReadAsync();
-        _reader.AdvanceTo(first.Buffer.GetPosition(1), first.Buffer.End);
-        await CancelAsync();
-        await ExchangeAsync("def"u8.ToArray(), "bcdef"u8.ToArray());
-    }
-
-    [Fact]
-    public void No_read_is_cancelled_but_by_its_token() => Assert.Throws<NotSupportedException>(_reader.CancelPendingRead);
+    public void A_read_is_not_cancelled() => Assert.Throws<NotSupportedException>(_reader.CancelPendingRead);
 
     [Fact]
     public async Task Who_finds_silent_may_come_after_the_end()
@@ -211,17 +182,12 @@ public sealed class SocketReaderTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Cancelling_and_finding_silent_from_other_threads_loses_nothing()
+    public async Task Finding_silent_from_another_thread_loses_nothing()
     {
         byte[] sent = new byte[200_000];
         new Random(1).NextBytes(sent);
         using CancellationTokenSource done = new();
-        CancellationTokenSource? cancellation = null;
-        Task[] disturbing =
-        [
-            Task.Run(() => { while (!done.IsCancellationRequested) _reader.ReleaseIdle(); }, AcceptedConnections.Timely),
-            Task.Run(() => { while (!done.IsCancellationRequested) Volatile.Read(ref cancellation)?.Cancel(); }, AcceptedConnections.Timely),
-        ];
+        Task disturbing = Task.Run(() => { while (!done.IsCancellationRequested) _reader.ReleaseIdle(); }, AcceptedConnections.Timely);
         Task sending = Task.Run(async () =>
         {
             for (int i = 0; i < sent.Length; i += 100)
@@ -229,21 +195,9 @@ public sealed class SocketReaderTests : IAsyncLifetime
         }, AcceptedConnections.Timely);
 
         using MemoryStream received = new();
-        for (int reads = 0; received.Length < sent.Length; reads++)
+        while (received.Length < sent.Length)
         {
-            // Every other read can be cancelled; the others give way to those who find the peer silent.
-            var mine = new CancellationTokenSource();
-            Volatile.Write(ref cancellation, mine);
-            ReadResult read;
-            try
-            {
-                read = await (reads % 2 == 0 ? CancellableReadAsync(mine.Token) : ReadAsync());
-            }
-            catch (OperationCanceledException)
-            {
-                continue;
-            }
-
+            ReadResult read = await ReadAsync();
             foreach (ReadOnlyMemory<byte> segment in read.Buffer)
                 received.Write(segment.Span);
             _reader.AdvanceTo(read.Buffer.End);
@@ -251,33 +205,18 @@ public sealed class SocketReaderTests : IAsyncLifetime
 
         await sending;
         await done.CancelAsync();
-        await Task.WhenAll(disturbing);
+        await disturbing;
         Assert.Equal(sent, received.ToArray());
     }
 
     private Task<ReadResult> ReadAsync() => _reader.ReadTimelyAsync();
 
-    private Task<ReadResult> CancellableReadAsync(CancellationToken cancellationToken) =>
-        _reader.ReadAsync(cancellationToken).AsTask().WaitAsync(AcceptedConnections.Timely);
-
-    private Task ExchangeAsync(byte[] bytes) => ExchangeAsync(bytes, bytes);
-
-    private async Task ExchangeAsync(byte[] sent, byte[] read)
+    private async Task ExchangeAsync(byte[] bytes)
     {
-        _peer.Send(sent);
-        ReadResult result = await ReadAsync();
-        Assert.Equal(read, result.Buffer.ToArray());
-        _reader.AdvanceTo(result.Buffer.End);
-    }
-
-    private async Task CancelAsync()
-    {
-        using CancellationTokenSource cancellation = new();
-        Task<ReadResult> read = CancellableReadAsync(cancellation.Token);
-        Assert.False(read.IsCompleted);
-        await cancellation.CancelAsync();
-        OperationCanceledException cancelled = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => read);
-        Assert.Equal(cancellation.Token, cancelled.CancellationToken);
+        _peer.Send(bytes);
+        ReadResult read = await ReadAsync();
+        Assert.Equal(bytes, read.Buffer.ToArray());
+        _reader.AdvanceTo(read.Buffer.End);
     }
 
     private static string Text(ReadResult read) => Encoding.ASCII.GetString(read.Buffer);

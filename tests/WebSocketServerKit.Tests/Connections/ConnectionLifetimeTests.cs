@@ -121,6 +121,37 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_request_that_comes_when_its_client_was_turned_away_is_thrown_away()
+    {
+        _stage.Start();
+        await Transport.WhenIdle;
+        _stage.Beats(11);
+        Assert.StartsWith("HTTP/1.1 408 ", await AnswerAsync(), StringComparison.Ordinal);
+        Connection.BeginStop();
+        Transport.Receive(Wire.Request);
+        await Transport.WhenIdle;
+        Assert.Equal(0, Transport.Disposals);
+        Transport.EndInput();
+        await _stage.AssertReleasedAsync();
+        Assert.Single(Transport.Writes);
+        AssertCalls("TurnAway TooSlow", "HandshakeEnded", "Released");
+    }
+
+    [Fact]
+    public async Task Who_goes_on_sending_after_being_turned_away_is_cut()
+    {
+        _stage.Start();
+        await Transport.WhenIdle;
+        _stage.Beats(11);
+        await AnswerAsync();
+        Transport.Receive(Wire.Request);
+        await Transport.WhenIdle;
+        _stage.Beats(6);
+        await _stage.AssertReleasedAsync();
+        Assert.NotEqual(0, Transport.Aborts);
+    }
+
+    [Fact]
     public async Task Who_does_not_even_take_the_answer_is_cut()
     {
         Transport.HoldWrites();
