@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Net;
 using System.Runtime.InteropServices;
 using Dashboard.Control;
@@ -11,7 +12,8 @@ Option<string> host = new("--host")
 Option<int> port = new("--port") { Description = "Port of the page; 0 lets the system choose", DefaultValueFactory = _ => 8090 };
 port.Validators.Add(result =>
 {
-    if (result.GetValueOrDefault<int>() is < IPEndPoint.MinPort or > IPEndPoint.MaxPort)
+    // What is no number at all is refused by the parser.
+    if (result.Tokens is [{ Value: var text }] && int.TryParse(text, CultureInfo.InvariantCulture, out int number) && number is < IPEndPoint.MinPort or > IPEndPoint.MaxPort)
         result.AddError("--port is a number from 0 to 65535.");
 });
 RootCommand command = new("A WebSocket server with a window: a web page opens and closes it and shows what happens.") { host, port };

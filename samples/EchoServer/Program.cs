@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Net;
 using System.Runtime.InteropServices;
 using WebSocketServerKit;
@@ -13,7 +14,8 @@ Option<bool> contextTakeover = new("--context-takeover") { Description = "With -
 Option<bool> verbose = new("--verbose") { Description = "Print who comes and goes" };
 port.Validators.Add(result =>
 {
-    if (result.GetValueOrDefault<int>() is < IPEndPoint.MinPort or > IPEndPoint.MaxPort)
+    // What is no number at all is refused by the parser.
+    if (result.Tokens is [{ Value: var text }] && int.TryParse(text, CultureInfo.InvariantCulture, out int number) && number is < IPEndPoint.MinPort or > IPEndPoint.MaxPort)
         result.AddError("--port is a number from 0 to 65535.");
 });
 RootCommand command = new("Echoes WebSocket messages: text as text, binary as binary.") { host, port, path, broadcast, maxMessageSize, deflate, contextTakeover, verbose };

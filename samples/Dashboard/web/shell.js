@@ -2,6 +2,9 @@
 
 import { byId, setText } from "./dom.js";
 
+// No id of an element: the browser would scroll there.
+const hashOf = tab => `#tab=${tab.getAttribute("aria-controls")}`;
+
 export function startTabs() {
   const tabs = [...document.querySelectorAll("[role=tab]")];
   const select = tab => {
@@ -11,7 +14,7 @@ export function startTabs() {
       other.tabIndex = chosen ? 0 : -1;
       byId(other.getAttribute("aria-controls")).hidden = !chosen;
     }
-    history.replaceState(null, "", `#${tab.getAttribute("aria-controls")}`);
+    history.replaceState(null, "", hashOf(tab));
   };
   for (const tab of tabs) {
     tab.onclick = () => select(tab);
@@ -22,7 +25,7 @@ export function startTabs() {
       next.focus();
     };
   }
-  select(tabs.find(tab => `#${tab.getAttribute("aria-controls")}` === location.hash) ?? tabs[0]);
+  select(tabs.find(tab => hashOf(tab) === location.hash) ?? tabs[0]);
 }
 
 // The system's theme until somebody chooses.

@@ -15,7 +15,7 @@ namespace WebSocketServerKit.Transport;
 internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeReader
 {
     private const int SmallestBuffer = 4 * 1024;
-    private const int LargestBuffer = 64 * 1024; // reads of more than this gain nothing any more
+    private const int LargestBuffer = 256 * 1024; // what large messages still gain by
 
     // So many reads without a silence between them make a peer a busy one. A buffer for each of many peers that only say hello would stay with the process.
     private const int FewReads = 16;

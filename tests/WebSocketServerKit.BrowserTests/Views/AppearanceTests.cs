@@ -43,6 +43,18 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
     }
 
     [Fact]
+    public async Task The_page_opens_at_its_top_the_first_time_and_again()
+    {
+        await Page.SetViewportSizeAsync(375, 400);
+        await Page.ReloadAsync();
+        await AssertAtTopAsync();
+        await Page.GetByRole(AriaRole.Tab, new() { Name = "Client" }).ClickAsync();
+        await Page.ReloadAsync();
+        await AssertAtTopAsync();
+        await Expect(Page.GetByRole(AriaRole.Tab, new() { Name = "Client" })).ToHaveAttributeAsync("aria-selected", "true");
+    }
+
+    [Fact]
     public async Task The_page_follows_the_systems_theme_until_somebody_chooses()
     {
         await Page.EmulateMediaAsync(new() { ColorScheme = ColorScheme.Dark });
@@ -125,6 +137,9 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
         int beyond = await Page.EvaluateAsync<int>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
         Assert.True(beyond <= 0, $"{where}: the page is {beyond} pixels too wide.");
     }
+
+    private async Task AssertAtTopAsync() =>
+        Assert.Equal(0, await Page.EvaluateAsync<int>("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(scrollY))))"));
 
     private async Task AssertAccessibleAsync(string where)
     {

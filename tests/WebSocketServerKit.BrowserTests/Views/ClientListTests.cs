@@ -76,7 +76,7 @@ public sealed partial class ClientListTests(Chromium chromium) : DashboardTest(c
         for (int i = 0; i < 24; i++)
             await SendAsync(talker, new byte[1_000_000]);
 
-        await Expect(Cell(Rows.Filter(new() { HasText = "/deaf" }), "Waiting")).ToContainTextAsync("MB");
+        await Expect(Cell(Rows.Filter(new() { HasText = "/deaf" }), "Waiting")).ToHaveTextAsync(Bytes());
         await Expect(Page.Locator("#relayed")).ToContainTextAsync("dropped: their receivers read too slowly");
     }
 
@@ -112,6 +112,9 @@ public sealed partial class ClientListTests(Chromium chromium) : DashboardTest(c
 
     [GeneratedRegex(@"^\d+:\d\d$", RegexOptions.None, 1000)]
     private static partial Regex Duration();
+
+    [GeneratedRegex(@"^[\d.]+ [kM]B$", RegexOptions.None, 1000)]
+    private static partial Regex Bytes();
 
     [GeneratedRegex(@"^[\d.]+ [µm]s$", RegexOptions.None, 1000)]
     private static partial Regex Latency();

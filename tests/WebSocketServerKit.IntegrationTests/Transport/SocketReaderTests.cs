@@ -139,7 +139,7 @@ public sealed class SocketReaderTests : IAsyncLifetime
         }
 
         await sending;
-        Assert.Equal(64 * 1024, largest);
+        Assert.InRange(largest, 64 * 1024, 256 * 1024); // how far the sender is ahead is up to the system
     }
 
     [Fact]
