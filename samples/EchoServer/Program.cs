@@ -81,7 +81,7 @@ static async Task<int> RunAsync(WebSocketServerOptions options, string host, int
 
         await stop.Task;
         StopResult result = await server.StopAsync();
-        Console.WriteLine($"Stopped: {result.ClosedCleanly} clients left cleanly, {result.Cut} were cut.");
+        Console.WriteLine($"Stopped. Clients that left cleanly: {result.ClosedCleanly}, that were cut: {result.Cut}.");
         return 0;
 
         void OnSignal(PosixSignalContext signal)

@@ -16,8 +16,9 @@ namespace WebSocketServerKit;
 public sealed class PerMessageDeflateOptions
 {
     /// <summary>
-    /// Whether a message to a client may refer to earlier ones to it. Default: false. It makes small messages that resemble each other many times smaller, and keeps a compressor
-    /// of 220 to 330 KiB for each client for as long as it is connected. Without it, one exists only while a message is compressed.
+    /// Whether a message to a client may refer to earlier ones to it. Default: false. Small messages that resemble each other gain by it: JSON of 128 bytes goes out at 40 % of its
+    /// size instead of 101, of 1 KiB at 40 instead of 58, of 16 KiB at 39 instead of 42. It keeps a compressor of 220 to 330 KiB for each client for as long as it is connected.
+    /// Without it, one exists only while a message is compressed.
     /// </summary>
     public bool ServerContextTakeover { get; set; }
 

@@ -1,7 +1,7 @@
 namespace Dashboard.Served;
 
 /// <summary>
-/// A log that a flood cannot fill: everything is counted, but of what comes between two reports only so many entries are kept, and of those only the latest.
+/// A log that a flood cannot fill: everything is counted, but of what comes between two reports only the first so many are kept, and of all that were kept the latest are remembered.
 /// Entries are numbered with the count, so a gap between two of them says how many are missing.
 /// </summary>
 /// <param name="capacity">How many entries are remembered.</param>

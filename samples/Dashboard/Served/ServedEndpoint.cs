@@ -91,7 +91,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
                 throw new RefusedCommandException("The server is closed already.");
             _state = _state with { Status = EndpointStatus.Closing };
             StopResult result = await _server.StopAsync();
-            return $"Closed. {result.ClosedCleanly} clients left cleanly, {result.Cut} were cut.";
+            return $"Closed. Clients that left cleanly: {result.ClosedCleanly}, that were cut: {result.Cut}.";
         }
         finally
         {

@@ -352,7 +352,8 @@ internal abstract class ConnectionLifetime : IHandlers
         }
         finally
         {
-            if (_request != RequestState.TurnedAway)
+            // Whoever turned the client away has said so already. Where the connection was lost nobody shall turn it away any more.
+            if (Interlocked.CompareExchange(ref _request, RequestState.Came, RequestState.Pending) != RequestState.TurnedAway)
                 HandshakeEnded();
         }
 

@@ -138,6 +138,17 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task One_that_was_lost_in_its_handshake_is_not_turned_away_any_more()
+    {
+        _stage.Start();
+        await Transport.WhenIdle;
+        Transport.Reset();
+        await _stage.AssertReleasedAsync();
+        Connection.BeginStop();
+        AssertCalls("HandshakeEnded", "Released");
+    }
+
+    [Fact]
     public async Task Who_goes_on_sending_after_being_turned_away_is_cut()
     {
         _stage.Start();
