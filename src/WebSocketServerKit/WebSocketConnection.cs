@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.WebSockets;
@@ -148,6 +149,52 @@ public sealed class WebSocketConnection
         return cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled(cancellationToken) : SendAsync(opcode, payload, compress, cancellationToken);
     }
 
+    /// <summary>
+    /// Sends a message while it is being written, however long it becomes and whoever writes it: <c>SendAsync(message => file.CopyToAsync(message))</c>.
+    /// It leaves in fragments of up to 64 KiB and whenever <see cref="Stream.FlushAsync()"/> is called; the client puts them together. Completes when its end is accepted for transmission.
+    /// </summary>
+    /// <remarks>
+    /// It begins when other messages that are sent in this way have ended. What else is sent to the client meanwhile goes behind it, within
+    /// <see cref="WebSocketServerOptions.SendQueueLimit"/>: so <paramref name="write"/> should not wait long, and must not wait for another message to the same client.
+    /// With permessage-deflate it is compressed by itself, whatever the context takeover, with a compressor of 220 to 330 KiB that it holds until its end.
+    /// </remarks>
+    /// <param name="write">
+    /// Writes the message. The stream takes asynchronous writes only, one at a time; each waits while the send queue is full. When the function has ended, so has the message. If it throws,
+    /// nothing is sent if no fragment has left yet; otherwise the client is closed with 1011, for it must not take half a message for a whole one.
+    /// </param>
+    /// <param name="messageType"><see cref="WebSocketMessageType.Binary"/> or <see cref="WebSocketMessageType.Text"/>, which must be valid UTF-8 as a whole.</param>
+    /// <param name="compress">False never compresses it. True does if that was agreed on with the client: see <see cref="WebSocketServerOptions.PerMessageDeflate"/>.</param>
+    /// <param name="cancellationToken">Cancels waiting: for the turn, or for room in a write that has no token of its own. What then follows is the same as if <paramref name="write"/> threw.</param>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    /// <exception cref="InvalidOperationException">A write was not awaited, or one failed and <paramref name="write"/> went on all the same.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving; writes throw it too. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
+    public async ValueTask SendAsync(
+        Func<Stream, Task> write, WebSocketMessageType messageType = WebSocketMessageType.Binary, bool compress = true, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(write);
+        Opcode opcode = OpcodeFor(messageType, default);
+        MessageCompressor? compressor = compress ? _lifetime.Compressor : null;
+        await FinishAsync(compressor?.BeginFragmentsAsync(cancellationToken) ?? _lifetime.Queue.BeginFragmentsAsync(cancellationToken)).ConfigureAwait(false);
+
+        var message = new StreamedMessage(this, _lifetime.Queue, compressor, opcode, ArrayPool<byte>.Shared, cancellationToken);
+        try
+        {
+            await write(message).ConfigureAwait(false);
+            await message.EndAsync().ConfigureAwait(false);
+            message.Release();
+        }
+        catch (Exception exception)
+        {
+            if (message.Release())
+                _lifetime.Queue.TakeBackFragments();
+            else
+                _lifetime.BeginClose(new ConnectionEnding(
+                    DisconnectCause.MessageUnfinished, ConnectionSide.Server, WebSocketCloseStatus.InternalServerError, "message could not be finished", exception));
+            throw;
+        }
+    }
+
     /// <summary>Sends a text message if that is possible without waiting.</summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="compress">False never compresses it. True does if that was agreed on with the client: see <see cref="WebSocketServerOptions.PerMessageDeflate"/>.</param>
@@ -223,6 +270,11 @@ public sealed class WebSocketConnection
                 "The payload of this message is no longer valid: all handlers of the message have ended. Use Text or ToArray() to keep a copy, or await the work in an async handler.");
     }
 
+    internal WebSocketException HasLeft() => new(
+        WebSocketError.ConnectionClosedPrematurely,
+        $"The message was not sent: {this} has left or is leaving. TrySend tells so without an exception.",
+        new ClientHasLeftException());
+
     internal static Opcode OpcodeFor(WebSocketMessageType messageType, ReadOnlySpan<byte> payload) => messageType switch
     {
         WebSocketMessageType.Binary => Opcode.Binary,
@@ -259,9 +311,6 @@ public sealed class WebSocketConnection
     private async ValueTask FinishAsync(Task<SendOutcome> sending)
     {
         if (await sending.ConfigureAwait(false) == SendOutcome.Closed)
-            throw new WebSocketException(
-                WebSocketError.ConnectionClosedPrematurely,
-                $"The message was not sent: {this} has left or is leaving. TrySend tells so without an exception.",
-                new ClientHasLeftException());
+            throw HasLeft();
     }
 }

@@ -1,7 +1,10 @@
+using System.IO.Compression;
 using System.Net.WebSockets;
 using System.Text;
+using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
+using WebSocketServerKit.Compression;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -89,6 +92,160 @@ public class WebSocketConnectionTests
         await Assert.ThrowsAsync<ArgumentException>(() => client.CloseAsync(reason: new string('x', 124), cancellationToken: TestServer.Timely));
         Assert.True(client.IsOpen);
         raw.Dispose();
+    }
+
+    [Fact]
+    public async Task A_message_can_be_written_by_anything_that_writes_to_a_stream_while_it_is_being_sent()
+    {
+        await using TestServer server = await TestServer.StartAsync(subscribe: server => server.MessageReceived += async (_, e) =>
+        {
+            await e.Client.SendAsync(message => JsonSerializer.SerializeAsync(message, Enumerable.Range(0, 100_000)), WebSocketMessageType.Text);
+            await e.Client.SendAsync(async message =>
+            {
+                await using GZipStream zipped = new(message, CompressionLevel.Fastest);
+                await zipped.WriteAsync(new byte[3_000_000]);
+            });
+        });
+        using ClientWebSocket client = await server.ConnectWebSocketAsync();
+        await client.SendAsync("go"u8.ToArray(), WebSocketMessageType.Text, true, TestServer.Timely);
+        (WebSocketMessageType type, byte[] json) = await client.ReceiveAsync();
+        Assert.Equal(WebSocketMessageType.Text, type);
+        Assert.Equal(Enumerable.Range(0, 100_000), JsonSerializer.Deserialize<int[]>(json));
+        (type, byte[] zip) = await client.ReceiveAsync();
+        Assert.Equal(WebSocketMessageType.Binary, type);
+        using GZipStream unzipped = new(new MemoryStream(zip), CompressionMode.Decompress);
+        using MemoryStream bytes = new();
+        await unzipped.CopyToAsync(bytes, TestServer.Timely);
+        Assert.Equal(3_000_000, bytes.Length);
+    }
+
+    [Fact]
+    public async Task While_a_message_is_being_written_broadcasts_go_behind_it_and_pings_between()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        await client.SendAsync(
+            async message =>
+            {
+                await message.WriteAsync("begin "u8.ToArray());
+                await message.FlushAsync();
+                Assert.Equal(1, server.Clients.Broadcast("broadcast").Sent);
+                client.MeasureLatency();
+                await message.WriteAsync("end"u8.ToArray());
+            },
+            WebSocketMessageType.Text,
+            cancellationToken: TestServer.Timely);
+        List<string> frames = [];
+        for (int i = 0; i < 4; i++)
+        {
+            ServerFrame frame = await raw.ReadFrameAsync();
+            frames.Add(frame.Opcode == Opcode.Ping ? "Ping" : $"{frame.Opcode} {frame.Fin} {Encoding.ASCII.GetString(frame.Payload)}");
+        }
+
+        Assert.Equal(["Text False begin ", "Ping", "Continuation True end", "Text True broadcast"], frames);
+        raw.Dispose();
+    }
+
+    [Fact]
+    public async Task When_the_writer_throws_before_anything_was_sent_the_client_stays_and_gets_nothing_of_it()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        await Assert.ThrowsAsync<FileNotFoundException>(() => client.SendAsync(
+            async message =>
+            {
+                await message.WriteAsync("never"u8.ToArray());
+                throw new FileNotFoundException();
+            },
+            cancellationToken: TestServer.Timely).AsTask());
+        await client.SendAsync("next", TestServer.Timely);
+        Assert.Equal("next", await raw.ReadTextAsync());
+        Assert.Equal(1, client.MessagesSent);
+        raw.Dispose();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task When_the_writer_throws_amid_a_message_the_client_is_closed_with_1011_and_told_why(bool inHandler)
+    {
+        FileNotFoundException failure = new();
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.MessageReceived += async (_, e) => await SendHalfAsync(e.Client),
+            options => options.HandlerExceptions = HandlerExceptionPolicy.KeepClient);
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        if (inHandler)
+            await raw.SendAsync("go");
+        else
+            Assert.Same(failure, await Assert.ThrowsAsync<FileNotFoundException>(() => SendHalfAsync(client).AsTask()));
+        ServerFrame half = await raw.ReadFrameAsync();
+        Assert.Equal((Opcode.Binary, false), (half.Opcode, half.Fin));
+        ServerFrame close = await raw.ReadFrameAsync();
+        Assert.Equal((1011, "message could not be finished"), (close.CloseCode, close.CloseReason));
+        await raw.SendCloseAsync(1011);
+        raw.Dispose();
+        ClientDisconnectedEventArgs end = await server.NextEndAsync();
+        Assert.Equal(DisconnectCause.MessageUnfinished, end.Cause);
+        Assert.Same(failure, end.Exception);
+
+        ValueTask SendHalfAsync(WebSocketConnection client) => client.SendAsync(
+            async message =>
+            {
+                await message.WriteAsync("half"u8.ToArray());
+                await message.FlushAsync();
+                throw failure;
+            },
+            cancellationToken: TestServer.Timely);
+    }
+
+    [Fact]
+    public async Task Cancelled_while_it_waits_for_its_turn_a_message_is_not_written_and_the_client_stays()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        using CancellationTokenSource cancellation = new();
+        await client.SendAsync(
+            async message =>
+            {
+                await message.WriteAsync("first"u8.ToArray());
+                Task second = client.SendAsync(_ => throw new InvalidOperationException("It has no turn."), cancellationToken: cancellation.Token).AsTask();
+                Assert.False(second.IsCompleted);
+                await cancellation.CancelAsync();
+                await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
+            },
+            WebSocketMessageType.Text,
+            cancellationToken: TestServer.Timely);
+        Assert.Equal("first", await raw.ReadTextAsync());
+        Assert.True(client.IsOpen);
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => client.SendAsync(_ => Task.CompletedTask, WebSocketMessageType.Close, cancellationToken: TestServer.Timely).AsTask());
+        raw.Dispose();
+    }
+
+    [Fact]
+    public async Task A_writer_whose_client_leaves_is_told_and_a_handler_need_not_care()
+    {
+        TaskCompletionSource<Exception> told = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += async (_, e) => await e.Client.SendAsync(async message =>
+        {
+            byte[] block = new byte[100_000];
+            try
+            {
+                while (true)
+                    await message.WriteAsync(block);
+            }
+            catch (Exception exception)
+            {
+                told.SetResult(exception);
+                throw;
+            }
+        }));
+        (RawClient raw, _) = await server.ConnectAsync();
+        await raw.SendAsync("go");
+        await raw.ReadFrameAsync();
+        raw.Reset();
+        Assert.IsType<WebSocketException>(await told.Task.Timely());
+        Assert.Equal(DisconnectCause.ConnectionLost, (await server.NextEndAsync()).Cause);
+        Assert.DoesNotContain(server.Log.All, line => line.Level > LogLevel.Information);
     }
 
     [Fact]

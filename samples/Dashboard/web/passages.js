@@ -7,7 +7,7 @@ const limit = 200;
 
 const causes = {
   Closed: "closed", ConnectionLost: "connection lost", ProtocolViolation: "broke the protocol", PingTimeout: "did not answer pings",
-  SendTimeout: "took nothing any more", HandlerFailed: "the handler failed", ServerStopping: "server closed", Aborted: "cut",
+  SendTimeout: "took nothing any more", HandlerFailed: "the handler failed", ServerStopping: "server closed", Aborted: "cut", MessageUnfinished: "a message failed",
 };
 
 export class PassageLog {

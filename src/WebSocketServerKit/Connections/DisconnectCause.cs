@@ -26,4 +26,9 @@ public enum DisconnectCause
 
     /// <summary>The host application called <see cref="WebSocketConnection.Abort"/>.</summary>
     Aborted,
+
+    /// <summary>
+    /// A message that was sent while it was being written could not be finished, because its writer threw; <see cref="ClientDisconnectedEventArgs.Exception"/> is what it threw.
+    /// </summary>
+    MessageUnfinished,
 }

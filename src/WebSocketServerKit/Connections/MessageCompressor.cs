@@ -45,6 +45,32 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         }
     }
 
+    /// <summary>
+    /// Takes the turn for a message that is sent in fragments: see <see cref="SendQueue.BeginFragmentsAsync"/>. They are compressed by <see cref="BeginMessage"/>,
+    /// without reference to other messages.
+    /// </summary>
+    public Task<SendOutcome> BeginFragmentsAsync(CancellationToken cancellationToken)
+    {
+        if (_order is null)
+            return queue.BeginFragmentsAsync(cancellationToken);
+        lock (_order)
+        {
+            // The client takes it into its window, between those before and those that are compressed from now on.
+            _context?.Reset();
+            return queue.BeginFragmentsAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>A compressor for one message in fragments, or null while too much is being compressed already. <see cref="EndMessage"/> follows.</summary>
+    public MessageDeflater? BeginMessage() =>
+        settings.Limits.TryBeginCompression() ? new MessageDeflater(settings.Level, contextTakeover: false, WindowBits) : null;
+
+    public void EndMessage(MessageDeflater deflater)
+    {
+        deflater.Dispose();
+        settings.Limits.EndCompression();
+    }
+
     /// <summary>The connection is over: nothing is compressed for it any more.</summary>
     public void Dispose()
     {

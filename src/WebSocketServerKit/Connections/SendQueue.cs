@@ -24,6 +24,7 @@ internal enum SendOutcome
 /// <summary>
 /// The way out of one connection. Any thread appends frames to one buffer; whoever finds nobody draining becomes the drainer, and writes the
 /// gathered bytes to the transport in one call while others go on appending to a second buffer.
+/// <para>A message that is sent in fragments has the turn until its last one; what others send meanwhile is kept behind it.</para>
 /// <para>Invariants: at most one drainer; the order of appending is the order on the wire; nothing follows a Close frame; while nobody drains
 /// and nothing is gathered, both buffers are given back; the first failure refuses everything after it; no code of the host runs inside the gate.</para>
 /// </summary>
@@ -45,13 +46,17 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     // How often a sender writes what others appended meanwhile, before it leaves that to the thread pool.
     private const int RoundsBeforeYield = 16;
 
+    private static readonly Task<SendOutcome> Accepted = Task.FromResult(SendOutcome.Accepted);
+    private static readonly Task<SendOutcome> Closed = Task.FromResult(SendOutcome.Closed);
+
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate, but for _sending, which belongs to the drainer while there is one.
     private PooledBuffer _filling = new(pool);
     private PooledBuffer _sending = new(pool);
     private PooledBuffer _latestPong = new(pool);    // a whole frame, held while the transport is busy: the newest one only
-    private LinkedList<WaitingMessage>? _waiting;    // not empty only while the queue is full: all after it stand in line
+    private MessagesBehind? _behind;                 // not null exactly while a message that is sent in fragments has the turn
+    private LinkedList<WaitingPart>? _waiting;       // not empty only while the queue is full or the turn is taken: all after it stand in line
     private TaskCompletionSource? _drained;          // somebody waits for the queue to be empty
     private bool _draining;
     private int _inFlight;                           // bytes in _sending
@@ -59,13 +64,25 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     private bool _ended;                             // a Close frame was appended, or none will be
     private Exception? _failure;
 
+    private enum Part : byte
+    {
+        /// <summary>A whole message.</summary>
+        Message,
+
+        /// <summary>The turn to send a message in fragments. It has no bytes.</summary>
+        Turn,
+
+        Fragment,
+        LastFragment,
+    }
+
     /// <summary>Bytes accepted and not yet taken by the transport. A snapshot.</summary>
     public int BufferedBytes
     {
         get
         {
             lock (_gate)
-                return _filling.Length + _inFlight;
+                return Gathered + _inFlight;
         }
     }
 
@@ -120,10 +137,11 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 return SendOutcome.Closed;
             if (!HasRoom(size))
                 return SendOutcome.Full;
-            Span<byte> frame = _filling.GetSpan(size);
+            ref PooledBuffer buffer = ref ForMessages;
+            Span<byte> frame = buffer.GetSpan(size);
             int header = FrameHeaderWriter.Write(frame, Opcode.Text, length);
             Encoding.UTF8.GetBytes(text, frame[header..]);
-            _filling.Advance(size);
+            buffer.Advance(size);
             CountMessage(length);
             drain = BecomesDrainer(size);
         }
@@ -145,7 +163,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 return SendOutcome.Closed;
             if (!HasRoom(frame.Length))
                 return SendOutcome.Full;
-            _filling.Append(frame);
+            ForMessages.Append(frame);
             CountMessage(payloadLength);
             drain = BecomesDrainer(frame.Length);
         }
@@ -159,33 +177,38 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     /// Stands in line until there is room; messages get in in the order in which they came. Cancelled before that, the message is not sent
     /// and the connection lives on. <paramref name="frame"/> must not change until the task has ended.
     /// </summary>
-    public Task<SendOutcome> WaitAndSendFrameAsync(ReadOnlyMemory<byte> frame, int payloadLength, CancellationToken cancellationToken)
-    {
-        if (cancellationToken.IsCancellationRequested)
-            return Task.FromCanceled<SendOutcome>(cancellationToken);
+    public Task<SendOutcome> WaitAndSendFrameAsync(ReadOnlyMemory<byte> frame, int payloadLength, CancellationToken cancellationToken) =>
+        WaitAndSendAsync(Part.Message, frame, payloadLength, cancellationToken);
 
-        var message = new WaitingMessage(this, frame, payloadLength);
-        bool drain;
+    /// <summary>
+    /// Takes the turn for a message whose length is not known yet; whoever gets it sends any number of fragments and then the last one, or takes the message back.
+    /// It stands in line behind all who came before, and while it has the turn what others send is kept behind it.
+    /// </summary>
+    public Task<SendOutcome> BeginFragmentsAsync(CancellationToken cancellationToken) => WaitAndSendAsync(Part.Turn, default, 0, cancellationToken);
+
+    /// <summary>Sends one fragment of the message that has the turn, when there is room. <paramref name="frame"/> must not change until the task has ended.</summary>
+    public Task<SendOutcome> SendFragmentAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellationToken) =>
+        WaitAndSendAsync(Part.Fragment, frame, 0, cancellationToken);
+
+    /// <summary>Sends the last fragment of the message that has the turn, and with it the turn is over.</summary>
+    /// <param name="frame">The whole frame; it must not change until the task has ended.</param>
+    /// <param name="payloadLength">The length of the whole message before it was compressed, if it was.</param>
+    /// <param name="cancellationToken">Cancelled while it waits for room, the fragment is not sent and the turn goes on.</param>
+    public Task<SendOutcome> SendLastFragmentAsync(ReadOnlyMemory<byte> frame, long payloadLength, CancellationToken cancellationToken) =>
+        WaitAndSendAsync(Part.LastFragment, frame, payloadLength, cancellationToken);
+
+    /// <summary>Ends the turn of a message of which no fragment was sent.</summary>
+    public void TakeBackFragments()
+    {
         lock (_gate)
         {
-            if (IsClosed)
-                return Task.FromResult(SendOutcome.Closed);
-            if (!HasRoom(frame.Length))
-            {
-                _waiting ??= new LinkedList<WaitingMessage>();
-                _waiting.AddLast(message.Place);
-                message.CancelWith(cancellationToken);
-                return message.Task;
-            }
-
-            _filling.Append(frame.Span);
-            CountMessage(payloadLength);
-            drain = BecomesDrainer(frame.Length);
+            EndTurn();
+            if (_draining || IsClosed)
+                return;
+            _draining = true; // somebody may stand in line for the turn, so even if there is nothing to send
         }
 
-        if (drain)
-            Drain();
-        return Task.FromResult(SendOutcome.Accepted);
+        Drain();
     }
 
     /// <summary>What would become of the shortest message now: for those to whom it is work to make one.</summary>
@@ -260,7 +283,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             AppendFrame(Opcode.Close, payload);
             // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
             _ended = true;
-            RefuseWaiting();
+            RefuseRest();
             drain = BeginsToDrain(); // no cork holds back what has nothing to follow
         }
 
@@ -275,7 +298,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         lock (_gate)
         {
             _ended = true;
-            RefuseWaiting();
+            RefuseRest();
         }
     }
 
@@ -318,7 +341,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         lock (_gate)
         {
             _failure ??= failure;
-            RefuseWaiting();
+            RefuseRest();
             _latestPong.Release();
             // A drainer still writes from _sending; it releases both when it comes back.
             if (!_draining)
@@ -345,18 +368,93 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
 
     private bool IsClosed => _ended || _failure is not null;
 
+    private int Gathered => _behind is null ? _filling.Length : _filling.Length + _behind.Frames.Length;
+
+    // Where whole messages are gathered: 5.4 "The fragments of one message MUST NOT be interleaved between the fragments of another message".
+    private ref PooledBuffer ForMessages => ref _behind is null ? ref _filling : ref _behind.Frames;
+
     private bool HasRoom(int size)
     {
         if (_waiting is { Count: > 0 })
             return false;
-        // The limit is about what piles up while the transport is busy. When it is not, nothing is queued but what a cork holds back, and that
-        // goes on its way with this message: see HoldsBack. So a message larger than the whole queue goes as well.
-        return !_draining || (long)_filling.Length + _inFlight + size <= limit;
+        // The limit is about what piles up while the transport is busy, or behind fragments. Where nothing does, nothing is queued but what a cork holds
+        // back, and that goes on its way with this message: see HoldsBack. So a message larger than the whole queue goes as well.
+        return (!_draining && _behind is null) || (long)Gathered + _inFlight + size <= limit;
+    }
+
+    private bool HasRoom(Part part, int size) => part switch
+    {
+        Part.Message => HasRoom(size),
+        Part.Turn => _behind is null && _waiting is not { Count: > 0 },
+        // The line waits for the fragments, so they do not wait for the line.
+        _ => !_draining || (long)Gathered + _inFlight + size <= limit,
+    };
+
+    private void Append(Part part, ReadOnlySpan<byte> frame, long payloadLength)
+    {
+        switch (part)
+        {
+            case Part.Message:
+                ForMessages.Append(frame);
+                CountMessage(payloadLength);
+                break;
+            case Part.Turn:
+                _behind = new MessagesBehind { Frames = new PooledBuffer(pool) };
+                break;
+            case Part.Fragment:
+                _filling.Append(frame);
+                break;
+            case Part.LastFragment:
+                _filling.Append(frame);
+                CountMessage(payloadLength);
+                EndTurn();
+                break;
+        }
+    }
+
+    private void EndTurn()
+    {
+        if (_behind is not { } behind)
+            return; // the connection is over
+        _filling.Append(behind.Frames.Written.Span);
+        behind.Frames.Release();
+        _behind = null;
+    }
+
+    private Task<SendOutcome> WaitAndSendAsync(Part part, ReadOnlyMemory<byte> frame, long payloadLength, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+            return Task.FromCanceled<SendOutcome>(cancellationToken);
+
+        bool drain;
+        lock (_gate)
+        {
+            if (IsClosed)
+                return Closed;
+            if (!HasRoom(part, frame.Length))
+            {
+                var waiting = new WaitingPart(this, part, frame, payloadLength);
+                _waiting ??= new LinkedList<WaitingPart>();
+                if (part is Part.Fragment or Part.LastFragment)
+                    _waiting.AddFirst(waiting.Place);
+                else
+                    _waiting.AddLast(waiting.Place);
+                waiting.CancelWith(cancellationToken);
+                return waiting.Task;
+            }
+
+            Append(part, frame.Span, payloadLength);
+            drain = BecomesDrainer(frame.Length);
+        }
+
+        if (drain)
+            Drain();
+        return Accepted;
     }
 
     private void AppendMessage(Opcode opcode, ReadOnlySpan<byte> payload)
     {
-        AppendFrame(opcode, payload);
+        AppendFrame(ref ForMessages, opcode, payload);
         CountMessage(payload.Length);
     }
 
@@ -370,7 +468,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         buffer.Advance(header + payload.Length);
     }
 
-    private void CountMessage(int payloadLength)
+    private void CountMessage(long payloadLength)
     {
         MessagesSent++;
         BytesSent += payloadLength;
@@ -379,7 +477,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     // True when the caller, who has appended this many bytes, has to drain.
     private bool BecomesDrainer(int size)
     {
-        if (_draining || HoldsBack(size))
+        if (_draining || _filling.IsEmpty || HoldsBack(size))
             return false;
         return _draining = true;
     }
@@ -409,12 +507,17 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 return SendOutcome.Closed;
             if (!HasRoom(size))
                 return SendOutcome.Full;
-            writeThrough = !_draining && _filling.IsEmpty;
+            writeThrough = !_draining && _behind is null && _filling.IsEmpty;
             if (writeThrough)
+            {
                 (_draining, _inFlight) = (true, size);
+                CountMessage(payload.Length);
+            }
             else
-                AppendFrame(opcode, payload);
-            CountMessage(payload.Length);
+            {
+                AppendMessage(opcode, payload);
+            }
+
             drain = !writeThrough && BecomesDrainer(size);
         }
 
@@ -508,7 +611,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         lock (_gate)
         {
             _failure ??= failure;
-            RefuseWaiting();
+            RefuseRest();
             Stop();
         }
 
@@ -557,50 +660,70 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
 
     private void AdmitWaiting()
     {
-        while (_waiting?.First is { } first)
+        while (_waiting?.First is { Value: var first } && Admits(first))
         {
-            int queued = _filling.Length;
-            if (queued > 0 && (long)queued + first.Value.Frame.Length > limit)
-                return;
-            // First of all, for it may find no memory: then the message is still in the line, and is refused with the rest of it.
-            _filling.Append(first.Value.Frame.Span);
-            CountMessage(first.Value.PayloadLength);
+            // First of all, for it may find no memory: then the part is still in the line, and is refused with the rest of it.
+            Append(first.Part, first.Frame.Span, first.PayloadLength);
             _waiting.RemoveFirst();
-            first.Value.End(SendOutcome.Accepted);
+            first.End(SendOutcome.Accepted);
         }
     }
 
-    private void RefuseWaiting()
+    // Called when nothing is in flight. One that is larger than the whole queue gets in when nothing else is in its way.
+    private bool Admits(WaitingPart first)
+    {
+        bool isAlone = first.Part switch
+        {
+            Part.Message => _behind is null && _filling.IsEmpty,
+            Part.Turn => _behind is null,
+            _ => _filling.IsEmpty,
+        };
+        return isAlone || (first.Part != Part.Turn && (long)Gathered + first.Frame.Length <= limit);
+    }
+
+    private void RefuseRest()
     {
         while (_waiting?.First is { } first)
         {
             _waiting.RemoveFirst();
             first.Value.End(SendOutcome.Closed);
         }
+
+        // What is behind fragments will not get its turn.
+        _behind?.Frames.Release();
+        _behind = null;
     }
 
-    private sealed class WaitingMessage : TaskCompletionSource<SendOutcome>
+    private sealed class MessagesBehind
+    {
+        public PooledBuffer Frames;
+    }
+
+    private sealed class WaitingPart : TaskCompletionSource<SendOutcome>
     {
         private readonly SendQueue _queue;
         private CancellationTokenRegistration _cancellation;
 
-        public WaitingMessage(SendQueue queue, ReadOnlyMemory<byte> frame, int payloadLength)
+        public WaitingPart(SendQueue queue, Part part, ReadOnlyMemory<byte> frame, long payloadLength)
             : base(TaskCreationOptions.RunContinuationsAsynchronously)
         {
             _queue = queue;
+            Part = part;
             Frame = frame;
             PayloadLength = payloadLength;
-            Place = new LinkedListNode<WaitingMessage>(this);
+            Place = new LinkedListNode<WaitingPart>(this);
         }
+
+        public Part Part { get; }
 
         public ReadOnlyMemory<byte> Frame { get; }
 
-        public int PayloadLength { get; }
+        public long PayloadLength { get; }
 
-        public LinkedListNode<WaitingMessage> Place { get; }
+        public LinkedListNode<WaitingPart> Place { get; }
 
         public void CancelWith(CancellationToken token) =>
-            _cancellation = token.UnsafeRegister(static (message, token) => ((WaitingMessage)message!).Cancel(token), this);
+            _cancellation = token.UnsafeRegister(static (part, token) => ((WaitingPart)part!).Cancel(token), this);
 
         public void End(SendOutcome outcome)
         {
@@ -616,6 +739,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 if (Place.List is null)
                     return; // it got in before
                 Place.List.Remove(Place);
+                if (!_queue._draining)
+                    _queue.AdmitWaiting(); // those behind it that have waited for nothing else
             }
 
             TrySetCanceled(token);

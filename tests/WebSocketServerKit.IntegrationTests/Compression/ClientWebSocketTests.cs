@@ -30,7 +30,7 @@ public class ClientWebSocketTests
     [MemberData(nameof(Parameters))]
     public async Task Messages_come_back_as_they_went_whatever_the_client_asks_for(bool serverContext, bool clientContext, int serverBits, int clientBits)
     {
-        await using TestServer server = await TestServer.StartEchoAsync(options => options.PerMessageDeflate = Interop.Everything);
+        await using TestServer server = await Interop.StartPiecewiseEchoAsync(Interop.Everything);
         using ClientWebSocket client = await server.ConnectWebSocketAsync(configure: options => options.DangerousDeflateOptions = new()
         {
             ServerContextTakeover = serverContext,
@@ -144,6 +144,44 @@ public class ClientWebSocketTests
                 Assert.Equal(message, Encoding.UTF8.GetString((await client.ReceiveAsync()).Payload));
             client.Dispose();
         }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Messages_that_are_written_while_they_are_sent_and_whole_ones_follow_each_other_in_one_context(bool contextTakeover)
+    {
+        const int Messages = 100;
+        await using TestServer server = await TestServer.StartAsync(configure: options => options.PerMessageDeflate = Interop.Everything);
+        using ClientWebSocket client = await server.ConnectWebSocketAsync(
+            configure: options => options.DangerousDeflateOptions = new() { ServerContextTakeover = contextTakeover });
+        WebSocketConnection connection = await server.NextClientAsync();
+
+        byte[][] messages = [.. Enumerable.Range(0, 2 * Messages).Select(i => Interop.Text(i * 700, i % 5))];
+        Task sending = Task.Run(
+            async () =>
+            {
+                for (int i = 0; i < messages.Length; i += 2)
+                {
+                    byte[] streamed = messages[i], whole = messages[i + 1];
+                    await connection.SendAsync(
+                        async message =>
+                        {
+                            await message.WriteAsync(streamed.AsMemory(0, streamed.Length / 2));
+                            await message.FlushAsync();
+                            // It goes behind the one that is being written.
+                            await connection.SendAsync(whole, WebSocketMessageType.Text, TestServer.Timely);
+                            await message.WriteAsync(streamed.AsMemory(streamed.Length / 2));
+                        },
+                        WebSocketMessageType.Text,
+                        cancellationToken: TestServer.Timely);
+                }
+            },
+            TestServer.Timely);
+        foreach (byte[] message in messages)
+            Assert.Equal(message, (await client.ReceiveAsync()).Payload);
+        await sending;
+        Assert.Equal((messages.Length, messages.Sum(message => message.Length)), (connection.MessagesSent, connection.BytesSent));
     }
 
     private static async Task ExchangeAsync(ClientWebSocket client, WebSocketMessageType type, byte[] message, Random random)

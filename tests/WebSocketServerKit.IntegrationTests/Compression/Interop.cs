@@ -12,6 +12,30 @@ internal static class Interop
     /// <summary>Everything that the server can agree on, at the price of its memory.</summary>
     public static PerMessageDeflateOptions Everything => new() { ServerContextTakeover = true, ClientContextTakeover = true, MinMessageSize = 0 };
 
+    /// <summary>A server that sends every message back: every second one while it is being written, in pieces of which some are flushed.</summary>
+    public static Task<TestServer> StartPiecewiseEchoAsync(PerMessageDeflateOptions? deflate) => TestServer.StartAsync(
+        server => server.MessageReceived += async (_, e) =>
+        {
+            if (e.Client.MessagesReceived % 2 == 0)
+                await e.Client.SendAsync(e.Payload, e.MessageType);
+            else
+                await WriteInPiecesAsync(e.Client, e.PayloadMemory, e.MessageType);
+        },
+        options => options.PerMessageDeflate = deflate);
+
+    private static ValueTask WriteInPiecesAsync(WebSocketConnection client, ReadOnlyMemory<byte> payload, WebSocketMessageType type) => client.SendAsync(
+        async message =>
+        {
+            int pieceSize = payload.Length / 3 + 1;
+            for (int i = 0; i < payload.Length; i += pieceSize)
+            {
+                await message.WriteAsync(payload[i..Math.Min(i + pieceSize, payload.Length)]);
+                if (i % 2 == 0)
+                    await message.FlushAsync();
+            }
+        },
+        type);
+
     /// <summary>Some text of about so many bytes, with characters of one to four bytes and parts that come again.</summary>
     public static byte[] Text(int size, int seed)
     {

@@ -44,7 +44,7 @@ public class NodeClientTests
             Assert.Fail($"Node and its package ws are required, and were not found: {whyNot}");
         }
 
-        await using TestServer server = await TestServer.StartEchoAsync(options => options.PerMessageDeflate = Interop.Everything);
+        await using TestServer server = await Interop.StartPiecewiseEchoAsync(Interop.Everything);
         (exitCode, string output, string errors) = await RunAsync(Script, $"ws://{server.EndPoint}/", parameters);
         Assert.Equal((0, ""), (exitCode, errors));
         Assert.Equal("permessage-deflate", output.Trim());

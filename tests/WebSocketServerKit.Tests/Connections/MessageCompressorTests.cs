@@ -181,6 +181,31 @@ public sealed class MessageCompressorTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
+    public async Task A_client_understands_what_was_compressed_while_a_message_in_fragments_had_the_turn(bool contextTakeover)
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover);
+        compressor.TrySend(Opcode.Binary, Long);
+        Assert.Equal(SendOutcome.Accepted, await compressor.BeginFragmentsAsync(Cancellation));
+        MessageDeflater deflater = compressor.BeginMessage()!;
+        Assert.Null(compressor.BeginMessage());
+        compressor.TrySend(Opcode.Binary, Long); // uncompressed, for one at once is the limit
+        compressor.EndMessage(deflater);
+        compressor.TrySend(Opcode.Binary, Long);
+        compressor.TrySend(Opcode.Binary, Long);
+
+        byte[] message = Encoding.UTF8.GetBytes(new string('s', 40_000));
+        var buffer = new PooledBuffer(_pool);
+        ReadOnlyMemory<byte> frame = compressor.Compress(Opcode.Binary, message, ref buffer);
+        Assert.Equal(SendOutcome.Accepted, await _queue.SendLastFragmentAsync(frame, message.Length, Cancellation));
+        buffer.Release();
+        compressor.TrySend(Opcode.Binary, Long);
+        Assert.Equal([Long, message, Long, Long, Long, Long], Received(contextTakeover));
+        Assert.Equal([true, true, false, true, true, true], _transport.Frames.Select(frame => frame.Rsv1));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
     public async Task Nothing_is_compressed_for_a_connection_that_is_closed(bool contextTakeover)
     {
         using MessageCompressor compressor = Compressor(contextTakeover);

@@ -9,11 +9,12 @@ namespace WebSocketServerKit.TestKit;
 /// <param name="Opcode">The opcode.</param>
 /// <param name="Payload">What follows the header.</param>
 /// <param name="Rsv1">Whether it begins a compressed message.</param>
-internal sealed record SentFrame(Opcode Opcode, byte[] Payload, bool Rsv1 = false)
+/// <param name="Fin">Whether it ends its message.</param>
+internal sealed record SentFrame(Opcode Opcode, byte[] Payload, bool Rsv1, bool Fin)
 {
     public string Text => Encoding.UTF8.GetString(Payload);
 
-    public override string ToString() => Rsv1 ? $"compressed {Opcode} {Convert.ToHexString(Payload)}" : $"{Opcode} {Text}";
+    public override string ToString() => (Rsv1 ? $"compressed {Opcode} {Convert.ToHexString(Payload)}" : $"{Opcode} {Text}") + (Fin ? "" : "…");
 }
 
 /// <summary>What a client sends, and what it reads from the bytes of the server.</summary>
@@ -52,7 +53,7 @@ internal static class Wire
         while (!bytes.IsEmpty)
         {
             Assert.Equal(0, bytes[1] & 0x80);
-            Assert.Equal(0x80, bytes[0] & 0xB0);
+            Assert.Equal(0, bytes[0] & 0x30);
             int header = (bytes[1] & 0x7F) switch { 127 => 10, 126 => 4, _ => 2 };
             int length = header switch
             {
@@ -60,7 +61,7 @@ internal static class Wire
                 4 => BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]),
                 _ => bytes[1],
             };
-            frames.Add(new SentFrame((Opcode)(bytes[0] & 0x0F), bytes.Slice(header, length).ToArray(), (bytes[0] & 0x40) != 0));
+            frames.Add(new SentFrame((Opcode)(bytes[0] & 0x0F), bytes.Slice(header, length).ToArray(), (bytes[0] & 0x40) != 0, (bytes[0] & 0x80) != 0));
             bytes = bytes[(header + length)..];
         }
 

@@ -13,53 +13,111 @@ namespace WebSocketServerKit.Protocol.Compression;
 /// </remarks>
 internal sealed class MessageDeflater(CompressionLevel level, bool contextTakeover, int windowBits) : IDisposable
 {
+    /// <summary>Octets that a flush ends with.</summary>
+    public const int TailSize = 4;
+
     private readonly Sink _sink = new();
     private DeflateStream? _context;
+    private long _left;      // of the piece that _context is for
+    private bool _hasBegun;  // the message has bytes
+    private bool _isFlushed; // and all of them are compressed
 
     /// <summary>Appends the compressed message.</summary>
     public void Deflate(ReadOnlySpan<byte> message, ref PooledBuffer compressed)
     {
-        if (message.IsEmpty)
-        {
-            // 7.2.3.6: "the octet 0x00" stands for an empty message. The compressor would write nothing, not even the four octets below.
-            compressed.Append([0]);
-            return;
-        }
+        Write(message, ref compressed);
+        End(ref compressed);
+    }
 
-        int pieceSize = windowBits == PerMessageDeflateParameters.MaxWindowBits ? message.Length : 1 << windowBits;
+    /// <summary>Takes the next part of a message, and appends what is compressed by then.</summary>
+    public void Write(ReadOnlySpan<byte> part, ref PooledBuffer compressed)
+    {
         _sink.Buffer = compressed;
         try
         {
-            while (!message.IsEmpty)
+            while (!part.IsEmpty)
             {
-                ReadOnlySpan<byte> piece = message[..Math.Min(pieceSize, message.Length)];
-                message = message[piece.Length..];
-                _context ??= new DeflateStream(_sink, level, leaveOpen: true);
-                _context.Write(piece);
-                _context.Flush();
-                if (!contextTakeover)
-                    Reset();
+                if (_context is null)
+                {
+                    _context = new DeflateStream(_sink, level, leaveOpen: true);
+                    _left = windowBits == PerMessageDeflateParameters.MaxWindowBits ? long.MaxValue : 1L << windowBits;
+                }
+
+                int count = (int)Math.Min(_left, part.Length);
+                _context.Write(part[..count]);
+                part = part[count..];
+                _hasBegun = true;
+                _isFlushed = false;
+                if (_left == long.MaxValue || (_left -= count) > 0)
+                    continue;
+                FlushContext();
+                EndContext();
             }
         }
         finally
         {
             compressed = _sink.Buffer;
         }
-
-        // 7.2.1: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end."
-        compressed.Advance(-4);
     }
 
-    /// <summary>Forgets all messages: the next one does not refer to them.</summary>
+    /// <summary>
+    /// Appends what is left to be compressed, so that the client can read all that was written. The last <see cref="TailSize"/> octets must stay in
+    /// <paramref name="compressed"/> until more is appended, for they are not sent if the message ends here.
+    /// </summary>
+    public void Flush(ref PooledBuffer compressed)
+    {
+        _sink.Buffer = compressed;
+        try
+        {
+            if (_hasBegun && !_isFlushed)
+                FlushContext();
+        }
+        finally
+        {
+            compressed = _sink.Buffer;
+        }
+    }
+
+    /// <summary>Appends the end of the message.</summary>
+    public void End(ref PooledBuffer compressed)
+    {
+        if (!_hasBegun)
+        {
+            // 7.2.3.6: "the octet 0x00" stands for an empty message. The compressor would write nothing, not even the four octets below.
+            compressed.Append([0]);
+            return;
+        }
+
+        Flush(ref compressed);
+        // 7.2.1: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end."
+        compressed.Advance(-TailSize);
+        _hasBegun = false;
+        if (!contextTakeover)
+            EndContext();
+    }
+
+    /// <summary>Forgets all messages, and the one that is under way: the next one does not refer to them.</summary>
     public void Reset()
+    {
+        EndContext();
+        _hasBegun = false;
+    }
+
+    public void Dispose() => Reset();
+
+    private void FlushContext()
+    {
+        _context!.Flush();
+        _isFlushed = true;
+    }
+
+    private void EndContext()
     {
         _sink.IsClosed = true; // a compressor writes a last block when it is given back
         _context?.Dispose();
         _context = null;
         _sink.IsClosed = false;
     }
-
-    public void Dispose() => Reset();
 
     private sealed class Sink : OneWayStream
     {

@@ -118,4 +118,51 @@ public sealed class MessageDeflaterTests
             Assert.Equal(message, client.Inflate(compressed));
         }
     }
+
+    // Each part is written by itself; every one but the last may be flushed, and then the client must be able to read all so far.
+    [Fact]
+    public void A_message_in_parts_comes_out_whole_and_after_a_flush_as_far_as_it_was_written() =>
+        Gen.Select(Gen.Bool, Gen.Int[8, 15], Gen.Select(Gen.Byte[0, 3].Array[0, 700], Gen.Bool).Array[0, 6].Array[1, 4]).Sample(
+            (contextTakeover, windowBits, messages) =>
+            {
+                contextTakeover &= windowBits == 15;
+                using var deflater = new MessageDeflater(CompressionLevel.Fastest, contextTakeover, windowBits);
+                using var client = new Zlib(contextTakeover);
+                foreach ((byte[] Bytes, bool Flush)[] parts in messages)
+                {
+                    var buffer = new PooledBuffer(_pool);
+                    List<byte> message = [];
+                    foreach ((byte[] bytes, bool flush) in parts)
+                    {
+                        deflater.Write(bytes, ref buffer);
+                        message.AddRange(bytes);
+                        if (!flush)
+                            continue;
+                        deflater.Flush(ref buffer);
+                        if (message.Count > 0)
+                            Assert.Equal([0x00, 0x00, 0xFF, 0xFF], buffer.Written[^MessageDeflater.TailSize..].ToArray());
+                        if (!contextTakeover)
+                            Assert.Equal(message, new Zlib().Inflate(buffer.Written.Span));
+                    }
+
+                    deflater.End(ref buffer);
+                    Assert.Equal(message, client.Inflate(buffer.Written.Span));
+                    buffer.Release();
+                }
+            },
+            iter: 300);
+
+    [Fact]
+    public void After_a_reset_amid_a_message_the_next_one_begins_anew()
+    {
+        using var deflater = new MessageDeflater(CompressionLevel.Fastest, contextTakeover: true, windowBits: 15);
+        byte[] first = Deflate(deflater, "Hello, hello"u8);
+        deflater.Reset();
+        var buffer = new PooledBuffer(_pool);
+        deflater.Write("Hello, hello, hello"u8, ref buffer);
+        deflater.Reset();
+        buffer.Release();
+        Assert.Equal([0x00], Deflate(deflater, []));
+        Assert.Equal(first, Deflate(deflater, "Hello, hello"u8));
+    }
 }
