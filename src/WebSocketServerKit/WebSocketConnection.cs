@@ -156,6 +156,7 @@ public sealed class WebSocketConnection
     /// <remarks>
     /// It begins when other messages that are sent in this way have ended. What else is sent to the client meanwhile goes behind it, within
     /// <see cref="WebSocketServerOptions.SendQueueLimit"/>: so <paramref name="write"/> should not wait long, and must not wait for another message to the same client.
+    /// Where the connection is closed in the middle of it, what is behind it is lost with its rest.
     /// With permessage-deflate it is compressed by itself, whatever the context takeover, with a compressor of 220 to 330 KiB that it holds until its end.
     /// </remarks>
     /// <param name="write">

@@ -280,6 +280,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         {
             if (IsClosed)
                 return false;
+            EndTurnThatHasNotBegun();
             AppendFrame(Opcode.Close, payload);
             // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
             _ended = true;
@@ -297,9 +298,12 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     {
         lock (_gate)
         {
+            EndTurnThatHasNotBegun();
             _ended = true;
             RefuseRest();
         }
+
+        Flush();
     }
 
     /// <summary>Sends what was gathered, unless a drainer is at it.</summary>
@@ -403,6 +407,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 break;
             case Part.Fragment:
                 _filling.Append(frame);
+                _behind!.HasBegun = true;
                 break;
             case Part.LastFragment:
                 _filling.Append(frame);
@@ -419,6 +424,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         _filling.Append(behind.Frames.Written.Span);
         behind.Frames.Release();
         _behind = null;
+    }
+
+    // Whoever has the turn will be refused, but what was accepted behind it meanwhile has nothing in its way.
+    private void EndTurnThatHasNotBegun()
+    {
+        if (_behind is { HasBegun: false })
+            EndTurn();
     }
 
     private Task<SendOutcome> WaitAndSendAsync(Part part, ReadOnlyMemory<byte> frame, long payloadLength, CancellationToken cancellationToken)
@@ -689,7 +701,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             first.Value.End(SendOutcome.Closed);
         }
 
-        // What is behind fragments will not get its turn.
+        // No whole message can follow a message that was begun and will not be finished.
         _behind?.Frames.Release();
         _behind = null;
     }
@@ -697,6 +709,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     private sealed class MessagesBehind
     {
         public PooledBuffer Frames;
+        public bool HasBegun; // a fragment was sent
     }
 
     private sealed class WaitingPart : TaskCompletionSource<SendOutcome>

@@ -296,6 +296,23 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
         Assert.Equal(how == "close" ? [Opcode.Text, Opcode.Close] : [Opcode.Text], _transport.Frames.Select(frame => frame.Opcode));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task When_the_connection_is_closed_before_the_first_fragment_what_was_accepted_behind_it_still_goes(bool byPeer)
+    {
+        SendQueue queue = Queue();
+        AssertAccepted(BeginAsync(queue));
+        queue.TrySend("behind");
+        if (byPeer)
+            queue.End();
+        else
+            queue.Close(WebSocketCloseStatus.NormalClosure, "");
+        Assert.Equal(SendOutcome.Closed, await FirstAsync(queue, "a").InTime());
+        queue.TakeBackFragments();
+        Assert.Equal((Opcode[])(byPeer ? [Opcode.Text] : [Opcode.Text, Opcode.Close]), _transport.Frames.Select(frame => frame.Opcode));
+    }
+
     [Fact]
     public async Task Sixteen_senders_of_both_kinds_never_mix_their_messages()
     {
