@@ -176,7 +176,8 @@ public sealed class WebSocketConnection
         ArgumentNullException.ThrowIfNull(write);
         Opcode opcode = OpcodeFor(messageType, default);
         MessageCompressor? compressor = compress ? _lifetime.Compressor : null;
-        await FinishAsync(compressor?.BeginFragmentsAsync(cancellationToken) ?? _lifetime.Queue.BeginFragmentsAsync(cancellationToken)).ConfigureAwait(false);
+        // Back to where the caller is, for what follows is its own code.
+        await FinishAsync(compressor?.BeginFragmentsAsync(cancellationToken) ?? _lifetime.Queue.BeginFragmentsAsync(cancellationToken)).ConfigureAwait(true);
 
         var message = new StreamedMessage(this, _lifetime.Queue, compressor, opcode, ArrayPool<byte>.Shared, cancellationToken);
         try

@@ -5,6 +5,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Compression;
+using WebSocketServerKit.Contract;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -218,6 +219,35 @@ public class WebSocketConnectionTests
         Assert.Equal("first", await raw.ReadTextAsync());
         Assert.True(client.IsOpen);
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => client.SendAsync(_ => Task.CompletedTask, WebSocketMessageType.Close, cancellationToken: TestServer.Timely).AsTask());
+        raw.Dispose();
+    }
+
+    [Fact]
+    public async Task A_message_that_had_to_wait_for_its_turn_is_written_where_its_handler_runs()
+    {
+        using var window = new SingleThread();
+        TaskCompletionSource<bool> writtenThere = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.MessageReceived += async (_, e) =>
+            {
+                Task second = Task.CompletedTask;
+                await e.Client.SendAsync(async first =>
+                {
+                    second = e.Client.SendAsync(_ =>
+                    {
+                        writtenThere.SetResult(window.IsCurrent);
+                        return Task.CompletedTask;
+                    }).AsTask();
+                    await first.WriteAsync("first"u8.ToArray());
+                });
+                await second;
+            },
+            options => options.EventContext = window);
+        (RawClient raw, _) = await server.ConnectAsync();
+        await raw.SendAsync("go");
+        Assert.True(await writtenThere.Task.Timely());
+        Assert.Equal("first"u8.ToArray(), (await raw.ReadFrameAsync()).Payload);
+        Assert.Empty((await raw.ReadFrameAsync()).Payload);
         raw.Dispose();
     }
 
