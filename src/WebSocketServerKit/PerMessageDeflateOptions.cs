@@ -43,7 +43,10 @@ public sealed class PerMessageDeflateOptions
     /// <summary>How much work goes into a message. Default: <see cref="CompressionLevel.Fastest"/>. See docs/compression.md for what the others cost and gain.</summary>
     public CompressionLevel Level { get; set; } = CompressionLevel.Fastest;
 
-    /// <summary>How many messages may be compressed at the same time, by all threads. Default: 64, that is 14 to 21 MiB. Further ones go uncompressed; none waits.</summary>
+    /// <summary>
+    /// How many messages may be compressed at the same time, by all threads. Default: 64, that is 14 to 21 MiB. Further ones go uncompressed; none waits.
+    /// One that is sent while it is being written counts from its first fragment to its last, so clients that read such messages slowly can use up all of them.
+    /// </summary>
     public int MaxConcurrentCompressions { get; set; } = 64;
 
     /// <summary>

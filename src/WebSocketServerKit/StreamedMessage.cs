@@ -225,15 +225,11 @@ internal sealed class StreamedMessage(
 
     private ReadOnlyMemory<byte> Frame(in PooledBuffer buffer, int held, bool fin)
     {
-        int length = buffer.Length - FrameHeaderWriter.MaxSize - held;
-        if (length <= 0 && !fin)
+        if (buffer.Length <= FrameHeaderWriter.MaxSize + held && !fin)
             return default;
-        int header = FrameHeaderWriter.SizeFor(length);
-        Memory<byte> frame = buffer.Written.Slice(FrameHeaderWriter.MaxSize - header, header + length);
         // 5.4: "The primary purpose of fragmentation is to allow sending a message that is of unknown size when the message is started".
         // RFC 7692 6: "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first fragments of a data message."
-        FrameHeaderWriter.Write(frame.Span, _hasBegun ? Opcode.Continuation : opcode, length, fin, rsv1: _deflater is not null && !_hasBegun);
-        return frame;
+        return FrameHeaderWriter.WriteBefore(buffer.Written[..^held], _hasBegun ? Opcode.Continuation : opcode, fin, rsv1: _deflater is not null && !_hasBegun);
     }
 
     private void KeepTail()

@@ -151,7 +151,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
             return default;
         try
         {
-            // The header tells the length, which is known only afterwards: it gets the end of the room that the longest one takes.
+            // The header tells the length, which is known only afterwards.
             buffer.GetSpan(FrameHeaderWriter.MaxSize);
             buffer.Advance(FrameHeaderWriter.MaxSize);
             deflater.Deflate(payload, ref buffer);
@@ -161,9 +161,6 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
             settings.Limits.EndCompression();
         }
 
-        int length = buffer.Length - FrameHeaderWriter.MaxSize;
-        Memory<byte> frame = buffer.Written[(FrameHeaderWriter.MaxSize - FrameHeaderWriter.SizeFor(length))..];
-        FrameHeaderWriter.Write(frame.Span, opcode, length, rsv1: true);
-        return frame;
+        return FrameHeaderWriter.WriteBefore(buffer.Written, opcode, rsv1: true);
     }
 }

@@ -35,4 +35,18 @@ internal static class FrameHeaderWriter
         BinaryPrimitives.WriteUInt64BigEndian(destination[2..], (ulong)payloadLength);
         return MaxSize;
     }
+
+    /// <summary>Writes the header of a payload whose length was not known before: right before it, at the end of <see cref="MaxSize"/> bytes of room.</summary>
+    /// <param name="roomAndPayload">The room and the payload behind it.</param>
+    /// <param name="opcode">The opcode.</param>
+    /// <param name="fin">Whether it is the last frame of its message.</param>
+    /// <param name="rsv1">Whether it begins a compressed message.</param>
+    /// <returns>The whole frame, without the part of the room that it did not need.</returns>
+    public static Memory<byte> WriteBefore(Memory<byte> roomAndPayload, Opcode opcode, bool fin = true, bool rsv1 = false)
+    {
+        int payloadLength = roomAndPayload.Length - MaxSize;
+        Memory<byte> frame = roomAndPayload[(MaxSize - SizeFor(payloadLength))..];
+        Write(frame.Span, opcode, payloadLength, fin, rsv1);
+        return frame;
+    }
 }

@@ -69,6 +69,22 @@ public sealed class FrameHeaderWriterTests
         }
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(125)]
+    [InlineData(126)]
+    [InlineData(65_535)]
+    [InlineData(65_536)]
+    public void A_header_before_its_payload_is_the_same_and_leaves_the_payload_alone(int payloadLength)
+    {
+        byte[] roomAndPayload = new byte[FrameHeaderWriter.MaxSize + payloadLength];
+        byte[] payload = new byte[payloadLength];
+        Array.Fill(payload, (byte)0xAB);
+        payload.CopyTo(roomAndPayload, FrameHeaderWriter.MaxSize);
+        Assert.Equal([.. Written(Opcode.Text, payloadLength, fin: false), .. payload], FrameHeaderWriter.WriteBefore(roomAndPayload, Opcode.Text, fin: false).ToArray());
+        Assert.Equal(0xC2, FrameHeaderWriter.WriteBefore(roomAndPayload, Opcode.Binary, rsv1: true).Span[0]);
+    }
+
     private static byte[] Written(Opcode opcode, int payloadLength, bool fin = true)
     {
         byte[] header = new byte[FrameHeaderWriter.SizeFor(payloadLength)];
