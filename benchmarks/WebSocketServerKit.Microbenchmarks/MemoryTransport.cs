@@ -35,7 +35,23 @@ internal sealed class MemoryTransport : TransportConnection
         return default;
     }
 
+    public override bool HasUnread => false;
+
+    public override bool HasPeerEnded => false;
+
+    public override long BytesTaken => BytesSent;
+
+    public override int TryReceive(Span<byte> buffer, out bool ended)
+    {
+        ended = false;
+        return 0;
+    }
+
     public override void ReleaseIdle()
+    {
+    }
+
+    public override void ForgetBuffers()
     {
     }
 

@@ -26,7 +26,7 @@ public class SendQueueAppend
     [Benchmark(OperationsPerInvoke = Burst)]
     public void InABurst()
     {
-        Cork cork = Cork.Put()!;
+        Cork cork = Cork.Put(SliceClock.Shared)!;
         for (int i = 0; i < Burst; i++)
             _queue.TrySend(Opcode.Binary, _payload);
         cork.Pull();

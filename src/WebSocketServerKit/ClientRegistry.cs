@@ -128,7 +128,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
     private BroadcastResult Broadcast(SharedMessage message, WebSocketConnection? except, Func<WebSocketConnection, bool>? where)
     {
         int sent = 0, dropped = 0, skipped = 0;
-        Cork? cork = Cork.Put();
+        Cork? cork = Cork.Put(SliceClock.Shared);
         try
         {
             foreach (WebSocketConnection client in Snapshot())

@@ -36,7 +36,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
         _request = request;
         if (!request.IsWebSocket)
         {
-            _http = new HttpRequestReceivedEventArgs(request, RemoteEndPoint, LocalEndPoint);
+            _http = new HttpRequestReceivedEventArgs(request, RemoteEndPoint, LocalEndPoint, this);
             return server.HasHttpRequestHandlers;
         }
 
@@ -55,7 +55,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
 
         if (!server.HasHandshakingHandlers)
             return false;
-        _handshaking = new HandshakingEventArgs(request, RemoteEndPoint, LocalEndPoint, SelectSubprotocol(request));
+        _handshaking = new HandshakingEventArgs(request, RemoteEndPoint, LocalEndPoint, SelectSubprotocol(request), this);
         return true;
     }
 
@@ -83,18 +83,21 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
     protected override void Closed()
     {
         server.Clients.Remove(_client!);
-        run.ClientClosed(WasClean);
         Log.ClientDisconnected(_client!.Id, Ending!.Cause, (int)Ending.Code, Ending.Reason);
     }
 
+    protected override void Ended(bool handlersEnded) => run.ClientEnded(WasClean && handlersEnded);
+
     protected override void Released() => run.Released(this);
 
-    protected override void Raise(ConnectionEvent what)
+    protected override void Track(Task handlers) => run.Outlive(handlers);
+
+    protected override void Raise(ConnectionEvent what, long handlersRun)
     {
         switch (what)
         {
             case ConnectionEvent.Message:
-                server.RaiseMessageReceived(new MessageReceivedEventArgs(_client!, MessageType, Handlers.Run), this);
+                server.RaiseMessageReceived(new MessageReceivedEventArgs(_client!, MessageType, handlersRun), this);
                 break;
             case ConnectionEvent.Request when _handshaking is not null:
                 server.RaiseHandshaking(_handshaking, this);
@@ -103,7 +106,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
                 server.RaiseHttpRequestReceived(_http!, this);
                 break;
             case ConnectionEvent.Connected:
-                var connected = new ClientConnectedEventArgs(_client!, _request!);
+                var connected = new ClientConnectedEventArgs(_client!, _request!, handlersRun);
                 _request = null; // the headers are no longer needed, and there may be many idle clients
                 server.RaiseClientConnected(connected, this);
                 break;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Security.Claims;
+using WebSocketServerKit.Connections;
 using WebSocketServerKit.Protocol.Handshake;
 
 namespace WebSocketServerKit;
@@ -16,13 +17,16 @@ public sealed class HandshakingEventArgs : EventArgs
     private ConcurrentDictionary<string, object?>? _items;
     private string? _subprotocol;
     private ClaimsPrincipal? _user;
+    private readonly ConnectionLifetime? _connection;
     private bool _decided;
 
-    internal HandshakingEventArgs(HandshakeRequest request, IPEndPoint remoteEndPoint, IPEndPoint localEndPoint, string? subprotocol)
+    internal HandshakingEventArgs(
+        HandshakeRequest request, IPEndPoint remoteEndPoint, IPEndPoint localEndPoint, string? subprotocol, ConnectionLifetime? connection = null)
     {
         Request = request;
         RemoteEndPoint = remoteEndPoint;
         LocalEndPoint = localEndPoint;
+        _connection = connection;
         _subprotocol = subprotocol;
     }
 
@@ -34,6 +38,12 @@ public sealed class HandshakingEventArgs : EventArgs
 
     /// <summary>Where it arrived.</summary>
     public IPEndPoint LocalEndPoint { get; }
+
+    /// <summary>
+    /// Cancelled when the client leaves while handlers decide, within about a second: pass it to what they wait for. A client that has left is not accepted, and handlers that
+    /// do not end within <see cref="WebSocketServerOptions.CloseTimeout"/> after that are not waited for.
+    /// </summary>
+    public CancellationToken Disconnected => _connection?.Disconnected ?? default;
 
     /// <summary>
     /// The subprotocol to speak, or null for none. It starts as the client's first choice among <see cref="WebSocketServerOptions.Subprotocols"/>.

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using WebSocketServerKit.Connections;
 using WebSocketServerKit.Protocol.Handshake;
 
 namespace WebSocketServerKit;
@@ -11,13 +12,16 @@ namespace WebSocketServerKit;
 /// <remarks>The connection ends with the answer. The members are for the handlers, one after the other; after they have ended, an answer throws.</remarks>
 public sealed class HttpRequestReceivedEventArgs : EventArgs
 {
+    private readonly ConnectionLifetime? _connection;
     private bool _decided;
 
-    internal HttpRequestReceivedEventArgs(HandshakeRequest request, IPEndPoint remoteEndPoint, IPEndPoint localEndPoint)
+    internal HttpRequestReceivedEventArgs(
+        HandshakeRequest request, IPEndPoint remoteEndPoint, IPEndPoint localEndPoint, ConnectionLifetime? connection = null)
     {
         Request = request;
         RemoteEndPoint = remoteEndPoint;
         LocalEndPoint = localEndPoint;
+        _connection = connection;
     }
 
     /// <summary>The request. The method is any; to <c>HEAD</c> the server sends the headers of the answer alone.</summary>
@@ -28,6 +32,12 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
 
     /// <summary>Where it arrived.</summary>
     public IPEndPoint LocalEndPoint { get; }
+
+    /// <summary>
+    /// Cancelled when the connection is lost while handlers work on the answer, within about a second. That the client has ended its own side does not count: it may be waiting for
+    /// the answer.
+    /// </summary>
+    public CancellationToken Disconnected => _connection?.Disconnected ?? default;
 
     /// <summary>Whether a handler has answered.</summary>
     public bool IsAnswered => Answer is not null;

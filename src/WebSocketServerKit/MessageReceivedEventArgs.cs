@@ -28,20 +28,65 @@ public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEven
     public WebSocketMessageType MessageType => (_runAndType & 1) != 0 ? WebSocketMessageType.Text : WebSocketMessageType.Binary;
 
     /// <summary>The bytes of the message; of a text message they are valid UTF-8. Read this again after each await.</summary>
+    /// <remarks>
+    /// That the message is still valid is checked when this is read, and not while the span is used. So use the span in a handler, or in what a handler awaits, and nowhere else: on
+    /// another thread, after the handlers have ended, a span that was got before shows the bytes of other messages. <see cref="ToArray"/> and <see cref="Text"/> are safe anywhere.
+    /// </remarks>
     /// <exception cref="InvalidOperationException">The handlers of this message have ended.</exception>
     public ReadOnlySpan<byte> Payload => Client.PayloadOf(Run).Span;
 
-    /// <summary>The same bytes as memory, for methods that ask for it. It allocates a small guard; each use after the handlers have ended throws.</summary>
+    /// <summary>The same bytes as memory, for methods that ask for it. It allocates a small guard.</summary>
+    /// <remarks>
+    /// Each access to the memory's span, and each pinning, checks that the message is still valid, and throws an <see cref="InvalidOperationException"/> if not. While the memory is
+    /// pinned, as the system's asynchronous input and output does, the message stays valid and the client's next one waits. A span that was got before the handlers ended is not guarded:
+    /// see <see cref="Payload"/>.
+    /// </remarks>
     /// <exception cref="InvalidOperationException">The handlers of this message have ended.</exception>
     public ReadOnlyMemory<byte> PayloadMemory => new PayloadGuard(Client, Run).Guarded;
 
-    /// <summary>The payload as a new string, decoded from UTF-8 (what is invalid in a binary message becomes U+FFFD).</summary>
-    /// <exception cref="InvalidOperationException">The handlers of this message have ended.</exception>
-    public string Text => Encoding.UTF8.GetString(Payload);
+    /// <summary>The payload as a new string, decoded from UTF-8 (what is invalid in a binary message becomes U+FFFD). Never the text of another message, on whatever thread.</summary>
+    /// <exception cref="InvalidOperationException">The handlers of this message have ended, before or while it was decoded.</exception>
+    public string Text
+    {
+        get
+        {
+            ReadOnlySpan<byte> payload = Payload;
+            string? text = null;
+            try
+            {
+                text = Encoding.UTF8.GetString(payload);
+            }
+            catch (ArgumentException)
+            {
+                // The bytes changed between counting and decoding, which is told below.
+            }
 
-    /// <summary>The payload as a new array.</summary>
-    /// <exception cref="InvalidOperationException">The handlers of this message have ended.</exception>
-    public byte[] ToArray() => Payload.ToArray();
+            // The bytes may have become another message's while they were decoded.
+            Client.PayloadOf(Run);
+            return text!;
+        }
+    }
+
+    /// <summary>The payload as a new array. Never the bytes of another message, on whatever thread.</summary>
+    /// <exception cref="InvalidOperationException">The handlers of this message have ended, before or while it was copied.</exception>
+    public byte[] ToArray()
+    {
+        byte[] copy = Payload.ToArray();
+        // The bytes may have become another message's while they were copied.
+        Client.PayloadOf(Run);
+        return copy;
+    }
+
+    /// <summary>
+    /// Lets the client's next message come although the handlers of this one have not ended: for an async handler that waits for another message of the same client, such as the answer to a
+    /// request. Without this it would wait for ever, since the next message waits for it. The payload is no longer valid afterwards, for all handlers of the message: take
+    /// <see cref="Text"/> or <see cref="ToArray"/> before.
+    /// </summary>
+    /// <remarks>
+    /// The order of messages is up to the host from here on. Handlers that go on are still waited for when the server stops, and what they throw is treated as before. Does nothing when the
+    /// handlers have ended. A handler that blocks its thread, instead of awaiting, holds back the next message all the same.
+    /// </remarks>
+    public void ContinueReceiving() => Client.ContinueReceiving(Run);
 
     private long Run => _runAndType >> 1;
 

@@ -19,9 +19,12 @@ internal sealed class ServerRun
     private readonly ConnectionTable _table;
     private readonly List<TransportListener> _listeners = [];
     private readonly List<Task> _accepting = [];
+    private readonly OutlivingHandlers _outliving = new();
+    private readonly bool _hasEventContext;
+    private readonly TaskCompletionSource _cutNow = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _stopping;
     private int _foreignOriginLogged;
-    private int _closedCleanly; // clients that left since it began to stop
+    private int _closedCleanly; // clients that left, with all their handlers, since it began to stop
     private int _closedOtherwise;
 
     /// <summary>Binds every end point and begins to accept.</summary>
@@ -32,6 +35,7 @@ internal sealed class ServerRun
         _time = options.TimeProvider;
         _stopTimeout = options.StopTimeout;
         _maxTurnedAway = options.MaxConcurrentHandshakes;
+        _hasEventContext = options.EventContext is not null;
         _table = new ConnectionTable(options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes);
         Log = log;
         Settings = options.ToConnectionSettings();
@@ -82,12 +86,15 @@ internal sealed class ServerRun
             _table.HandshakeEnded();
     }
 
-    /// <summary>A client is out of the registry.</summary>
-    public void ClientClosed(bool cleanly)
+    /// <summary>All that a client's end brings about is done.</summary>
+    public void ClientEnded(bool cleanly)
     {
         if (_stopping)
             Interlocked.Increment(ref cleanly ? ref _closedCleanly : ref _closedOtherwise);
     }
+
+    /// <summary>Handlers may go on longer than their connection: the stop waits for them.</summary>
+    public void Outlive(Task handlers) => _outliving.Add(handlers);
 
     public void Released(ClientSession session) => _table.Remove(session);
 
@@ -98,9 +105,13 @@ internal sealed class ServerRun
             Log.ForeignOriginRefused(origin);
     }
 
+    /// <summary>Cuts the clients that are left, if the server is being stopped or when it is.</summary>
+    public void CutNow() => _cutNow.TrySetResult();
+
     /// <summary>No new clients, 1001 to everyone, then a cut for those that are still there. Call it once.</summary>
-    public async Task<StopResult> StopAsync(CancellationToken cutNow)
+    public async Task<StopResult> StopAsync()
     {
+        long began = _time.GetTimestamp();
         _stopping = true;
         _table.BeginStop();
         Log.Stopping(_server.Clients.Count);
@@ -110,24 +121,37 @@ internal sealed class ServerRun
 
         foreach (ConnectionLifetime connection in _table.Snapshot())
             connection.BeginStop();
-        await WaitForEmptyAsync(_stopTimeout, cutNow).ConfigureAwait(false);
+        await WaitAsync(Task.WhenAny(_table.WhenEmpty(), _cutNow.Task), _stopTimeout).ConfigureAwait(false);
 
         foreach (ConnectionLifetime connection in _table.Snapshot())
             connection.EndStop();
-        await WaitForEmptyAsync(UnwindTime, CancellationToken.None).ConfigureAwait(false);
+        await WaitAsync(_table.WhenEmpty(), UnwindTime).ConfigureAwait(false);
+        await WaitForHandlersAsync(began).ConfigureAwait(false);
 
         Heartbeat.Dispose();
         // Those whose handlers block a thread are listed still.
-        var result = new StopResult(_closedCleanly, _closedOtherwise + _server.Clients.Count);
-        Log.Stopped(result.ClosedCleanly, result.Cut);
+        var result = new StopResult { ClosedCleanly = _closedCleanly, Cut = _closedOtherwise + _server.Clients.Count, Unfinished = _outliving.Count };
+        Log.Stopped(result.ClosedCleanly, result.Cut, result.Unfinished);
         return result;
     }
 
-    private async Task WaitForEmptyAsync(TimeSpan timeout, CancellationToken cancellationToken)
+    // Events that wait for the host's context are waited for as long as it gets on with them: its thread may be blocked in this very stop.
+    private async Task WaitForHandlersAsync(long began)
     {
-        // Neither a timeout nor a cancellation is an error here.
-        await ((Task)_table.WhenEmpty().WaitAsync(timeout, _time, cancellationToken)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        TimeSpan left = _stopTimeout - _time.GetElapsedTime(began);
+        while (_outliving.Count > 0 && left > TimeSpan.Zero && !_cutNow.Task.IsCompleted)
+        {
+            int ended = _outliving.Ended;
+            await WaitAsync(Task.WhenAny(_outliving.WhenNone(), _cutNow.Task), _hasEventContext && left > UnwindTime ? UnwindTime : left).ConfigureAwait(false);
+            if (_outliving.Ended == ended)
+                return;
+            left = _stopTimeout - _time.GetElapsedTime(began);
+        }
     }
+
+    // That it takes too long is no error here.
+    private async Task WaitAsync(Task what, TimeSpan timeout) =>
+        await what.WaitAsync(timeout, _time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     private void Accepted(TransportConnection transport)
     {

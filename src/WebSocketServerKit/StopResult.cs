@@ -1,6 +1,17 @@
 namespace WebSocketServerKit;
 
 /// <summary>How the clients left when the server was stopped.</summary>
-/// <param name="ClosedCleanly">Clients that answered the server's Close frame.</param>
-/// <param name="Cut">Clients that did not, or not in time, and clients whose handlers did not end in time.</param>
-public readonly record struct StopResult(int ClosedCleanly, int Cut);
+public readonly record struct StopResult
+{
+    /// <summary>Clients that answered the server's Close frame, and whose handlers have ended.</summary>
+    public int ClosedCleanly { get; init; }
+
+    /// <summary>Clients that did not, or not in time, and clients whose handlers did not end in time.</summary>
+    public int Cut { get; init; }
+
+    /// <summary>
+    /// Clients that have left, but have events that have not ended: they wait for <see cref="WebSocketServerOptions.EventContext"/>, or their handlers of
+    /// <see cref="WebSocketServer.ClientDisconnected"/> go on. Handlers that go on after <c>ContinueReceiving</c> count too.
+    /// </summary>
+    public int Unfinished { get; init; }
+}

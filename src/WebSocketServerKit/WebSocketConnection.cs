@@ -74,7 +74,10 @@ public sealed class WebSocketConnection
     /// <summary>Whether messages can be sent: false as soon as either side has begun to close, or the connection is lost.</summary>
     public bool IsOpen => _lifetime.IsOpen;
 
-    /// <summary>Cancelled when the client has left, just before <see cref="WebSocketServer.ClientDisconnected"/>: for work that is done for this client alone.</summary>
+    /// <summary>
+    /// Cancelled as soon as it is decided that the client leaves, whichever side ends the connection: for work that is done for this client alone. While a handler of the client runs, its
+    /// Close frame and the loss of the connection are noticed within about a second. Messages that came before may still be raised, and then <see cref="WebSocketServer.ClientDisconnected"/>.
+    /// </summary>
     public CancellationToken Disconnected => _lifetime.Disconnected;
 
     /// <summary>The round trip of the latest ping, or null before the first. A client that talks all the time is not pinged to keep it alive: see <see cref="MeasureLatency"/>.</summary>
@@ -101,7 +104,10 @@ public sealed class WebSocketConnection
     /// </summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
-    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="WebSocketException">
+    /// The client has left or is leaving; or as many bytes as the send queue holds stand in line for it already, because it reads slowly and callers do not await their messages. In a handler
+    /// it need not be caught: it is logged as Debug and closes nobody.
+    /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
     public ValueTask SendAsync(string text, CancellationToken cancellationToken = default) => SendAsync(text, compress: true, cancellationToken);
 
@@ -109,7 +115,10 @@ public sealed class WebSocketConnection
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="compress">False never compresses it. True does if that was agreed on with the client: see <see cref="WebSocketServerOptions.PerMessageDeflate"/>.</param>
     /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
-    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="WebSocketException">
+    /// The client has left or is leaving; or as many bytes as the send queue holds stand in line for it already, because it reads slowly and callers do not await their messages. In a handler
+    /// it need not be caught: it is logged as Debug and closes nobody.
+    /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
     public ValueTask SendAsync(string text, bool compress, CancellationToken cancellationToken = default)
     {
@@ -127,7 +136,10 @@ public sealed class WebSocketConnection
     /// <param name="messageType"><see cref="WebSocketMessageType.Binary"/> or <see cref="WebSocketMessageType.Text"/>.</param>
     /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="WebSocketException">
+    /// The client has left or is leaving; or as many bytes as the send queue holds stand in line for it already, because it reads slowly and callers do not await their messages. In a handler
+    /// it need not be caught: it is logged as Debug and closes nobody.
+    /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
     public ValueTask SendAsync(
         ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary, CancellationToken cancellationToken = default) =>
@@ -141,7 +153,10 @@ public sealed class WebSocketConnection
     /// <param name="compress">False never compresses it. True does if that was agreed on with the client: see <see cref="WebSocketServerOptions.PerMessageDeflate"/>.</param>
     /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="WebSocketException">
+    /// The client has left or is leaving; or as many bytes as the send queue holds stand in line for it already, because it reads slowly and callers do not await their messages. In a handler
+    /// it need not be caught: it is logged as Debug and closes nobody.
+    /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
     public ValueTask SendAsync(ReadOnlySpan<byte> payload, WebSocketMessageType messageType, bool compress, CancellationToken cancellationToken = default)
     {
@@ -264,18 +279,38 @@ public sealed class WebSocketConnection
 
     internal ReadOnlyMemory<byte> PayloadOf(long run)
     {
+        Volatile.ReadBarrier(); // what the caller has read of the payload was read before the check
         ReadOnlyMemory<byte> payload = _lifetime.Payload;
         Volatile.ReadBarrier(); // only afterwards the check: the payload may be the next message's already
-        return _lifetime.Handlers.Run == run
-            ? payload
+        if (_lifetime.Handlers.Run == run)
+            return payload;
+        return _lifetime.LeftMessage is { } left && left.Run == run
+            ? left.Payload
             : throw new InvalidOperationException(
-                "The payload of this message is no longer valid: all handlers of the message have ended. Use Text or ToArray() to keep a copy, or await the work in an async handler.");
+                "The payload of this message is no longer valid: all handlers of the message have ended, or one has called ContinueReceiving. "
+                + "Use Text or ToArray() to keep a copy, or await the work in an async handler.");
     }
 
-    internal WebSocketException HasLeft() => new(
-        WebSocketError.ConnectionClosedPrematurely,
-        $"The message was not sent: {this} has left or is leaving. TrySend tells so without an exception.",
-        new ClientHasLeftException());
+    /// <summary>Keeps the payload of this message valid until the scope's operation is completed.</summary>
+    internal HandlerScope HoldPayload(long run)
+    {
+        HandlerScope handlers = _lifetime.LeftMessage is { } left && left.Run == run ? left.Scope : _lifetime.Handlers;
+        handlers.OperationStarted();
+        try
+        {
+            PayloadOf(run);
+            return handlers;
+        }
+        catch
+        {
+            handlers.OperationCompleted();
+            throw;
+        }
+    }
+
+    internal void ContinueReceiving(long run) => _lifetime.Handlers.LeaveAlone(HandlersEnd.GoOn, run);
+
+    internal WebSocketException HasLeft() => NotSent(WebSocketError.ConnectionClosedPrematurely, $"{this} has left or is leaving. TrySend tells so without an exception.");
 
     internal static Opcode OpcodeFor(WebSocketMessageType messageType, ReadOnlySpan<byte> payload) => messageType switch
     {
@@ -312,7 +347,16 @@ public sealed class WebSocketConnection
 
     private async ValueTask FinishAsync(Task<SendOutcome> sending)
     {
-        if (await sending.ConfigureAwait(false) == SendOutcome.Closed)
+        SendOutcome outcome = await sending.ConfigureAwait(false);
+        if (outcome == SendOutcome.Closed)
             throw HasLeft();
+        if (outcome == SendOutcome.LineFull)
+            throw NotSent(
+                WebSocketError.InvalidState,
+                $"{this} reads too slowly: its send queue is full, and as many bytes stand in line for it already. "
+                + "Await each SendAsync before the next one, or use TrySend, which tells when the queue is full.");
     }
+
+    private static WebSocketException NotSent(WebSocketError error, string reason) =>
+        new(error, $"The message was not sent: {reason}", new NotSentException(reason));
 }

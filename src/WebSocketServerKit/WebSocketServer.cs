@@ -114,18 +114,30 @@ public sealed class WebSocketServer : IAsyncDisposable
     /// Stops: no new clients (handshakes under way get 503), a Close frame with 1001 to every client, and up to <see cref="WebSocketServerOptions.StopTimeout"/> for them
     /// to leave and for all handlers to end; then what is left is cut. Does nothing when the server is not started; a second call waits for the first.
     /// </summary>
-    /// <remarks>Do not await it in a handler: it waits for that handler, until the timeout.</remarks>
-    /// <param name="cancellationToken">Cancelled, it waits no longer and cuts.</param>
-    /// <returns>How many left cleanly, and how many had to be cut.</returns>
-    public Task<StopResult> StopAsync(CancellationToken cancellationToken = default)
+    /// <remarks>
+    /// <para>Do not await it in a handler: it waits for that handler, until the timeout.</para>
+    /// <para>
+    /// With an <see cref="WebSocketServerOptions.EventContext"/>, await it on that context's thread; do not block that thread. Where it is blocked all the same, this ends about a second after
+    /// the clients have left, and the events that wait for the thread are raised when it gets to them: none is lost.
+    /// </para>
+    /// </remarks>
+    /// <param name="cancellationToken">Cancelled, the clients that are left are cut at once. So does the token of a further call.</param>
+    /// <returns>How many left cleanly, how many had to be cut, and how many have events that have not ended.</returns>
+    public async Task<StopResult> StopAsync(CancellationToken cancellationToken = default)
     {
+        ServerRun run;
+        Task<StopResult> stopping;
         lock (_gate)
         {
             if (_run is null)
-                return Task.FromResult(default(StopResult));
+                return default;
             Volatile.Write(ref _endPoints, []);
-            return _stopping ??= EndAsync(_run, cancellationToken);
+            run = _run;
+            stopping = _stopping ??= EndAsync(run);
         }
+
+        using CancellationTokenRegistration cut = cancellationToken.UnsafeRegister(static run => ((ServerRun)run!).CutNow(), run);
+        return await stopping.ConfigureAwait(false);
     }
 
     /// <summary>Stops like <see cref="StopAsync"/>. Afterwards the server cannot be started again.</summary>
@@ -158,7 +170,10 @@ public sealed class WebSocketServer : IAsyncDisposable
         }
 
         foreach (EventHandler<TEventArgs> handler in Delegate.EnumerateInvocationList(handlers))
+        {
             Call(handler, e, connection);
+            connection.Handlers.Restore();
+        }
     }
 
     private void Call<TEventArgs>(EventHandler<TEventArgs> handler, TEventArgs e, ConnectionLifetime connection)
@@ -173,11 +188,11 @@ public sealed class WebSocketServer : IAsyncDisposable
         }
     }
 
-    private async Task<StopResult> EndAsync(ServerRun run, CancellationToken cancellationToken)
+    private async Task<StopResult> EndAsync(ServerRun run)
     {
         // Off the caller's thread and out of its lock.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        StopResult result = await run.StopAsync(cancellationToken).ConfigureAwait(false);
+        StopResult result = await run.StopAsync().ConfigureAwait(false);
         lock (_gate)
         {
             _run = null;

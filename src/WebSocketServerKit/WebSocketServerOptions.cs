@@ -63,8 +63,18 @@ public sealed class WebSocketServerOptions
     /// <summary>How long a pinged client may stay silent before it counts as gone. Default: 20 s. Any byte from it is an answer.</summary>
     public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>How long each step of closing may take: the peer's Close frame, and after that the end of its TCP connection. Default: 5 s. Then the connection is cut.</summary>
+    /// <summary>
+    /// How long a connection that is being closed may stand still: with the client taking nothing of what was accepted for it, without its Close frame, without the end of its TCP connection.
+    /// Default: 5 s. Then it is cut. As long as the client takes what was sent to it the time begins anew, within <see cref="MaxCloseDuration"/>. It counts for the answers to plain HTTP
+    /// requests too.
+    /// </summary>
     public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// How long closing a connection may take in all, for a client that takes what was accepted for it, but slowly. Default: 1 min. Then it is cut. A longer time lets more clients of this kind
+    /// hold their memory at the same time.
+    /// </summary>
+    public TimeSpan MaxCloseDuration { get; set; } = TimeSpan.FromMinutes(1);
 
     /// <summary>How long <see cref="WebSocketServer.StopAsync"/> waits for clients to leave and for handlers to end before it cuts and gives up. Default: 10 s.</summary>
     public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(10);
@@ -120,12 +130,12 @@ public sealed class WebSocketServerOptions
     /// <summary>The clock. Default: the system's. Tests put a fake one here.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
-    // The shortest time that is waited for decides how often the server looks; a second is often enough for the defaults.
+    // The shortest time that is waited for decides how often the server looks. What a peer does while a handler runs is seen at the second beat, within a second.
     internal TimeSpan HeartbeatInterval
     {
         get
         {
-            TimeSpan interval = TimeSpan.FromSeconds(1);
+            TimeSpan interval = TimeSpan.FromSeconds(0.5);
             foreach (TimeSpan time in (ReadOnlySpan<TimeSpan>)[HandshakeTimeout, PingInterval, PingTimeout, CloseTimeout, SlowHandlerThreshold])
             {
                 if (time != Timeout.InfiniteTimeSpan && time / 4 < interval)
@@ -173,6 +183,7 @@ public sealed class WebSocketServerOptions
         Check(PingInterval, mayBeInfinite: true);
         Check(PingTimeout, mayBeInfinite: true);
         Check(CloseTimeout, mayBeInfinite: false);
+        Check(MaxCloseDuration, mayBeInfinite: false);
         Check(StopTimeout, mayBeInfinite: false);
         Check(SlowHandlerThreshold, mayBeInfinite: true);
         PerMessageDeflate?.Validate();
@@ -195,6 +206,7 @@ public sealed class WebSocketServerOptions
         PingInterval = PingInterval,
         PingTimeout = PingTimeout,
         CloseTimeout = CloseTimeout,
+        MaxCloseDuration = MaxCloseDuration,
         SlowHandlerThreshold = SlowHandlerThreshold,
         CloseOnHandlerException = HandlerExceptions == HandlerExceptionPolicy.CloseClient,
         EventContext = EventContext,

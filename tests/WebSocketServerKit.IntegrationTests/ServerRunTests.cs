@@ -37,7 +37,7 @@ public class ServerRunTests
             client.Dispose();
         }
 
-        Assert.Equal(new StopResult(5, 3), await stop.Timely());
+        Assert.Equal(new StopResult { ClosedCleanly = 5, Cut = 3 }, await stop.Timely());
         Assert.Empty(server.Clients);
         for (int i = 0; i < 8; i++)
         {
@@ -54,7 +54,7 @@ public class ServerRunTests
         }
 
         Assert.Equal("Stopping: 8 clients are told to go away.", Assert.Single(server.Log.Of(2)).Message);
-        Assert.Equal("Stopped: 5 clients left cleanly, 3 had to be cut.", Assert.Single(server.Log.Of(3)).Message);
+        Assert.Equal("Stopped: 5 clients left cleanly, 3 had to be cut, 0 have handlers that have not ended.", Assert.Single(server.Log.Of(3)).Message);
     }
 
     [Fact]
@@ -79,7 +79,7 @@ public class ServerRunTests
             }
 
             await open.LeaveAsync();
-            Assert.Equal(new StopResult(1, 0), await stop.Timely());
+            Assert.Equal(new StopResult { ClosedCleanly = 1 }, await stop.Timely());
         }
     }
 
@@ -103,7 +103,7 @@ public class ServerRunTests
         HttpAnswer answer = await client.ReadAnswerAsync();
         Assert.Equal(503, answer.Status);
         client.Dispose();
-        Assert.Equal(new StopResult(0, 0), await stop.Timely());
+        Assert.Equal(default(StopResult), await stop.Timely());
     }
 
     [Fact]
@@ -130,7 +130,7 @@ public class ServerRunTests
         await client.AssertEndAsync();
         client.Dispose();
 
-        Assert.Equal(new StopResult(1, 0), await stop.Timely());
+        Assert.Equal(new StopResult { ClosedCleanly = 1 }, await stop.Timely());
         Assert.True(ended);
     }
 
@@ -171,7 +171,13 @@ public class ServerRunTests
 
         StopResult result = await server.Server.StopAsync(TestServer.Timely).Timely();
 
-        Assert.Equal(which is "ClientConnected" or "MessageReceived" ? new StopResult(0, 1) : default, result);
+        StopResult expected = which switch
+        {
+            "ClientConnected" or "MessageReceived" => new StopResult { Cut = 1 },
+            "ClientDisconnected" => new StopResult { Unfinished = 1 },
+            _ => default,
+        };
+        Assert.Equal(expected, result);
         Assert.Empty(server.Clients);
         if (which is not "Handshaking")
             await server.NextEndAsync();
@@ -195,7 +201,7 @@ public class ServerRunTests
         await client.SendAsync("x");
         await inHandler.Task.Timely();
 
-        Assert.Equal(new StopResult(0, 1), await server.Server.StopAsync(TestServer.Timely).Timely());
+        Assert.Equal(new StopResult { Cut = 1 }, await server.Server.StopAsync(TestServer.Timely).Timely());
         gate.Set();
         Assert.Equal(DisconnectCause.ServerStopping, (await server.NextEndAsync()).Cause);
         Assert.Empty(server.Clients);
@@ -211,7 +217,7 @@ public class ServerRunTests
         using RawClient client = await server.OpenAsync();
         await client.SendAsync("stop");
 
-        Assert.Equal(new StopResult(0, 1), await stopped.Task.Timely());
+        Assert.Equal(new StopResult { Cut = 1 }, await stopped.Task.Timely());
         Assert.Equal(DisconnectCause.ServerStopping, (await server.NextEndAsync()).Cause);
     }
 
@@ -225,14 +231,14 @@ public class ServerRunTests
         Task<StopResult> stop = server.Server.StopAsync(cut.Token);
         Assert.Equal(1001, (await deaf.ReadFrameAsync()).CloseCode);
         await cut.CancelAsync();
-        Assert.Equal(new StopResult(0, 1), await stop.Timely());
+        Assert.Equal(new StopResult { Cut = 1 }, await stop.Timely());
         await deaf.AssertResetAsync();
         deaf.Dispose();
 
         await server.Server.StartAsync();
         using RawClient other = await server.OpenAsync();
         long before = Stopwatch.GetTimestamp();
-        Assert.Equal(new StopResult(0, 1), await server.Server.StopAsync(new CancellationToken(canceled: true)).Timely());
+        Assert.Equal(new StopResult { Cut = 1 }, await server.Server.StopAsync(new CancellationToken(canceled: true)).Timely());
         Assert.True(Stopwatch.GetElapsedTime(before) < TimeSpan.FromSeconds(20));
     }
 

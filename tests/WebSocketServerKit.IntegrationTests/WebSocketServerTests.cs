@@ -70,7 +70,7 @@ public class WebSocketServerTests
             Assert.Equal(1001, (await client.ReadFrameAsync()).CloseCode);
             await client.SendCloseAsync(1001);
             client.Dispose();
-            Assert.Equal(new StopResult(1, 0), await stop.Timely());
+            Assert.Equal(new StopResult { ClosedCleanly = 1 }, await stop.Timely());
         }
     }
 
@@ -225,8 +225,8 @@ public class WebSocketServerTests
         await client.SendCloseAsync(1001);
         client.Dispose();
 
-        Assert.Equal(new StopResult(1, 0), await first.Timely());
-        Assert.Equal(new StopResult(1, 0), await second.Timely());
+        Assert.Equal(new StopResult { ClosedCleanly = 1 }, await first.Timely());
+        Assert.Equal(new StopResult { ClosedCleanly = 1 }, await second.Timely());
         Assert.Equal(default, await server.Server.StopAsync(TestServer.Timely));
     }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Net.WebSockets;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;
@@ -78,23 +79,48 @@ public sealed class MessageReceivedEventArgsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_handler_that_was_given_up_is_refused_and_reads_nobody_elses_bytes()
+    public async Task A_handler_that_was_given_up_keeps_its_payload_while_it_runs()
     {
         _stage.IsAbandoned = true;
         TaskCompletionSource go = Timely.Signal();
-        TaskCompletionSource<Exception?> seen = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource<(string, byte[], byte[])> seen = new(TaskCreationOptions.RunContinuationsAsynchronously);
         _stage.Connection.OnMessage = async () =>
         {
             MessageReceivedEventArgs message = Current();
             await go.Task;
-            seen.SetResult(Record.Exception(() => message.Text));
+            seen.SetResult((message.Text, message.ToArray(), message.PayloadMemory.ToArray()));
         };
         await _stage.OpenAsync();
-        _stage.Transport.Receive(Wire.Text("1"));
+        _stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"));
         await _stage.Connection.Called("Message 1");
         _stage.Connection.EndStop();
         await _stage.AssertReleasedAsync();
+        await _stage.Connection.Called("Disconnected");
         go.SetResult();
-        Assert.IsType<InvalidOperationException>(await seen.Task.InTime());
+        (string text, byte[] copy, byte[] memory) = await seen.Task.InTime();
+        Assert.Equal(("1", "1", "1"), (text, Encoding.UTF8.GetString(copy), Encoding.UTF8.GetString(memory)));
+    }
+
+    [Fact]
+    public async Task The_payload_is_over_once_a_handler_has_let_the_next_message_come()
+    {
+        List<string> seen = [];
+        TaskCompletionSource go = Timely.Signal(), ended = Timely.Signal();
+        _stage.Connection.OnMessage = async () =>
+        {
+            MessageReceivedEventArgs message = Current();
+            if (message.Text != "1")
+                return;
+            message.ContinueReceiving();
+            await go.Task;
+            seen.Add(Record.Exception(() => message.Text)!.Message);
+            ended.SetResult();
+        };
+        await _stage.OpenAsync();
+        _stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"));
+        await _stage.Connection.Called("Message 2");
+        go.SetResult();
+        await ended.Task.InTime();
+        Assert.Contains("ContinueReceiving", Assert.Single(seen), StringComparison.Ordinal);
     }
 }

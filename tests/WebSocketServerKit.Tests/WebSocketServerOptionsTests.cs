@@ -40,7 +40,7 @@ public sealed class WebSocketServerOptionsTests
         Assert.True(settings.CloseOnHandlerException);
         Assert.Null(settings.EventContext);
         Assert.Equal((100_000, 20_000, 4_096), (options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes));
-        Assert.Equal(TimeSpan.FromSeconds(1), options.HeartbeatInterval);
+        Assert.Equal(TimeSpan.FromSeconds(0.5), options.HeartbeatInterval);
     }
 
     [Fact]
@@ -155,12 +155,12 @@ public sealed class WebSocketServerOptionsTests
     [Fact]
     public void The_heartbeat_is_as_quick_as_the_shortest_time_needs_and_no_quicker_than_10_ms()
     {
-        Assert.Equal(TimeSpan.FromSeconds(0.5), Options(options => options.CloseTimeout = TimeSpan.FromSeconds(2)).HeartbeatInterval);
+        Assert.Equal(TimeSpan.FromSeconds(0.25), Options(options => options.CloseTimeout = TimeSpan.FromSeconds(1)).HeartbeatInterval);
         Assert.Equal(TimeSpan.FromMilliseconds(50), Options(options => options.PingInterval = TimeSpan.FromMilliseconds(200)).HeartbeatInterval);
         Assert.Equal(TimeSpan.FromMilliseconds(10), Options(options => options.PingTimeout = TimeSpan.FromMilliseconds(1)).HeartbeatInterval);
         Assert.Equal(TimeSpan.FromMilliseconds(250), Options(options => options.HandshakeTimeout = TimeSpan.FromSeconds(1)).HeartbeatInterval);
         Assert.Equal(TimeSpan.FromMilliseconds(250), Options(options => options.SlowHandlerThreshold = TimeSpan.FromSeconds(1)).HeartbeatInterval);
-        Assert.Equal(TimeSpan.FromSeconds(1), Options(options => options.PingInterval = options.PingTimeout = Never).HeartbeatInterval);
+        Assert.Equal(TimeSpan.FromSeconds(0.5), Options(options => options.PingInterval = options.PingTimeout = Never).HeartbeatInterval);
     }
 
     private static void Set(WebSocketServerOptions options, string name, object value)

@@ -63,6 +63,10 @@ internal static class FramesTarget
                     break;
                 }
 
+                // Where a long message is inflated in steps, these change nothing.
+                if (found == ProtocolEvent.Unfinished)
+                    continue;
+
                 Promise.Holds(!ended, "nothing follows a violation or a Close");
                 ended = found is ProtocolEvent.Violation or ProtocolEvent.Close;
                 Promise.Holds(ended || rest.Length < before, "an event takes input");

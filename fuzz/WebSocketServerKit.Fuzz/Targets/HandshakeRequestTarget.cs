@@ -78,7 +78,7 @@ internal static class HandshakeRequestTarget
     private static string Written(HandshakeResponse answer)
     {
         PooledBuffer written = new(ArrayPool<byte>.Shared);
-        answer.WriteTo(ref written, DateTimeOffset.UnixEpoch);
+        answer.WriteHeadTo(ref written, DateTimeOffset.UnixEpoch);
         string text = Encoding.UTF8.GetString(written.Written.Span);
         written.Release();
         return text;

@@ -18,6 +18,8 @@ namespace WebSocketServerKit.Connections;
 /// </summary>
 internal abstract class ConnectionLifetime : IHandlers
 {
+    private const int SharedBodySize = 8 * 1024;
+
     private readonly TransportConnection _transport;
     private readonly ConnectionSettings _settings;
     private readonly Heartbeat _heartbeat;
@@ -27,14 +29,19 @@ internal abstract class ConnectionLifetime : IHandlers
     private ConnectionEnding? _ending;         // set once, by whoever ends the connection first
     private TaskCompletionSource? _closed;     // made for the first that waits
     private CancellationTokenSource? _disconnected; // made for the first that asks
-    private long _deadline = long.MaxValue;    // when the heartbeat cuts what is under way: handshake, closing, linger
+    private LeftMessage? _leftMessage;         // set once, when handlers are given up or postponed
+    private long _deadline = long.MaxValue;    // when the heartbeat cuts what is under way, if it has not got on: handshake, closing, linger
+    private long _closeBy = long.MaxValue;     // when it cuts a closing that gets on too slowly
+    private long _bytesTaken;                  // by the peer, when the deadline was set
     private long _abandonAt = long.MaxValue;   // when it gives up handlers of a connection that was cut
     private bool _headRequest;                 // the answer goes without its body
+    private bool _isPlainRequest;              // it asks for no WebSocket
     private volatile RequestState _request;    // whoever moves it on from Pending answers
     private volatile bool _open;               // 101 was decided: Close frames may be sent
     private volatile bool _over;               // out of the registry; WhenClosed has completed
+    private volatile bool _discards;           // this side ends the connection: the peer's messages are not raised any more
+    private volatile bool _peerClosed;         // the peer's Close frame was seen
     private bool _hasContext;                  // counts among the clients with context takeover
-    private bool _abandoned;                   // handlers were given up and may still read the reader's buffers
     private long _pingSentAt;                  // exact timestamp; its low bytes are the payload of the ping
     private long _latency = -1;                // ticks of TimeSpan; -1 before the first pong
     private long _slowRun;                     // the run of handlers that was seen at work at _slowSince
@@ -49,7 +56,7 @@ internal abstract class ConnectionLifetime : IHandlers
         _keepAlive = new KeepAlive(heartbeat.Now);
         Queue = new SendQueue(transport, settings.SendQueueLimit, settings.Pool);
         Handlers = new HandlerScope(this, settings.EventContext);
-        _receive = new ReceiveLoop(this, transport.Input, settings, heartbeat);
+        _receive = new ReceiveLoop(this, transport, settings, heartbeat);
     }
 
     /// <summary>The events of a connection in the order in which they are raised; <see cref="Request"/> once, <see cref="Message"/> any number of times.</summary>
@@ -86,16 +93,25 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>The message that handlers are being called for, while <see cref="HandlerScope.Run"/> has not moved on.</summary>
     public ReadOnlyMemory<byte> Payload => _receive.Payload;
 
+    /// <summary>The message that handlers were called for which are not waited for any longer, or that waits in the host's context although the connection is over.</summary>
+    public LeftMessage? LeftMessage => Volatile.Read(ref _leftMessage);
+
     public WebSocketMessageType MessageType => _receive.MessageType;
 
     /// <summary>The time between the latest ping and its pong, or null before the first.</summary>
     public TimeSpan? Latency => Volatile.Read(ref _latency) is >= 0 and var ticks ? new TimeSpan(ticks) : null;
 
-    /// <summary>Whether somebody has decided that the connection ends.</summary>
+    /// <summary>Whether it is decided that the connection ends.</summary>
     public bool IsEnding => Volatile.Read(ref _ending) is not null;
 
     /// <summary>Whether the connection can carry messages. A write may find that it is lost while the receive loop still waits for a handler.</summary>
     public bool IsOpen => _open && !IsEnding && Queue.Failure is null;
+
+    /// <summary>Whether the peer's messages are not raised any more, because this side ends the connection. Those that came before the peer's own end are.</summary>
+    public bool DiscardsMessages => _discards;
+
+    /// <summary>Whether the peer's Close frame was seen, perhaps ahead of messages that wait for their turn.</summary>
+    public bool HasPeerClosed => _peerClosed;
 
     /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
     public int TableIndex { get; set; }
@@ -114,7 +130,7 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Whether a handler threw while the host was asked about the request.</summary>
     protected bool RequestFailed { get; private set; }
 
-    /// <summary>Cancelled when the connection is over. Made on demand: most hosts never ask.</summary>
+    /// <summary>Cancelled as soon as it is decided that the connection ends. Made on demand: most hosts never ask.</summary>
     public CancellationToken Disconnected
     {
         get
@@ -124,7 +140,7 @@ internal abstract class ConnectionLifetime : IHandlers
             {
                 var mine = new CancellationTokenSource();
                 source = Interlocked.CompareExchange(ref _disconnected, mine, null) ?? mine;
-                if (_over)
+                if (IsEnding)
                     source.Cancel();
             }
 
@@ -136,7 +152,7 @@ internal abstract class ConnectionLifetime : IHandlers
     public async Task RunAsync()
     {
         // Off the accept loop, which must not wait for anybody's handlers.
-        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await Turn.ToOthers;
         try
         {
             if (await TryOpenAsync().ConfigureAwait(false))
@@ -163,19 +179,54 @@ internal abstract class ConnectionLifetime : IHandlers
     public bool BeginClose(ConnectionEnding ending)
     {
         // Where a write has failed the connection is lost already, and the receive loop will say so.
-        if (!IsOpen || Interlocked.CompareExchange(ref _ending, ending, null) is not null)
+        if (!IsOpen || !TryEnd(ending))
             return false;
-        Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
+        _discards = true;
         Queue.Close(ending.Code, ending.Reason);
+        StartDeadline();
         return true;
     }
 
     /// <summary>Cuts the connection now. False if it was over or ending already; it is cut all the same.</summary>
     public bool Abort(ConnectionEnding ending)
     {
-        bool first = Interlocked.CompareExchange(ref _ending, ending, null) is null;
+        bool first = TryEnd(ending);
         Cut();
         return first;
+    }
+
+    /// <summary>The peer's Close frame was seen while handlers run. The messages before it are still raised.</summary>
+    public void PeerCloses(WebSocketCloseStatus code, string reason)
+    {
+        _peerClosed = true;
+        if (TryEnd(new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Client, code, reason)))
+            Queue.Close(code, reason);
+        else if (_discards)
+            LeaveHandlers(HandlersEnd.Postponed); // both sides have closed, and no message is waited for
+    }
+
+    /// <summary>The end of the peer's side was seen while handlers run. The messages before it are still raised.</summary>
+    /// <param name="failure">How the connection was lost; null for a FIN.</param>
+    public void PeerEnded(Exception? failure)
+    {
+        // A client of HTTP may end its side behind its request, and wait for the answer.
+        if (!_open && _isPlainRequest && failure is null)
+            return;
+        TryEnd(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseFrame.Abnormal, "", failure));
+        // Whoever decides about the request of a client that has gone shall not keep its place for ever.
+        if (!_open)
+            Interlocked.CompareExchange(ref _abandonAt, _heartbeat.After(_settings.CloseTimeout), long.MaxValue);
+    }
+
+    /// <summary>Goes on with a new scope, because the handlers of the present event are not waited for any longer.</summary>
+    public void RenewHandlers(HandlersEnd why)
+    {
+        HandlerScope left = Handlers;
+        if (why == HandlersEnd.GoOn)
+            Track(left.WhenLeftEnded());
+        else
+            Volatile.Write(ref _leftMessage, new LeftMessage(left, left.Run, Payload, why == HandlersEnd.Postponed));
+        Handlers = new HandlerScope(this, _settings.EventContext, (left.Run | 1) + 1);
     }
 
     /// <summary>Ends the connection because the server stops: 1001 to a client, 503 to one that is still in its handshake.</summary>
@@ -191,7 +242,7 @@ internal abstract class ConnectionLifetime : IHandlers
     public void EndStop()
     {
         Abort(new ConnectionEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, CloseFrame.Abnormal, ""));
-        Handlers.Abandon();
+        LeaveHandlers(HandlersEnd.GivenUp);
     }
 
     /// <summary>Completes when the client is out of the registry. At that time the closing handshake is over, or has failed.</summary>
@@ -230,30 +281,44 @@ internal abstract class ConnectionLifetime : IHandlers
             Ping();
     }
 
-    /// <summary>Called by the heartbeat on every connection.</summary>
+    /// <summary>Called by the heartbeat on every connection. Never throws: the others have to be looked at too.</summary>
     public void Beat(long now)
+    {
+        try
+        {
+            Look(now);
+        }
+        catch (Exception exception)
+        {
+            Log.ConnectionFailed(exception, RemoteEndPoint);
+            Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Server, CloseFrame.Abnormal, "", exception));
+        }
+    }
+
+    private void Look(long now)
     {
         long deadline = Volatile.Read(ref _deadline);
         if (now >= deadline)
             DeadlinePassed(deadline);
+        else if (Volatile.Read(ref _closeBy) != long.MaxValue)
+            LookForProgress(now, deadline);
         if (now >= Volatile.Read(ref _abandonAt))
-            Handlers.Abandon();
+            LeaveHandlers(HandlersEnd.GivenUp);
         if (IsOpen)
             BeatOpen(now);
-        // While a handler holds back reading, only a failed write tells that the peer has gone.
         else if (!IsEnding && Queue.Failure is { } failure)
             Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseFrame.Abnormal, "", failure));
-        if (Handlers.IsRunning)
-            LookAtHandlers(now);
+        if (Handlers.Run is var run && (run & 1) != 0)
+            BeatDuringHandlers(now, run);
     }
 
-    void IHandlers.Raise() => Raise(_raising);
+    void IHandlers.Raise(long run) => Raise(_raising, run);
 
     public void HandlerFailed(Exception exception)
     {
-        // A client that leaves while a handler is still sending to it is nothing out of order, be it the handler's own or another one.
+        // A client that leaves while a handler is still sending to it, or takes nothing, is nothing out of order, be it the handler's own or another one.
         // Not so while a request is decided about: a handler that did not come to its end has decided nothing.
-        if (_open && exception is WebSocketException && (!IsOpen || exception.InnerException is ClientHasLeftException))
+        if (_open && exception is WebSocketException && (!IsOpen || exception.InnerException is NotSentException))
         {
             Log.HandlerOutlivedClient(exception, RemoteEndPoint);
             return;
@@ -267,7 +332,12 @@ internal abstract class ConnectionLifetime : IHandlers
     }
 
     /// <summary>Calls the host's handlers of the event. Nothing they throw comes out.</summary>
-    protected abstract void Raise(ConnectionEvent what);
+    /// <param name="what">The event.</param>
+    /// <param name="run">What <see cref="HandlerScope.Run"/> is while its handlers run.</param>
+    protected abstract void Raise(ConnectionEvent what, long run);
+
+    /// <summary>Handlers outlive their event, or the connection: who stops the server waits for them too.</summary>
+    protected abstract void Track(Task handlers);
 
     /// <summary>The answer to a request that cannot even be parsed, or that came too late or at the wrong time.</summary>
     protected abstract HandshakeResponse Refuse(HandshakeViolation violation);
@@ -313,7 +383,11 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>The connection is no longer open: out of the registry.</summary>
     protected abstract void Closed();
 
-    /// <summary>The socket is closed and everything given back. The last call.</summary>
+    /// <summary>The handlers of <see cref="ConnectionEvent.Disconnected"/>, and all before them, are over.</summary>
+    /// <param name="handlersEnded">Whether all of them have ended; false when some were given up.</param>
+    protected abstract void Ended(bool handlersEnded);
+
+    /// <summary>The socket is closed and everything given back.</summary>
     protected abstract void Released();
 
     // The whole handshake. What it needed is garbage when it is over, and not kept as long as the client stays.
@@ -337,7 +411,7 @@ internal abstract class ConnectionLifetime : IHandlers
             Volatile.Write(ref _deadline, long.MaxValue); // from here to the answer it is the host's time
             if (Interlocked.CompareExchange(ref _request, RequestState.Came, RequestState.Pending) != RequestState.Pending)
             {
-                Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
+                StartDeadline();
                 await LingerAsync().ConfigureAwait(false);
                 return false;
             }
@@ -347,8 +421,8 @@ internal abstract class ConnectionLifetime : IHandlers
                 answer = TurnAway(Admission);
             else if (status == HandshakeParseStatus.Refused)
                 answer = Refuse(parser.Violation);
-            else if (status == HandshakeParseStatus.Complete && (!BeginRequest(parser.Request!) || await RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false)))
-                answer = EndRequest();
+            else if (status == HandshakeParseStatus.Complete)
+                answer = await DecideAsync(parser.Request!).ConfigureAwait(false);
         }
         finally
         {
@@ -370,10 +444,20 @@ internal abstract class ConnectionLifetime : IHandlers
         return true;
     }
 
+    // Null when there is nobody left to answer.
+    private async ValueTask<HandshakeResponse?> DecideAsync(HandshakeRequest request)
+    {
+        _isPlainRequest = !request.IsWebSocket;
+        if (!BeginRequest(request))
+            return EndRequest();
+        HandlersEnd end = await RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false);
+        return end == HandlersEnd.Ended && !IsEnding ? EndRequest() : null;
+    }
+
     private void Append(HandshakeResponse answer)
     {
         var bytes = new PooledBuffer(_settings.Pool);
-        answer.WriteTo(ref bytes, date: null);
+        answer.WriteHeadTo(ref bytes, date: null);
         Queue.AppendHandshake(bytes.Written.Span);
         bytes.Release();
     }
@@ -381,28 +465,47 @@ internal abstract class ConnectionLifetime : IHandlers
     // For any answer but 101: the connection ends with it.
     private async Task AnswerAsync(HandshakeResponse answer)
     {
-        Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
-        var bytes = new PooledBuffer(_settings.Pool);
+        StartDeadline();
+        ReadOnlyMemory<byte> body = _headRequest ? default : answer.Body;
+        var head = new PooledBuffer(_settings.Pool);
         try
         {
-            answer.WriteTo(ref bytes, _heartbeat.UtcNow(), omitBody: _headRequest);
-            await _transport.WriteAsync(bytes.Written).ConfigureAwait(false);
+            answer.WriteHeadTo(ref head, _heartbeat.UtcNow());
+            // A short body leaves with the head; of a long one, which many connections may share, each would hold a copy.
+            if (body.Length <= SharedBodySize)
+            {
+                head.Append(body.Span);
+                body = default;
+            }
+
+            await _transport.WriteAsync(head.Written).ConfigureAwait(false);
         }
         finally
         {
-            bytes.Release();
+            head.Release();
+        }
+
+        // In pieces, so that a slow peer is seen to get on.
+        while (!body.IsEmpty)
+        {
+            int count = Math.Min(body.Length, SendQueue.WriteLimit);
+            await _transport.WriteAsync(body[..count]).ConfigureAwait(false);
+            body = body[count..];
         }
 
         _transport.ShutdownSend();
     }
 
-    // False when the handlers of Connected were given up.
+    // False when the handlers of Connected are not waited for.
     private async ValueTask<bool> BeginAsync()
     {
         _open = true;
         Opened();
         Queue.Flush();
-        if (!await RaiseAsync(ConnectionEvent.Connected).ConfigureAwait(false))
+        HandlersEnd end = await RaiseAsync(ConnectionEvent.Connected).ConfigureAwait(false);
+        if (end != HandlersEnd.Ended)
+            RenewHandlers(end);
+        if (end is HandlersEnd.GivenUp or HandlersEnd.Postponed)
             return false;
         _raising = ConnectionEvent.Message;
         return true;
@@ -410,22 +513,42 @@ internal abstract class ConnectionLifetime : IHandlers
 
     private async Task EndAsync(ReceiveEnd end)
     {
+        if (_receive.IsPayloadLeft)
+            _transport.ForgetBuffers();
         Task linger = await CloseTransportAsync(end).ConfigureAwait(false);
-        if (end == ReceiveEnd.Abandoned)
-        {
-            _abandoned = true;
-            Handlers = new HandlerScope(this, _settings.EventContext);
-        }
-
         Closed();
         _over = true;
         // Whoever asks now sees _over, and whoever asked before is seen here: without the barrier both could miss each other.
         Interlocked.MemoryBarrier();
         _closed?.TrySetResult();
-        _raising = ConnectionEvent.Disconnected;
-        _ = CancelDisconnectedAsync();
-        await RaiseAsync(ConnectionEvent.Disconnected).ConfigureAwait(false);
+        // The socket is given back meanwhile, however long the handlers take.
+        Track(TellDisconnectedAsync());
         await linger.ConfigureAwait(false);
+    }
+
+    private async Task TellDisconnectedAsync()
+    {
+        if (_leftMessage is { IsPostponed: true, Scope: var scope })
+        {
+            // First comes the event that waits in the host's context, whenever that gets to it.
+            await scope.WhenLeftBegan().ConfigureAwait(false);
+            await scope.WhenLeftEnded().WaitAsync(_settings.CloseTimeout, _heartbeat.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        HandlerScope handlers = Handlers;
+        HandlersEnd end = await RaiseAsync(ConnectionEvent.Disconnected).ConfigureAwait(false);
+        if (end == HandlersEnd.Postponed)
+            await handlers.WhenLeftEnded().ConfigureAwait(false);
+        Ended(handlersEnded: end != HandlersEnd.GivenUp && _leftMessage is null or { IsPostponed: true });
+    }
+
+    // True if this is the first cause.
+    private bool TryEnd(ConnectionEnding ending)
+    {
+        if (Interlocked.CompareExchange(ref _ending, ending, null) is not null)
+            return false;
+        _ = CancelDisconnectedAsync();
+        return true;
     }
 
     // Nobody waits for what the host does there, nor for what that throws: it must not keep ClientDisconnected from being raised.
@@ -455,8 +578,8 @@ internal abstract class ConnectionLifetime : IHandlers
             ReceiveEnd.Violation => Describe(_receive.Violation),
             _ => new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseFrame.Abnormal, "", failure),
         };
-        Interlocked.CompareExchange(ref _ending, ending, null);
-        Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
+        TryEnd(ending);
+        StartDeadline();
         if (end == ReceiveEnd.Abandoned || failure is not null)
         {
             Cut();
@@ -493,11 +616,8 @@ internal abstract class ConnectionLifetime : IHandlers
         if (_hasContext)
             _settings.Compression!.Limits.ReleaseContext();
 
-        // The reader's buffers stay with handlers that were given up.
-        if (_abandoned)
-            _transport.Abort();
-        else
-            await _transport.DisposeAsync().ConfigureAwait(false);
+        _receive.ReleaseAhead();
+        await _transport.DisposeAsync().ConfigureAwait(false);
         Released();
     }
 
@@ -513,12 +633,20 @@ internal abstract class ConnectionLifetime : IHandlers
     {
         try
         {
+            var slice = new TimeSlice(_settings.Clock);
             while (true)
             {
-                ReadResult read = await _transport.Input.ReadAsync().ConfigureAwait(false);
+                ValueTask<ReadResult> reading = _transport.Input.ReadAsync();
+                if (!reading.IsCompleted)
+                    slice.End();
+                ReadResult read = await reading.ConfigureAwait(false);
                 _transport.Input.AdvanceTo(read.Buffer.End);
                 if (read.IsCompleted)
                     return;
+                if (!slice.IsOver)
+                    continue;
+                await Turn.ToOthers;
+                slice.End();
             }
         }
         catch (IOException)
@@ -527,13 +655,21 @@ internal abstract class ConnectionLifetime : IHandlers
         }
     }
 
-    private async ValueTask<bool> RaiseAsync(ConnectionEvent what)
+    // Those of Disconnected are not waited for by anybody who could be kept.
+    private void LeaveHandlers(HandlersEnd why)
+    {
+        if (!_over)
+            Handlers.LeaveAlone(why);
+    }
+
+    private async ValueTask<HandlersEnd> RaiseAsync(ConnectionEvent what)
     {
         _raising = what;
-        Handlers.Enter();
-        bool ended = Handlers.Raise();
-        Handlers.Leave();
-        return ended || await Handlers.WhenEnded().ConfigureAwait(false);
+        HandlerScope handlers = Handlers;
+        handlers.Enter();
+        bool ended = handlers.Raise();
+        handlers.Leave();
+        return ended ? HandlersEnd.Ended : await handlers.WhenEnded().ConfigureAwait(false);
     }
 
     // The request has not come in full, and is not waited for any longer. TryOpenAsync goes on reading, and throws away what comes.
@@ -557,12 +693,30 @@ internal abstract class ConnectionLifetime : IHandlers
         }
     }
 
+    // From now on the peer has to get on with what is sent to it, or to end.
+    private void StartDeadline()
+    {
+        _bytesTaken = _transport.BytesTaken;
+        Volatile.Write(ref _deadline, _heartbeat.After(_settings.CloseTimeout));
+        Interlocked.CompareExchange(ref _closeBy, _heartbeat.After(_settings.MaxCloseDuration), long.MaxValue);
+    }
+
+    private void LookForProgress(long now, long deadline)
+    {
+        long taken = _transport.BytesTaken;
+        if (taken != _bytesTaken && now < Volatile.Read(ref _closeBy) && deadline != long.MaxValue)
+            Interlocked.CompareExchange(ref _deadline, _heartbeat.After(_settings.CloseTimeout), deadline);
+        _bytesTaken = taken;
+    }
+
     private void DeadlinePassed(long deadline)
     {
         bool tooSlow = _request == RequestState.Pending;
+        // What lies unread was sent in time: it is this side that has been slow. It has until the next beat.
+        bool isOurPause = tooSlow && _transport.HasUnread;
+        long next = isOurPause ? deadline + 1 : tooSlow ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
         // Where the connection got on at this very moment it has another deadline by now, and must not be cut for this one.
-        long next = tooSlow ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;
-        if (Interlocked.CompareExchange(ref _deadline, next, deadline) != deadline)
+        if (Interlocked.CompareExchange(ref _deadline, next, deadline) != deadline || isOurPause)
             return;
         if (tooSlow)
             InterruptHandshake(Admission.TooSlow);
@@ -572,30 +726,34 @@ internal abstract class ConnectionLifetime : IHandlers
 
     private void Cut()
     {
+        _discards = true;
         Volatile.Write(ref _deadline, long.MaxValue);
         Interlocked.CompareExchange(ref _abandonAt, _heartbeat.After(_settings.CloseTimeout), long.MaxValue);
         Queue.Fail(new IOException("The connection was cut."));
         _transport.Abort();
+        // What the host's context has not got to is not waited for: it will be raised when it is.
+        LeaveHandlers(HandlersEnd.Postponed);
     }
 
     private void BeatOpen(long now)
     {
         if (_keepAlive.IsSilent(now))
             _transport.ReleaseIdle();
-        // What some handler sent before it blocked its thread, in the middle of a burst, waits for one beat at the most.
-        if (Queue.IsHeldBack)
-            Queue.Flush();
 
+        bool isDraining = Queue.IsDraining;
         KeepAliveAction action = _keepAlive.Beat(
             now,
             _heartbeat.ToTimestamp(_settings.PingInterval),
             _heartbeat.ToTimestamp(_settings.PingTimeout),
-            holdingBack: Handlers.IsRunning || _receive.IsHoldingBack,
-            Queue.IsDraining,
-            Queue.WritesDone);
+            holdingBack: (Handlers.IsRunning && !_receive.SeesAll) || _receive.IsHoldingBack,
+            isDraining,
+            isDraining ? _transport.BytesTaken : 0);
 
         if (action == KeepAliveAction.Ping)
             Ping();
+        // What lies unread is an answer: it is this side that has been slow.
+        else if (action == KeepAliveAction.PingTimeout && _transport.HasUnread)
+            _keepAlive.Heard(now);
         else if (action == KeepAliveAction.PingTimeout)
             Abort(new ConnectionEnding(DisconnectCause.PingTimeout, ConnectionSide.Server, CloseFrame.Abnormal, ""));
         else if (action == KeepAliveAction.SendTimeout)
@@ -620,14 +778,18 @@ internal abstract class ConnectionLifetime : IHandlers
         _ => "ClientDisconnected",
     };
 
-    private void LookAtHandlers(long now)
+    private void BeatDuringHandlers(long now, long run)
     {
-        long run = Handlers.Run;
         if (run != _slowRun)
         {
             (_slowRun, _slowSince) = (run, now);
+            return;
         }
-        else if (now - _slowSince >= _heartbeat.ToTimestamp(_settings.SlowHandlerThreshold))
+
+        // They have been running since the last beat: what the peer does meanwhile is seen here. Quick handlers pay nothing for that.
+        if (!_over)
+            _receive.Look(run, _open);
+        if (now - _slowSince >= _heartbeat.ToTimestamp(_settings.SlowHandlerThreshold))
         {
             Log.HandlerSlow(NameOf(_raising), RemoteEndPoint, _settings.SlowHandlerThreshold);
             _slowSince = long.MaxValue; // once for this run

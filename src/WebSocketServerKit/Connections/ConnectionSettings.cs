@@ -28,6 +28,8 @@ internal sealed record ConnectionSettings
 
     public required TimeSpan CloseTimeout { get; init; }
 
+    public required TimeSpan MaxCloseDuration { get; init; }
+
     public required TimeSpan SlowHandlerThreshold { get; init; }
 
     public required bool CloseOnHandlerException { get; init; }
@@ -39,4 +41,6 @@ internal sealed record ConnectionSettings
     public CompressionSettings? Compression { get; init; }
 
     public ArrayPool<byte> Pool { get; init; } = ArrayPool<byte>.Shared;
+
+    public SliceClock Clock { get; init; } = SliceClock.Shared;
 }

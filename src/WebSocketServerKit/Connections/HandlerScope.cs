@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Tasks.Sources;
 
 namespace WebSocketServerKit.Connections;
@@ -6,39 +7,75 @@ namespace WebSocketServerKit.Connections;
 internal interface IHandlers
 {
     /// <summary>Calls every handler of the current event; what they throw stays inside.</summary>
-    void Raise();
+    /// <param name="run">The value of <see cref="HandlerScope.Run"/> for this event.</param>
+    void Raise(long run);
 
     /// <summary>An async handler, or work that a handler posted, threw after its first await.</summary>
     void HandlerFailed(Exception exception);
+}
+
+/// <summary>Why the wait for the handlers of an event ended.</summary>
+internal enum HandlersEnd : byte
+{
+    /// <summary>All of them have ended.</summary>
+    Ended,
+
+    /// <summary>They go on, and have asked for the client's next message meanwhile. Their payload is over.</summary>
+    GoOn,
+
+    /// <summary>They do not end, and are not waited for any longer. What they were given stays theirs.</summary>
+    GivenUp,
+
+    /// <summary>They have not begun, since the host's context is busy. They will be called when it gets to them, and what they are given is theirs.</summary>
+    Postponed,
 }
 
 /// <summary>
 /// Follows the handlers of one connection to their real end. An <c>async void</c> method tells the <see cref="SynchronizationContext"/> in which it
 /// was called when it starts and when it ends, and posts its exception there: so this is one, and counts. Its continuations go to the thread
 /// pool, or to the context that the host chose.
-/// <para>One event at a time, raised by the connection's own loop. A handler that ends synchronously, async or not, costs no interlocked operation.</para>
+/// <para>One event at a time, raised by the connection's own loop. A handler that ends synchronously, async or not, costs no interlocked operation.
+/// An event whose wait ended in another way than <see cref="HandlersEnd.Ended"/> is the scope's last one: the connection goes on with a new scope.</para>
 /// </summary>
-internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bool>
+internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<HandlersEnd>
 {
     // In _state beside the count of operations that go on: the loop is waiting for the count to fall to zero.
     private const int LoopWaits = 1 << 30;
 
     private readonly IHandlers _handlers;
     private readonly SynchronizationContext? _host;
-    private ManualResetValueTaskSourceCore<bool> _end = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<HandlersEnd> _end = new() { RunContinuationsAsynchronously = true };
     private int _state;
     private int _loopThread; // the managed id of the thread between Enter and Leave, or 0
     private int _startedByLoop; // operations that this thread has started, less those that it has seen complete; not yet in _state
-    private int _posted; // 1 while an event waits in the host's context for its turn
+    private Posting _posting;
     private long _run;
-    private long _abandonedRun; // the event whose handlers were given up
+    private long _leftRun; // the event that is not waited for any longer, and in the two lowest bits why
+    private TaskCompletionSource? _leftBegan; // somebody wants to know when its handlers have begun all the same
+    private TaskCompletionSource? _leftEnded; // the same for their end
     private SynchronizationContext? _outer;
     private ExecutionContext? _outerExecution;
 
-    public HandlerScope(IHandlers handlers, SynchronizationContext? host)
+    /// <param name="handlers">The handlers.</param>
+    /// <param name="host">Where they run; null for the thread pool.</param>
+    /// <param name="run">The first value of <see cref="Run"/>: an even one that no earlier scope of the connection has had.</param>
+    public HandlerScope(IHandlers handlers, SynchronizationContext? host, long run = 0)
     {
         _handlers = handlers;
         _host = host;
+        _run = run;
+    }
+
+    private enum Posting
+    {
+        /// <summary>No event waits in the host's context.</summary>
+        None,
+
+        /// <summary>An event was posted and has not begun.</summary>
+        Posted,
+
+        /// <summary>Nor is it waited for any longer.</summary>
+        Postponed,
     }
 
     /// <summary>Odd while an event is being handled; another value for each event. What belongs to an event is valid for its value only.</summary>
@@ -74,30 +111,71 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
             return false;
         }
 
-        _handlers.Raise();
+        _handlers.Raise(_run);
         // An AsyncLocal that a handler set ends with its event: which events share a read is up to the network.
         if (_outerExecution is { } execution)
             ExecutionContext.Restore(execution);
+        Restore();
         if ((_startedByLoop != 0 || Volatile.Read(ref _state) != 0) && !EndsAtOnce())
             return false;
         EndRun();
         return true;
     }
 
-    /// <summary>Completes when the last handler has ended: true, or false when <see cref="Abandon"/> gave them up.</summary>
-    public ValueTask<bool> WhenEnded() => new(this, _end.Version);
+    /// <summary>
+    /// Makes this scope the current context again where a handler has set another one: the next handler has to be followed too, or its exception
+    /// would end the process.
+    /// </summary>
+    public void Restore()
+    {
+        if (Current != this)
+            SetSynchronizationContext(this);
+    }
+
+    /// <summary>Completes when the last handler has ended, or when <see cref="LeaveAlone"/> ends the wait.</summary>
+    public ValueTask<HandlersEnd> WhenEnded() => new(this, _end.Version);
 
     /// <summary>
-    /// Stops waiting for the handlers of the current event if they do not end of themselves. What they were given stays theirs; those that have
-    /// not begun never will.
+    /// Ends the wait for the handlers of the current event, now or when it begins. Does nothing between events, for another event than <paramref name="run"/>, if that is
+    /// named, and when the wait was ended before; <see cref="HandlersEnd.Postponed"/> does nothing once the handlers have begun.
     /// </summary>
-    public void Abandon()
+    public void LeaveAlone(HandlersEnd why, long? run = null)
     {
-        if (Run is var run && (run & 1) == 0)
+        long current = Run;
+        if ((current & 1) == 0 || current != (run ?? current))
+            return;
+        bool hasNotBegun = Interlocked.CompareExchange(ref _posting, Posting.Postponed, Posting.Posted) is Posting.Posted or Posting.Postponed;
+        // What was posted is raised, whatever happens: nobody can give it up.
+        if (hasNotBegun)
+            why = HandlersEnd.Postponed;
+        else if (why == HandlersEnd.Postponed)
+            return;
+
+        long left = current << 2 | (long)why;
+        long before = Volatile.Read(ref _leftRun);
+        if (before >> 2 == current || Interlocked.CompareExchange(ref _leftRun, left, before) != before)
             return;
         // The loop may not wait yet, because a handler is still in its synchronous part: then it finds this when it is about to.
-        Interlocked.Exchange(ref _abandonedRun, run);
         EndWait();
+    }
+
+    /// <summary>Completes when the handlers of an event that was postponed have been called.</summary>
+    public Task WhenLeftBegan()
+    {
+        TaskCompletionSource began = Signal(ref _leftBegan);
+        Interlocked.MemoryBarrier(); // RaisePosted leaves None behind before it looks for the source
+        if (_posting == Posting.None)
+            began.TrySetResult();
+        return began.Task;
+    }
+
+    /// <summary>Completes when the handlers of an event that is not waited for any longer have ended all the same.</summary>
+    public Task WhenLeftEnded()
+    {
+        TaskCompletionSource ended = Signal(ref _leftEnded);
+        if (Volatile.Read(ref _state) == 0)
+            ended.TrySetResult();
+        return ended.Task;
     }
 
     /// <summary>Whether this is the thread that raises events, between <see cref="Enter"/> and <see cref="Leave"/>.</summary>
@@ -119,20 +197,28 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
             return;
         }
 
+        int left = Interlocked.Decrement(ref _state);
         // A CompareExchange and not a Decrement alone: the one that ends it is the one that finds nothing but the waiting loop.
-        if (Interlocked.Decrement(ref _state) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
+        if (left == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
         {
             EndRun();
-            _end.SetResult(true);
+            _end.SetResult(HandlersEnd.Ended);
+        }
+        else if (left == 0)
+        {
+            Interlocked.MemoryBarrier(); // WhenLeftEnded sets the source before it looks at the count
+            _leftEnded?.TrySetResult();
         }
     }
 
     public override void Post(SendOrPostCallback d, object? state)
     {
         OperationStarted();
-        var work = new PostedWork(this, d, state);
-        if (_host is null || !TryPost(_host, static work => ((PostedWork)work!).Execute(), work))
-            ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: true);
+        if (_host is null)
+            // Not to the thread's own queue, which it serves before all others: a handler that posts again and again would have the thread to itself.
+            ThreadPool.UnsafeQueueUserWorkItem(new PostedWork(this, d, state), preferLocal: false);
+        else
+            PostToHost(_host, d, state);
     }
 
     public override void Send(SendOrPostCallback d, object? state)
@@ -145,17 +231,23 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
 
     public override SynchronizationContext CreateCopy() => this;
 
-    bool IValueTaskSource<bool>.GetResult(short token)
+    HandlersEnd IValueTaskSource<HandlersEnd>.GetResult(short token)
     {
-        bool ended = _end.GetResult(token);
+        HandlersEnd end = _end.GetResult(token);
         _end.Reset();
-        return ended;
+        return end;
     }
 
-    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _end.GetStatus(token);
+    ValueTaskSourceStatus IValueTaskSource<HandlersEnd>.GetStatus(short token) => _end.GetStatus(token);
 
-    void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+    void IValueTaskSource<HandlersEnd>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _end.OnCompleted(continuation, state, token, flags);
+
+    private static TaskCompletionSource Signal(ref TaskCompletionSource? signal)
+    {
+        var mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        return Interlocked.CompareExchange(ref signal, mine, null) ?? mine;
+    }
 
     private void EndRun()
     {
@@ -170,7 +262,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
         _startedByLoop = 0;
         if (Interlocked.Add(ref _state, started) == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
             return true;
-        if (Volatile.Read(ref _abandonedRun) == _run)
+        if (Volatile.Read(ref _leftRun) >> 2 == _run)
             EndWait();
         return false;
     }
@@ -179,57 +271,47 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
     {
         for (int state = Volatile.Read(ref _state); state >= LoopWaits; state = Volatile.Read(ref _state))
         {
-            if (Interlocked.CompareExchange(ref _state, state - LoopWaits, state) == state)
-            {
-                Interlocked.Exchange(ref _posted, 0);
-                _end.SetResult(false);
-                return;
-            }
+            if (Interlocked.CompareExchange(ref _state, state - LoopWaits, state) != state)
+                continue;
+            var why = (HandlersEnd)(Volatile.Read(ref _leftRun) & 3);
+            if (why == HandlersEnd.GoOn)
+                EndRun();
+            _end.SetResult(why);
+            return;
         }
     }
 
     private void PostRaise(SynchronizationContext host)
     {
         _loopThread = 0; // the context may run it on this very thread, and the loop will not look before it waits
-        Interlocked.Exchange(ref _posted, 1);
+        Interlocked.Exchange(ref _posting, Posting.Posted);
         Interlocked.Add(ref _state, LoopWaits + 1);
-        if (Volatile.Read(ref _abandonedRun) == _run)
+        if (Volatile.Read(ref _leftRun) >> 2 == _run)
             EndWait();
-        if (!TryPost(host, static scope => ((HandlerScope)scope!).RaisePosted(), this))
-            ThreadPool.UnsafeQueueUserWorkItem(static scope => scope.RaisePosted(), this, preferLocal: true);
+        PostToHost(host, static scope => ((HandlerScope)scope!).RaisePosted(), this);
     }
 
-    // A context refuses when its window is closed. That is told as a failure, and what was meant for it runs on the thread pool: handlers have to end
-    // somewhere, and ClientDisconnected has to be raised.
-    private bool TryPost(SynchronizationContext host, SendOrPostCallback callback, object state)
+    // What a context refuses is told as a failure; what it refuses or silently drops runs on the thread pool: handlers have to end somewhere, and
+    // ClientDisconnected has to be raised.
+    private void PostToHost(SynchronizationContext host, SendOrPostCallback callback, object? state)
     {
+        var call = new HostCall(new PostedWork(this, callback, state));
         try
         {
-            host.Post(callback, state);
-            return true;
+            host.Post(static call => ((HostCall)call!).Execute(), call);
         }
         catch (Exception exception)
         {
             _handlers.HandlerFailed(exception);
-            return false;
+            call.ExecuteOnThreadPool();
         }
     }
 
     private void RaisePosted()
     {
-        if (Interlocked.Exchange(ref _posted, 0) == 0)
-            return; // given up before its turn came
-        SynchronizationContext? outer = Current;
-        SetSynchronizationContext(this);
-        try
-        {
-            _handlers.Raise();
-        }
-        finally
-        {
-            SetSynchronizationContext(outer);
-            OperationCompleted();
-        }
+        Interlocked.Exchange(ref _posting, Posting.None);
+        Volatile.Read(ref _leftBegan)?.TrySetResult();
+        _handlers.Raise(_run);
     }
 
     private sealed class PostedWork(HandlerScope scope, SendOrPostCallback callback, object? state) : IThreadPoolWorkItem
@@ -251,6 +333,32 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<bo
                 SetSynchronizationContext(outer);
                 scope.OperationCompleted();
             }
+        }
+    }
+
+    /// <summary>
+    /// Work that waits in the host's context. Nobody but the context refers to it: when it is collected without having run, the context has dropped it, as that of a
+    /// closed window may do without a word. Then it runs on the thread pool. While the context is only busy it waits, for as long as it takes.
+    /// </summary>
+    [SuppressMessage("Design", "MA0055", Justification = "There is no other way to learn that nobody refers to it.")]
+    [SuppressMessage("Usage", "CA1816", Justification = "The finalizer is for one that never ran.")]
+    private sealed class HostCall(PostedWork work)
+    {
+        private PostedWork? _work = work;
+
+        ~HostCall() => ExecuteOnThreadPool();
+
+        public void Execute()
+        {
+            GC.SuppressFinalize(this);
+            Interlocked.Exchange(ref _work, null)?.Execute();
+        }
+
+        public void ExecuteOnThreadPool()
+        {
+            GC.SuppressFinalize(this);
+            if (Interlocked.Exchange(ref _work, null) is { } work)
+                ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: false);
         }
     }
 }

@@ -11,6 +11,8 @@ internal sealed class Heartbeat : IDisposable
     private readonly ITimer _timer;
     private readonly long _interval; // in units of the time provider's timestamps
     private long _now;
+    private long _lastBeat;          // when it was
+    private long _counted;           // the time up to which _now has gone on
     private int _beating;
     private TaskCompletionSource? _nextBeat;
     private volatile bool _disposed;
@@ -20,12 +22,17 @@ internal sealed class Heartbeat : IDisposable
         _time = time;
         _beat = beat;
         _interval = ToTimestamp(interval);
-        _now = time.GetTimestamp();
+        _now = _lastBeat = _counted = time.GetTimestamp();
         _timer = time.CreateTimer(static heartbeat => ((Heartbeat)heartbeat!).Beat(), this, interval, interval);
     }
 
-    /// <summary>The timestamp of the latest beat: up to one interval old.</summary>
+    /// <summary>
+    /// The time of the latest beat, in units of the timestamps. It stands still while this process does: what it could not look at (in a debugger, on a suspended machine, for want
+    /// of a thread) is no time that a peer has let pass.
+    /// </summary>
     public long Now => Volatile.Read(ref _now);
+
+    public TimeProvider TimeProvider => _time;
 
     /// <summary>The first beat that is surely no earlier than <paramref name="time"/> from now comes when <see cref="Now"/> has reached this.</summary>
     public long After(TimeSpan time) => Now + _interval + ToTimestamp(time);
@@ -68,10 +75,29 @@ internal sealed class Heartbeat : IDisposable
         // A beat that takes longer than the interval swallows the next one.
         if (Interlocked.Exchange(ref _beating, 1) != 0)
             return;
-        long now = _time.GetTimestamp();
-        Volatile.Write(ref _now, now);
-        _beat(now);
-        Interlocked.Exchange(ref _nextBeat, null)?.TrySetResult();
-        Volatile.Write(ref _beating, 0);
+        try
+        {
+            CountTime();
+            _beat(Now);
+        }
+        finally
+        {
+            Interlocked.Exchange(ref _nextBeat, null)?.TrySetResult();
+            Volatile.Write(ref _beating, 0);
+        }
+    }
+
+    // A beat counts two intervals at most. A clock that was put forward, as tests do, fires all the beats that it passed, one right behind the other: they count the rest of the
+    // time. A pause is followed by beats in their usual distance, and is forgotten.
+    private void CountTime()
+    {
+        long time = _time.GetTimestamp();
+        long sinceLastBeat = time - _lastBeat;
+        if (sinceLastBeat >= _interval / 2 && sinceLastBeat <= 2 * _interval)
+            _counted = _lastBeat;
+        long passed = Math.Min(time - _counted, 2 * _interval);
+        _lastBeat = time;
+        _counted += passed;
+        Volatile.Write(ref _now, _now + passed);
     }
 }

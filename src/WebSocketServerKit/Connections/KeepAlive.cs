@@ -18,7 +18,7 @@ internal struct KeepAlive(long now)
     private long _heard = now;
     private long _pingedAt;    // the beat of the ping that is under way; 0 for none
     private long _stuckSince;  // since when the transport has been busy without getting on; 0 while it is not
-    private int _writesSeen;
+    private long _takenSeen;
     private bool _wasDraining;
 
     /// <summary>Stamped by the receive loop with each read.</summary>
@@ -31,13 +31,19 @@ internal struct KeepAlive(long now)
     /// <summary>Whether nothing was heard since the last beat.</summary>
     public readonly bool IsSilent(long now) => Volatile.Read(in _heard) < now;
 
-    /// <summary>Decides what to do now. <paramref name="holdingBack"/>: our side does not read at present, so silence is not the peer's fault.</summary>
-    public KeepAliveAction Beat(long now, long interval, long timeout, bool holdingBack, bool draining, int writesDone)
+    /// <summary>Decides what to do now.</summary>
+    /// <param name="now">The time.</param>
+    /// <param name="interval">After how much silence the peer is pinged.</param>
+    /// <param name="timeout">How long it may stay silent then.</param>
+    /// <param name="holdingBack">Whether our side does not read at present, so that silence is not the peer's fault.</param>
+    /// <param name="draining">Whether bytes wait for the peer to take them.</param>
+    /// <param name="taken">The bytes that it has taken, if some wait.</param>
+    public KeepAliveAction Beat(long now, long interval, long timeout, bool holdingBack, bool draining, long taken)
     {
-        bool gotOn = _wasDraining && writesDone != _writesSeen;
+        bool gotOn = _wasDraining && draining && taken != _takenSeen;
         bool stuck = _wasDraining && draining && !gotOn;
         _wasDraining = draining;
-        _writesSeen = writesDone;
+        _takenSeen = taken;
 
         if (!stuck)
             _stuckSince = 0;

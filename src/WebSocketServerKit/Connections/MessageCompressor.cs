@@ -14,7 +14,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
 {
     private readonly Lock? _order = agreed.ServerNoContextTakeover ? null : new Lock();
     private MessageDeflater? _context; // kept between messages, under _order
-    private bool _ended;
+    private volatile bool _ended;
 
     /// <summary>The window that was agreed on for the server. Clients with the same one can share a compressed message.</summary>
     public int WindowBits => agreed.ServerMaxWindowBits;
@@ -32,16 +32,31 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         return waiting ?? Task.FromResult(outcome);
     }
 
-    /// <summary>Sends a message that was compressed for several clients, without reference to others. Never waits.</summary>
-    public SendOutcome TrySendShared(ReadOnlySpan<byte> frame, int payloadLength)
+    /// <summary>
+    /// Sends a message that was compressed for several clients, without reference to others. Never waits; false when that would be needed, because another message is being compressed
+    /// for this client: it can have the message uncompressed.
+    /// </summary>
+    public bool TrySendShared(ReadOnlySpan<byte> frame, int payloadLength, out SendOutcome outcome)
     {
         if (_order is null)
-            return queue.TrySendFrame(frame, payloadLength);
-        lock (_order)
+        {
+            outcome = queue.TrySendFrame(frame, payloadLength);
+            return true;
+        }
+
+        outcome = default;
+        if (!_order.TryEnter())
+            return false;
+        try
         {
             // The client takes it into its window, and our compressor knows nothing of it.
             _context?.Reset();
-            return queue.TrySendFrame(frame, payloadLength);
+            outcome = queue.TrySendFrame(frame, payloadLength);
+            return true;
+        }
+        finally
+        {
+            Leave(_order);
         }
     }
 
@@ -71,16 +86,13 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         settings.Limits.EndCompression();
     }
 
-    /// <summary>The connection is over: nothing is compressed for it any more.</summary>
+    /// <summary>The connection is over: nothing is compressed for it any more. Whoever still compresses gives the compressor back.</summary>
     public void Dispose()
     {
-        if (_order is null)
-            return;
-        lock (_order)
-        {
-            _ended = true;
-            _context?.Dispose();
-        }
+        _ended = true;
+        Interlocked.MemoryBarrier(); // whoever holds the lock now looks at _ended when it leaves
+        if (_order is not null && _order.TryEnter())
+            Leave(_order);
     }
 
     /// <summary>Writes a message as one compressed frame that refers to no other. Empty if that is not worth it, or too much is being compressed already.</summary>
@@ -104,12 +116,33 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         {
             if (_order is null)
                 return Send(Compress(opcode, payload, ref buffer), opcode, payload, wait, cancellationToken, out waiting);
-            lock (_order)
+            if (wait)
+                _order.Enter();
+            else if (!_order.TryEnter())
+                return queue.TrySend(opcode, payload); // what is not compressed does not enter the window, so its place in the order is free
+            try
+            {
                 return SendInContext(ref buffer, opcode, payload, wait, cancellationToken, out waiting);
+            }
+            finally
+            {
+                Leave(_order);
+            }
         }
         finally
         {
             buffer.Release();
+        }
+    }
+
+    // Whoever leaves last after the end gives the compressor back.
+    private void Leave(Lock order)
+    {
+        order.Exit();
+        if (_ended && order.TryEnter())
+        {
+            _context?.Dispose();
+            order.Exit();
         }
     }
 

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using WebSocketServerKit.Protocol;
 using WebSocketServerKit.Protocol.Compression;
+using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Connections;
 
@@ -19,19 +20,32 @@ internal enum ReceiveEnd
     /// <summary>The input ended or failed without a Close frame.</summary>
     Lost,
 
-    /// <summary>Handlers were given up while they still ran.</summary>
+    /// <summary>Handlers were given up while they still ran, or had not begun.</summary>
     Abandoned,
 }
 
 /// <summary>
-/// The only one that touches the input and the protocol of a connection. It steps through all complete frames of a read before it awaits
-/// the network again; a handler that goes on asynchronously holds back the next message, and so the reading: that is the back-pressure.
+/// The only one that takes the input of a connection through its protocol. It steps through all complete frames of a read before it awaits
+/// the network again, but for no longer than a slice of time while others wait for a thread. A handler that goes on holds back the next message, and so the
+/// reading: that is the back-pressure.
+/// <para>While a handler runs, the heartbeat may <see cref="Look"/> at the peer. The two exclude each other: the loop touches the input only between handlers, the heartbeat only
+/// during one, and whoever ends a handler while the heartbeat looks waits for it.</para>
 /// </summary>
-internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader input, ConnectionSettings settings, Heartbeat heartbeat)
+internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat)
 {
+    private readonly PipeReader _input = transport.Input;
     private readonly ServerProtocol _protocol = new(settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.Pool);
     private readonly RateLimit? _messageRate = Limit(settings.MaxMessagesPerSecond, heartbeat);
     private readonly RateLimit? _byteRate = Limit(settings.MaxBytesPerSecond, heartbeat);
+    private TimeSlice _slice = new(settings.Clock);
+    private LookAhead? _ahead;          // made for the first handler that runs for long
+    private Memory<byte> _segment;      // of the input, while it is being stepped through
+    private int _left;                  // bytes at its end that were not yet when the handlers were called
+    private bool _isLastSegment;        // what the look receives follows right behind it
+    private bool _isUnfinished;         // the protocol has more to do before it takes more input
+    private bool _expectsRsv1;
+    private bool _hasBegun;
+    private volatile bool _isLooking;
     private ReceiveEnd? _end;
 
     /// <summary>The message that handlers are being called for.</summary>
@@ -55,16 +69,32 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
     /// <summary>Whether the client is made to wait because it sends more than the options allow.</summary>
     public bool IsHoldingBack { get; private set; }
 
+    /// <summary>Whether the last look, while handlers run, has read everything that the peer had sent.</summary>
+    public bool SeesAll => _ahead is { SeesAll: true };
+
+    /// <summary>Whether handlers that were given up, or have not begun, may still read the payload: then all buffers that it may lie in are theirs.</summary>
+    public bool IsPayloadLeft { get; private set; }
+
     /// <summary>permessage-deflate was agreed on. Before <see cref="RunAsync"/>.</summary>
-    public void Agree(PerMessageDeflateParameters agreed) => _protocol.Agree(new MessageInflater(contextTakeover: !agreed.ClientNoContextTakeover));
+    public void Agree(PerMessageDeflateParameters agreed)
+    {
+        _expectsRsv1 = true;
+        _protocol.Agree(new MessageInflater(contextTakeover: !agreed.ClientNoContextTakeover));
+    }
 
     public async Task<ReceiveEnd> RunAsync()
     {
+        _hasBegun = true;
         try
         {
-            // What lives across this await lives as long as a client is silent, in memory of its own: so there is nothing.
             while (_end is null)
-                await TakeAsync(await input.ReadAsync().ConfigureAwait(false)).ConfigureAwait(false);
+            {
+                // Keep no locals across this await: each would be stored in the state machine of every idle connection.
+                if (_ahead is null or { IsEmpty: true })
+                    await TakeAsync(await ReadAsync().ConfigureAwait(false)).ConfigureAwait(false);
+                else
+                    await TakeAheadAsync().ConfigureAwait(false);
+            }
         }
         catch (Exception failure)
         {
@@ -73,11 +103,67 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
             _end = ReceiveEnd.Lost;
         }
 
-        if (_end == ReceiveEnd.Abandoned)
+        if (IsPayloadLeft)
             _protocol.Abandon();
         else
             _protocol.Release();
+        ReleaseAhead();
         return _end.Value;
+    }
+
+    /// <summary>
+    /// Looks at the peer while the handlers of this run go on: answers a Ping, and tells the connection of a Close frame and of the end. Called by the heartbeat, also while
+    /// a handler blocks the loop's thread.
+    /// </summary>
+    /// <param name="run">The value of <see cref="HandlerScope.Run"/> that the caller has seen.</param>
+    /// <param name="isOpen">Whether frames are answered: not before the answer to the handshake.</param>
+    public void Look(long run, bool isOpen)
+    {
+        lock (_protocol)
+        {
+            _isLooking = true;
+            // A full fence in the loop, for each message, would be dear; so this side issues one for both. Either this side sees that the run is over, or
+            // the loop sees that it has to wait.
+            Interlocked.MemoryBarrierProcessWide();
+            try
+            {
+                if (_end is null && connection.Handlers.Run == run)
+                    LookDuring(run, isOpen);
+            }
+            finally
+            {
+                _isLooking = false;
+            }
+        }
+    }
+
+    /// <summary>Gives back what was read ahead, and will not be stepped through any more.</summary>
+    public void ReleaseAhead()
+    {
+        if (!IsPayloadLeft)
+            _ahead?.Done();
+        _ahead?.Release();
+    }
+
+    private void LookDuring(long run, bool isOpen)
+    {
+        _ahead ??= new LookAhead(connection, transport, settings.Pool, _expectsRsv1);
+        // Before the loop begins, what came right behind the request lies in the reader.
+        if (!_hasBegun && _input.TryRead(out ReadResult read))
+        {
+            _ahead.Add(read.Buffer);
+            _input.AdvanceTo(read.Buffer.End);
+        }
+
+        _ahead.Look(run, _segment.Span[^_left..], isOpen && (_isLastSegment || !_hasBegun));
+    }
+
+    private ValueTask<ReadResult> ReadAsync()
+    {
+        ValueTask<ReadResult> reading = _input.ReadAsync();
+        if (!reading.IsCompleted)
+            _slice.End();
+        return reading;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -92,27 +178,51 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
         SequencePosition next = read.Buffer.Start;
         while (_end is null && read.Buffer.TryGet(ref next, out ReadOnlyMemory<byte> segment))
         {
+            _isLastSegment = next.GetObject() is null;
             // The memory is the reader's own and nobody else reads it before it is consumed: frames are unmasked where they lie.
-            Memory<byte> rest = MemoryMarshal.AsMemory(segment);
-            while (_end is null && !rest.IsEmpty)
-            {
-                if (IsOverRate)
-                    await HoldBackAsync().ConfigureAwait(false);
-                if (StepThrough(ref rest))
-                    continue;
-                if (await connection.Handlers.WhenEnded().ConfigureAwait(false))
-                    _protocol.ReleasePayload();
-                else
-                    _end = ReceiveEnd.Abandoned;
-            }
+            await StepThroughAsync(MemoryMarshal.AsMemory(segment)).ConfigureAwait(false);
         }
 
         // Handlers that were given up may still be reading what lies there.
-        if (_end == ReceiveEnd.Abandoned)
+        if (IsPayloadLeft)
             return;
-        input.AdvanceTo(read.Buffer.End);
+        _input.AdvanceTo(read.Buffer.End);
         if (read.IsCompleted)
             _end ??= ReceiveEnd.Lost;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask TakeAheadAsync()
+    {
+        while (_end is null && _ahead!.TryTake(out Memory<byte> bytes))
+        {
+            _byteRate?.Count(bytes.Length, heartbeat.Now);
+            _isLastSegment = true;
+            await StepThroughAsync(bytes).ConfigureAwait(false);
+            if (!IsPayloadLeft)
+                _ahead.Done();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask StepThroughAsync(Memory<byte> segment)
+    {
+        (_segment, _left) = (segment, segment.Length);
+        while (_end is null && (_left > 0 || _isUnfinished))
+        {
+            if (_slice.IsOver)
+            {
+                await Turn.ToOthers;
+                _slice.End();
+            }
+
+            if (IsOverRate)
+                await HoldBackAsync().ConfigureAwait(false);
+            if (!StepThrough())
+                TakeEnd(await connection.Handlers.WhenEnded().ConfigureAwait(false));
+        }
+
+        (_segment, _left) = (default, 0);
     }
 
     // Our Close frame is out: what comes is thrown away, and the sooner the peer's answer is read, the better.
@@ -123,33 +233,39 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
     private static RateLimit? Limit(long? perSecond, Heartbeat heartbeat) =>
         perSecond is { } limit ? new RateLimit(limit, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1))) : null;
 
-    // True when the bytes are used up, the client has sent too much, or the end has come; false when handlers of a message go on and have to be awaited.
-    private bool StepThrough(ref Memory<byte> rest)
+    // True when the bytes are used up, the client has sent too much, the slice is over or the end has come; false when handlers of a message go on and have to be awaited.
+    private bool StepThrough()
     {
         HandlerScope handlers = connection.Handlers;
-        Memory<byte> left = rest; // a local costs less to move on than what outlives an await
+        Memory<byte> left = _segment[^_left..]; // a local costs less to move on than a field
         handlers.Enter();
         Cork? cork = null;
         try
         {
-            while (_end is null && !IsOverRate && _protocol.Step(ref left) is var found and not ProtocolEvent.None)
+            while (_protocol.Step(ref left) is var found and not ProtocolEvent.None)
             {
+                _left = left.Length;
                 // More frames are there already: what is sent for them leaves together with what is sent for this one.
-                if (!left.IsEmpty)
-                    cork ??= Cork.Put();
+                if (_left > 0)
+                    cork ??= Cork.Put(settings.Clock);
+                _isUnfinished = found == ProtocolEvent.Unfinished;
                 if (found != ProtocolEvent.Message)
                     Take(found);
                 else if (!TakeMessage(handlers))
                     return false;
-                _protocol.ReleasePayload();
+                WaitForLook();
+                if (!_isUnfinished)
+                    _protocol.ReleasePayload();
                 cork?.FlushWhenFull();
+                if (_end is not null || IsOverRate || ((_left > 0 || _isUnfinished) && _slice.IsOver))
+                    return true;
             }
 
+            (_left, _isUnfinished) = (0, false);
             return true;
         }
         finally
         {
-            rest = left;
             handlers.Leave();
             cork?.Pull();
         }
@@ -160,10 +276,36 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
     {
         MessagesReceived++;
         BytesReceived += _protocol.Payload.Length;
-        if (connection.IsEnding)
-            return true; // our Close frame is out: nobody waits for messages any more
+        if (connection.DiscardsMessages)
+            return true;
         _messageRate?.Count(1, heartbeat.Now);
         return handlers.Raise();
+    }
+
+    private void TakeEnd(HandlersEnd end)
+    {
+        if (end != HandlersEnd.Ended)
+            connection.RenewHandlers(end);
+        WaitForLook();
+        if (end is HandlersEnd.GivenUp or HandlersEnd.Postponed)
+        {
+            IsPayloadLeft = true;
+            _end = end == HandlersEnd.Postponed && connection.HasPeerClosed ? ReceiveEnd.CloseReceived : ReceiveEnd.Abandoned;
+            return;
+        }
+
+        _protocol.ReleasePayload();
+    }
+
+    // A handler has just ended, and the heartbeat may still be looking at what follows.
+    private void WaitForLook()
+    {
+        if (!_isLooking)
+            return;
+        lock (_protocol)
+        {
+            // It has looked.
+        }
     }
 
     private void Take(ProtocolEvent found)
@@ -172,7 +314,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, PipeReader inpu
         {
             case ProtocolEvent.Ping:
                 // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame."
-                connection.Queue.Pong(_protocol.Payload.Span);
+                if (_ahead is null || !_ahead.TakeAnswered())
+                    connection.Queue.Pong(_protocol.Payload.Span);
                 break;
             case ProtocolEvent.Pong:
                 // 5.5.3: "A Pong frame MAY be sent unsolicited. [...] A response to an unsolicited Pong frame is not expected."

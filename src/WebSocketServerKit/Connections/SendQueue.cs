@@ -17,6 +17,9 @@ internal enum SendOutcome
     /// <summary>The queue is full; nothing was appended.</summary>
     Full,
 
+    /// <summary>The queue is full, and so is the line of those who wait for room; nothing was appended.</summary>
+    LineFull,
+
     /// <summary>A Close frame was sent or the connection is lost; nothing was appended.</summary>
     Closed,
 }
@@ -37,16 +40,20 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     private const int CorkLimit = 64 * 1024;
 
     // What one write hands to the transport at most: a write that has ended is how the keep-alive sees that a slow peer still reads.
-    private const int WriteLimit = 256 * 1024;
+    public const int WriteLimit = 256 * 1024;
 
     // A payload of this size, with nothing before it, is written from where it lies as far as the transport takes it at once: to copy it would cost more
     // than a second call does. As much of it is copied behind its header, so that the two leave together.
     private const int WriteThroughSize = 64 * 1024;
 
+    // What may stand in line at least, where the queue itself is small.
+    private const int SmallestLine = 64 * 1024;
+
     // How often a sender writes what others appended meanwhile, before it leaves that to the thread pool.
     private const int RoundsBeforeYield = 16;
 
     private static readonly Task<SendOutcome> Accepted = Task.FromResult(SendOutcome.Accepted);
+    private static readonly Task<SendOutcome> LineFull = Task.FromResult(SendOutcome.LineFull);
     private static readonly Task<SendOutcome> Closed = Task.FromResult(SendOutcome.Closed);
 
     private readonly Lock _gate = new();
@@ -57,6 +64,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     private PooledBuffer _latestPong = new(pool);    // a whole frame, held while the transport is busy: the newest one only
     private MessagesBehind? _behind;                 // not null exactly while a message that is sent in fragments has the turn
     private LinkedList<WaitingPart>? _waiting;       // not empty only while the queue is full or the turn is taken: all after it stand in line
+    private int _waitingBytes;                       // of all that stands there
     private TaskCompletionSource? _drained;          // somebody waits for the queue to be empty
     private bool _draining;
     private int _inFlight;                           // bytes in _sending
@@ -90,12 +98,6 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     public long MessagesSent { get; private set; }
 
     public long BytesSent { get; private set; }
-
-    /// <summary>How many writes the transport has taken. It wraps around.</summary>
-    public int WritesDone { get; private set; }
-
-    /// <summary>Whether a message waits for a cork to be pulled.</summary>
-    public bool IsHeldBack => Volatile.Read(ref _cork) is not null;
 
     /// <summary>Whether the transport is still busy with a write.</summary>
     public bool IsDraining => Volatile.Read(ref _draining);
@@ -174,8 +176,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     }
 
     /// <summary>
-    /// Stands in line until there is room; messages get in in the order in which they came. Cancelled before that, the message is not sent
-    /// and the connection lives on. <paramref name="frame"/> must not change until the task has ended.
+    /// Stands in line until there is room; messages get in in the order in which they came. As many bytes as the queue holds, or 64 KiB, may stand there; who comes then gets
+    /// <see cref="SendOutcome.LineFull"/>. Cancelled before it gets in, the message is not sent and the connection lives on. <paramref name="frame"/> must not change until the task has ended.
     /// </summary>
     public Task<SendOutcome> WaitAndSendFrameAsync(ReadOnlyMemory<byte> frame, int payloadLength, CancellationToken cancellationToken) =>
         WaitAndSendAsync(Part.Message, frame, payloadLength, cancellationToken);
@@ -445,6 +447,10 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 return Closed;
             if (!HasRoom(part, frame.Length))
             {
+                // Callers who do not wait for their messages would fill the memory.
+                if (part == Part.Message && _waitingBytes > 0 && (long)_waitingBytes + frame.Length > Math.Max(limit, SmallestLine))
+                    return LineFull;
+                _waitingBytes += frame.Length;
                 var waiting = new WaitingPart(this, part, frame, payloadLength);
                 _waiting ??= new LinkedList<WaitingPart>();
                 if (part is Part.Fragment or Part.LastFragment)
@@ -568,8 +574,6 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             takesAll = count == piece.Length;
         }
 
-        if (taken > 0)
-            WritesDone++;
         _sending.Append(payload);
         return _sending.Written[taken..];
     }
@@ -600,7 +604,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
 
                 // The sender that drains for everybody must get back to its own work.
                 if (round % RoundsBeforeYield == 0)
-                    await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+                    await Turn.ToOthers;
             }
         }
         catch (Exception failure)
@@ -611,7 +615,6 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
 
     private void Wrote(int left)
     {
-        WritesDone++;
         if (left == 0)
             return; // TakeGathered is next
         lock (_gate)
@@ -676,7 +679,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         {
             // First of all, for it may find no memory: then the part is still in the line, and is refused with the rest of it.
             Append(first.Part, first.Frame.Span, first.PayloadLength);
-            _waiting.RemoveFirst();
+            Leave(first);
             first.End(SendOutcome.Accepted);
         }
     }
@@ -693,12 +696,18 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
         return isAlone || (first.Part != Part.Turn && (long)Gathered + first.Frame.Length <= limit);
     }
 
+    private void Leave(WaitingPart waiting)
+    {
+        _waiting!.Remove(waiting.Place);
+        _waitingBytes -= waiting.Frame.Length;
+    }
+
     private void RefuseRest()
     {
-        while (_waiting?.First is { } first)
+        while (_waiting?.First is { Value: var first })
         {
-            _waiting.RemoveFirst();
-            first.Value.End(SendOutcome.Closed);
+            Leave(first);
+            first.End(SendOutcome.Closed);
         }
 
         // No whole message can follow a message that was begun and will not be finished.
@@ -751,7 +760,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             {
                 if (Place.List is null)
                     return; // it got in before
-                Place.List.Remove(Place);
+                _queue.Leave(this);
                 if (!_queue._draining)
                     _queue.AdmitWaiting(); // those behind it that have waited for nothing else
             }

@@ -33,8 +33,12 @@ internal sealed class SharedMessage : IDisposable
     /// <summary>Appends the message to what goes to one client. Never waits.</summary>
     public SendOutcome TrySendTo(SendQueue queue, MessageCompressor? compressor)
     {
-        if (_compress && compressor is not null && compressor.Takes(_payloadLength) && CompressedBy(compressor) is { IsEmpty: false } frame)
-            return compressor.TrySendShared(frame.Span, _payloadLength);
+        if (_compress && compressor is not null && compressor.Takes(_payloadLength) && CompressedBy(compressor) is { IsEmpty: false } frame
+            && compressor.TrySendShared(frame.Span, _payloadLength, out SendOutcome outcome))
+        {
+            return outcome;
+        }
+
         return queue.TrySendFrame(_plain.Written.Span, _payloadLength);
     }
 

@@ -17,8 +17,8 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(2, LogLevel.Information, "Stopping: {Clients} clients are told to go away.")]
     public partial void Stopping(int clients);
 
-    [LoggerMessage(3, LogLevel.Information, "Stopped: {Cleanly} clients left cleanly, {Cut} had to be cut.")]
-    public partial void Stopped(int cleanly, int cut);
+    [LoggerMessage(3, LogLevel.Information, "Stopped: {Cleanly} clients left cleanly, {Cut} had to be cut, {Unfinished} have handlers that have not ended.")]
+    public partial void Stopped(int cleanly, int cut, int unfinished);
 
     [LoggerMessage(4, LogLevel.Error, "Accepting on {EndPoint} met trouble.")]
     public partial void AcceptTrouble(Exception exception, EndPoint endPoint);
@@ -42,11 +42,11 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(10, LogLevel.Error, "A handler of {Event} threw for the client at {RemoteEndPoint}.")]
     public partial void HandlerFailed(Exception exception, string @event, EndPoint remoteEndPoint);
 
-    [LoggerMessage(11, LogLevel.Debug, "A handler for the client at {RemoteEndPoint} was still sending to a client that had gone.")]
+    [LoggerMessage(11, LogLevel.Debug, "A handler for the client at {RemoteEndPoint} was still sending to a client that had gone or is too slow.")]
     public partial void HandlerOutlivedClient(Exception exception, EndPoint remoteEndPoint);
 
     [LoggerMessage(12, LogLevel.Warning,
-        "A handler of {Event} for the client at {RemoteEndPoint} has been running for {Threshold} and holds back that client's next messages. Hand long work to a queue or a task of your own, and let the handler return.")]
+        "A handler of {Event} for the client at {RemoteEndPoint} has been running for {Threshold} and holds back that client's next messages. Hand long work to a queue or a task of your own, and let the handler return. If it waits for another message of the same client, have it call e.ContinueReceiving() first, or it waits for ever.")]
     public partial void HandlerSlow(string @event, EndPoint remoteEndPoint, TimeSpan threshold);
 
     [LoggerMessage(13, LogLevel.Error, "The connection with {RemoteEndPoint} ended by an error inside the server. Please report it.")]

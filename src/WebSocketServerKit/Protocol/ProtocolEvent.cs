@@ -6,6 +6,9 @@ internal enum ProtocolEvent : byte
     /// <summary>The input is used up; nothing to tell until more comes.</summary>
     None,
 
+    /// <summary>A bounded part of a long piece of work is done. Step again, even if the input is used up; nothing of the last input may be given back before that.</summary>
+    Unfinished,
+
     /// <summary>A whole text or binary message: <see cref="ServerProtocol.Payload"/>, <see cref="ServerProtocol.MessageType"/>.</summary>
     Message,
 

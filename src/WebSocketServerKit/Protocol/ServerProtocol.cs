@@ -21,6 +21,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     private PooledBuffer _cut = new(pool);     // what came of a header or a control frame that is cut
     private Utf8Validator _utf8;
     private MessageInflater? _inflater; // not null exactly if permessage-deflate was agreed on
+    private bool _isInflating; // bytes that were taken have not been inflated in full
 
     private FrameHeader _header;   // of the frame whose payload is coming in; meaningful while _inPayload
     private bool _inPayload;
@@ -47,6 +48,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
     /// <summary>
     /// Takes bytes off the front of <paramref name="input"/> up to the next event. After <see cref="ProtocolEvent.None"/> the input is empty;
+    /// after <see cref="ProtocolEvent.Unfinished"/> comes the next step, with the rest of the same input;
     /// after <see cref="ProtocolEvent.Close"/> or <see cref="ProtocolEvent.Violation"/> all further input is thrown away.
     /// After every other event comes <see cref="ReleasePayload"/> before the next step.
     /// </summary>
@@ -54,7 +56,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     {
         if (!_inPayload && _cut.IsEmpty && !_ended && TryTakeWholeMessage(ref input, out ProtocolEvent whole))
             return whole;
-        while (!_ended && !input.IsEmpty)
+        while (!_ended && (_isInflating || !input.IsEmpty))
         {
             if (!_inPayload)
             {
@@ -64,7 +66,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
             }
 
             // A frame without payload is complete with its header, even where the input ends there.
-            if (_inPayload && (_payloadLeft == 0 || !input.IsEmpty))
+            if (_inPayload && (_payloadLeft == 0 || !input.IsEmpty || _isInflating))
             {
                 ProtocolEvent found = _header.IsControl ? TakeControlPayload(ref input) : TakeDataPayload(ref input);
                 if (found != ProtocolEvent.None)
@@ -235,10 +237,12 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
         // 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in fact, a valid UTF-8 stream,
         // that endpoint MUST _Fail the WebSocket Connection_." At once, not only at the end of the message.
-        bool complete = IsMessageComplete;
+        bool complete = IsMessageComplete && !_isInflating;
         if (_messageOpcode == Opcode.Text && (!_utf8.Accepts(_message.Written.Span[began..]) || (complete && !_utf8.EndsHere())))
             return Violate(ProtocolViolation.InvalidUtf8);
 
+        if (_isInflating)
+            return ProtocolEvent.Unfinished;
         _inPayload = _payloadLeft > 0;
         if (!complete)
             return ProtocolEvent.None;
@@ -250,9 +254,13 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
     private ProtocolViolation TakeCompressed(ref Memory<byte> input)
     {
-        Memory<byte> piece = TakeUnmasked(ref input);
-        ProtocolViolation violation = piece.IsEmpty ? ProtocolViolation.None : _inflater!.Inflate(piece, ref _message, maxMessageSize);
-        return violation == ProtocolViolation.None && IsMessageComplete ? _inflater!.End(ref _message, maxMessageSize) : violation;
+        ProtocolViolation violation = ProtocolViolation.None;
+        if (_isInflating)
+            violation = _inflater!.Continue(ref _message, maxMessageSize);
+        else if (TakeUnmasked(ref input) is { IsEmpty: false } piece)
+            violation = _inflater!.Inflate(piece, ref _message, maxMessageSize);
+        _isInflating = violation == ProtocolViolation.None && _inflater!.IsUnfinished;
+        return violation == ProtocolViolation.None && IsMessageComplete && !_isInflating ? _inflater!.End(ref _message, maxMessageSize) : violation;
     }
 
     // What the input has of the frame's payload, unmasked where it lies.

@@ -21,6 +21,9 @@ internal sealed class AcceptLoop(
     Action<IOException> report,
     TimeProvider timeProvider)
 {
+    // So many connections in a row are accepted before others get the thread: in a flood the next one is always there.
+    private const int AcceptedInARow = 16;
+
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
@@ -34,8 +37,11 @@ internal sealed class AcceptLoop(
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
 
         TimeSpan pause = ShortestPause;
+        int accepts = 0;
         while (!stopping.IsCancellationRequested)
         {
+            if (++accepts % AcceptedInARow == 0)
+                await Task.Yield(); // this thread has no context, so it goes to the thread pool's global queue
             TransportConnection? connection;
             try
             {

@@ -68,6 +68,13 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
             Volatile.Read(ref _wait)?.Cancel();
     }
 
+    /// <summary>Leaves the buffer to whoever still reads in it, with all that it holds. While nobody reads here.</summary>
+    public void ForgetBuffer()
+    {
+        _buffer = null;
+        (_start, _examined, _end) = (0, 0, 0);
+    }
+
     public override void Complete(Exception? exception = null) => ReleaseBuffer();
 
     private bool IsAvailable => _examined < _end || _ended;

@@ -15,8 +15,11 @@ internal sealed class SocketTransportConnection : TransportConnection
     // What the system holds of bytes that it has not sent yet. Enough for the time until we write again on a fast line; see LimitUnsent.
     private static readonly byte[] UnsentLimit = BitConverter.GetBytes(256 * 1024);
 
+    private const int Tcp = 6; // IPPROTO_TCP
+
     private readonly Socket _socket;
     private readonly SocketReader _reader;
+    private long _sent; // bytes that the system has taken
     private int _disposed;
 
     /// <summary>Takes the accepted socket over, which is its own from here on.</summary>
@@ -58,14 +61,53 @@ internal sealed class SocketTransportConnection : TransportConnection
         }
     }
 
+    public override bool HasUnread
+    {
+        get
+        {
+            try
+            {
+                return _socket.Available > 0;
+            }
+            catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+            {
+                return false;
+            }
+        }
+    }
+
+    public override bool HasPeerEnded => TcpInfo.TryGet(_socket, out TcpInfo info) && info.HasPeerEnded;
+
+    public override long BytesTaken => TcpInfo.TryGet(_socket, out TcpInfo info) ? info.BytesAcknowledged : Volatile.Read(ref _sent);
+
     public override void ReleaseIdle() => _reader.ReleaseIdle();
+
+    public override void ForgetBuffers() => _reader.ForgetBuffer();
+
+    public override int TryReceive(Span<byte> buffer, out bool ended)
+    {
+        ended = false;
+        int received;
+        SocketError error;
+        try
+        {
+            received = _socket.Receive(buffer, SocketFlags.None, out error);
+        }
+        catch (ObjectDisposedException closed)
+        {
+            throw TransportErrors.ConnectionLost(closed);
+        }
+
+        ended = error == SocketError.Success && received == 0;
+        return error is SocketError.Success or SocketError.WouldBlock ? received : throw TransportErrors.ConnectionLost(new SocketException((int)error));
+    }
 
     public override int TryWrite(ReadOnlySpan<byte> bytes)
     {
         try
         {
             int sent = _socket.Send(bytes, SocketFlags.None, out SocketError error);
-            return error == SocketError.Success ? sent : 0;
+            return error == SocketError.Success ? Sent(sent) : 0;
         }
         catch (ObjectDisposedException)
         {
@@ -79,7 +121,7 @@ internal sealed class SocketTransportConnection : TransportConnection
         {
             // As a rule the system takes everything at once; that needs no state machine and no event args.
             int sent = _socket.Send(bytes.Span, SocketFlags.None, out SocketError error);
-            if (error == SocketError.Success && sent == bytes.Length)
+            if (error == SocketError.Success && Sent(sent) == bytes.Length)
                 return ValueTask.CompletedTask;
             return FinishWriteAsync(error == SocketError.Success ? bytes[sent..] : bytes);
         }
@@ -131,10 +173,15 @@ internal sealed class SocketTransportConnection : TransportConnection
     // us see in small steps that the peer gets on, and makes a Close frame wait for less. (TCP_NOTSENT_LOWAT; other systems have nothing like it.)
     private static void LimitUnsent(Socket socket)
     {
-        const int Tcp = 6;
         int option = OperatingSystem.IsLinux() ? 25 : OperatingSystem.IsMacOS() ? 0x201 : 0;
         if (option != 0)
             socket.SetRawSocketOption(Tcp, option, UnsentLimit);
+    }
+
+    private int Sent(int count)
+    {
+        _sent += count; // one writer at a time
+        return count;
     }
 
     private async ValueTask FinishWriteAsync(ReadOnlyMemory<byte> bytes)
@@ -143,8 +190,7 @@ internal sealed class SocketTransportConnection : TransportConnection
         {
             while (!bytes.IsEmpty)
             {
-                int sent = await _socket.SendAsync(bytes).ConfigureAwait(false);
-                bytes = bytes[sent..];
+                bytes = bytes[Sent(await _socket.SendAsync(bytes).ConfigureAwait(false))..];
             }
         }
         catch (Exception lost) when (lost is SocketException or ObjectDisposedException)

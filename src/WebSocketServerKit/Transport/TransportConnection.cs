@@ -52,8 +52,34 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// </summary>
     public virtual int TryWrite(ReadOnlySpan<byte> bytes) => 0;
 
+    /// <summary>
+    /// Receives what is there already into <paramref name="buffer"/>, past <see cref="Input"/>. Only while nobody reads there, and everything that it had has been handed out.
+    /// </summary>
+    /// <param name="buffer">Where to; not empty.</param>
+    /// <param name="ended">Whether the peer has ended its side, and nothing more comes.</param>
+    /// <returns>How many bytes; 0 when none are there.</returns>
+    /// <exception cref="IOException">The connection is lost.</exception>
+    public abstract int TryReceive(Span<byte> buffer, out bool ended);
+
+    /// <summary>Whether bytes from the peer have arrived that nobody has received yet. From any thread; false when the connection has ended.</summary>
+    public abstract bool HasUnread { get; }
+
+    /// <summary>
+    /// Whether the peer has ended its side or reset the connection, as far as the system tells without reading up to there. From any thread. False where it does not tell.
+    /// </summary>
+    public abstract bool HasPeerEnded { get; }
+
+    /// <summary>
+    /// A number that grows while the peer takes what is sent to it: the bytes that it has acknowledged, or where the system does not tell, those that the system has taken. From
+    /// any thread.
+    /// </summary>
+    public abstract long BytesTaken { get; }
+
     /// <summary>The owner has found the peer silent: what waits for its next byte shall hold no buffer. From any thread.</summary>
     public abstract void ReleaseIdle();
+
+    /// <summary>Leaves the memory that <see cref="Input"/> has given out to whoever still reads it: it is not used again and does not go back to the pool. While nobody reads the input.</summary>
+    public abstract void ForgetBuffers();
 
     /// <summary>
     /// Ends our direction: the peer reads what was written and then the end. Call it when no write is pending. Never throws: a peer that is

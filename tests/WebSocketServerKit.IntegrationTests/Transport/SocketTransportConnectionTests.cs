@@ -69,6 +69,64 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_has_arrived_can_be_received_without_waiting_and_past_the_reader()
+    {
+        byte[] buffer = new byte[10];
+        Assert.Equal((0, false), (_connection.TryReceive(buffer, out bool ended), ended));
+        Assert.False(_connection.HasUnread);
+        await _client.SendAsync("hello, world"u8.ToArray(), Token);
+        await UntilAsync(() => _connection.HasUnread);
+        Assert.Equal((10, false), (_connection.TryReceive(buffer, out ended), ended));
+        Assert.Equal("hello, wor"u8.ToArray(), buffer);
+        _client.Shutdown(SocketShutdown.Send);
+        Assert.Equal("ld"u8.ToArray(), await ReadToEndAsync());
+        Assert.Equal((0, true), (_connection.TryReceive(buffer, out ended), ended));
+    }
+
+    [Fact]
+    public async Task To_receive_without_waiting_tells_of_a_lost_connection_and_of_one_that_was_cut()
+    {
+        _client.LingerState = new LingerOption(enable: true, seconds: 0);
+        _client.Dispose();
+        await UntilAsync(() => Record.Exception(() => _connection.TryReceive(new byte[1], out _)) is IOException { InnerException: SocketException });
+        _connection.Abort();
+        Assert.IsType<ObjectDisposedException>(Assert.Throws<IOException>(() => _connection.TryReceive(new byte[1], out _)).InnerException);
+        Assert.False(_connection.HasUnread);
+    }
+
+    [Fact]
+    public async Task The_bytes_that_the_peer_takes_are_seen_to_grow()
+    {
+        long before = _connection.BytesTaken;
+        await _connection.WriteAsync(new byte[1000]);
+        await UntilAsync(() => _connection.BytesTaken == before + 1000);
+    }
+
+    [Fact]
+    public async Task A_buffer_that_was_left_to_who_reads_it_is_not_written_to_again()
+    {
+        await _client.SendAsync("theirs"u8.ToArray(), Token);
+        ReadResult read = await _connection.Input.ReadAsync(Token);
+        ReadOnlySequence<byte> theirs = read.Buffer;
+        _connection.ForgetBuffers();
+        await _client.SendAsync("other bytes"u8.ToArray(), Token);
+        _client.Shutdown(SocketShutdown.Send);
+        Assert.Equal("other bytes"u8.ToArray(), await ReadToEndAsync());
+        await _connection.DisposeAsync();
+        Assert.Equal("theirs"u8.ToArray(), theirs.ToArray());
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        CancellationToken timely = Token;
+        while (!condition())
+        {
+            timely.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+    }
+
+    [Fact]
     public async Task Trying_to_write_takes_what_the_system_takes_at_once_and_no_more()
     {
         byte[] sent = RandomBytes(MoreThanFits);

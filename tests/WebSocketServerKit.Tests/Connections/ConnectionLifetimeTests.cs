@@ -157,7 +157,7 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
         await AnswerAsync();
         Transport.Receive(Wire.Request);
         await Transport.WhenIdle;
-        _stage.Beats(6);
+        _stage.Beats(7);
         await _stage.AssertReleasedAsync();
         Assert.NotEqual(0, Transport.Aborts);
     }
@@ -185,7 +185,7 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
         Transport.Receive("what it still sends is read and thrown away");
         await Transport.WhenIdle;
         Assert.Equal(0, Transport.Disposals);
-        _stage.Beats(6);
+        _stage.Beats(7); // the first sees that the answer was taken
         await _stage.AssertReleasedAsync();
         Assert.NotEqual(0, Transport.Aborts);
         AssertCalls("Refuse MalformedRequestLine", "HandshakeEnded", "Released");
@@ -406,7 +406,7 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
         await Connection.Called("Disconnected");
         _stage.Beats(5);
         Assert.Equal(0, Transport.Aborts);
-        _stage.Beats(1);
+        _stage.Beats(2);
         await _stage.AssertReleasedAsync();
         AssertEnding(DisconnectCause.Closed, ConnectionSide.Client, 1000, clean: true);
         Assert.NotEqual(0, Transport.Aborts);
@@ -793,7 +793,7 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
         Assert.Empty(_stage.Logged(12));
         _stage.Beats(1);
         Assert.Equal(LogLevel.Warning, Assert.Single(_stage.Logged(12)).Level);
-        _stage.Beats(60);
+        _stage.Beats(10);
         Assert.Single(_stage.Logged(12));
         Assert.Contains("A handler of Message", Assert.Single(_stage.Logged(12)).Message, StringComparison.Ordinal);
 
@@ -810,7 +810,7 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task What_a_handler_sent_before_it_blocked_in_the_middle_of_a_burst_leaves_with_the_next_beat()
+    public async Task What_a_handler_sent_before_it_blocked_in_the_middle_of_a_burst_leaves_within_two_ticks_of_the_clock()
     {
         using var go = new ManualResetEventSlim();
         TaskCompletionSource blocking = Timely.Signal();
@@ -824,7 +824,8 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
         Transport.Receive(Wire.Text("1"), Wire.Text("2"));
         await blocking.Task.InTime();
         Assert.Empty(Transport.Frames);
-        _stage.Beats(1);
+        _stage.Settings.Clock.AddTick();
+        _stage.Settings.Clock.AddTick();
         Assert.Equal("Text working on it", _stage.Sent);
         go.Set();
         await Transport.WhenIdle;
@@ -959,14 +960,33 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_client_whose_handler_runs_for_long_is_not_taken_for_silent()
+    public async Task A_client_whose_handler_runs_for_long_is_pinged_and_its_answer_is_seen()
     {
         TaskCompletionSource go = await OpenWithPendingHandlerAsync();
-        _stage.Beats(3600);
+        for (int i = 1; i <= 3; i++)
+        {
+            while (Transport.Frames.Count < i)
+                _stage.Beats(1);
+            _stage.Beats(3);
+            Transport.Receive(Wire.ClientFrame(Opcode.Pong, Transport.Frames[^1].Payload));
+            _stage.Beats(1);
+            Assert.Equal(TimeSpan.FromSeconds(4), Connection.Latency);
+        }
+
+        _stage.Beats(15);
         Assert.True(Connection.IsOpen);
-        Assert.Empty(Transport.Frames);
         go.SetResult();
         await Transport.WhenIdle;
+    }
+
+    [Fact]
+    public async Task A_client_that_vanishes_while_its_handler_runs_is_noticed()
+    {
+        TaskCompletionSource go = await OpenWithPendingHandlerAsync();
+        _stage.Beats(40);
+        AssertEnding(DisconnectCause.PingTimeout, ConnectionSide.Server, 1006);
+        go.SetResult();
+        await _stage.AssertReleasedAsync();
     }
 
     [Fact]
@@ -1021,13 +1041,14 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
         stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"), Wire.Close(1000));
         stage.Transport.EndInput();
         await stage.AssertReleasedAsync();
-        Assert.Equal("EndRequest\nHandshakeEnded\nOpened\nConnected\nMessage 1\nMessage 2\nClosed\nDisconnected\nReleased", stage.Calls);
+        Assert.True(await stage.Connection.WhenEnded);
+        Assert.Equal("EndRequest\nHandshakeEnded\nOpened\nConnected\nMessage 1\nMessage 2\nClosed\nDisconnected", stage.Calls.Replace("\nReleased", "", StringComparison.Ordinal));
         Assert.True(here);
         Assert.Equal(6, context.Posts);
     }
 
     [Fact]
-    public async Task An_event_that_the_hosts_busy_thread_never_got_to_is_not_raised_after_the_end()
+    public async Task An_event_that_the_hosts_busy_thread_has_not_got_to_keeps_nobody_and_is_raised_when_it_does()
     {
         var context = new CountingContext();
         await using var stage = new ConnectionStage(settings => settings with { EventContext = context });
@@ -1036,12 +1057,58 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
         TaskCompletionSource posted = context.Hold();
         stage.Transport.Receive(Wire.Text("1"));
         await posted.Task.InTime();
+        Task closed = stage.Connection.WhenClosed();
         // The thread is blocked, perhaps in the very call that stops the server.
         stage.Connection.EndStop();
-        await stage.Connection.Called("Closed");
-        context.Release();
+        await closed.InTime();
         await stage.AssertReleasedAsync();
-        Assert.Equal("EndRequest\nHandshakeEnded\nOpened\nConnected\nClosed\nDisconnected\nReleased", stage.Calls);
+        Assert.Equal("EndRequest\nHandshakeEnded\nOpened\nConnected\nClosed\nReleased", stage.Calls);
+        Assert.False(stage.Connection.WhenEnded.IsCompleted);
+
+        context.Release();
+        Assert.True(await stage.Connection.WhenEnded);
+        Assert.Equal("EndRequest\nHandshakeEnded\nOpened\nConnected\nClosed\nReleased\nMessage 1\nDisconnected", stage.Calls);
+    }
+
+    [Fact]
+    public async Task Aborted_while_the_hosts_thread_is_busy_a_client_is_told_as_connected_and_then_as_disconnected()
+    {
+        var context = new CountingContext();
+        await using var stage = new ConnectionStage(settings => settings with { EventContext = context });
+        TaskCompletionSource posted = context.Hold();
+        stage.Start();
+        stage.Transport.Receive(Wire.Request);
+        await posted.Task.InTime();
+        stage.Connection.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseFrame.Abnormal, ""));
+        await stage.AssertReleasedAsync();
+        Assert.Equal("EndRequest\nHandshakeEnded\nOpened\nClosed\nReleased", stage.Calls);
+        context.Release();
+        Assert.True(await stage.Connection.WhenEnded);
+        Assert.EndsWith("Released\nConnected\nDisconnected", stage.Calls, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_client_that_answers_our_Close_frame_while_the_hosts_thread_is_busy_has_left_cleanly()
+    {
+        var context = new CountingContext();
+        await using var stage = new ConnectionStage(settings => settings with { EventContext = context });
+        stage.IsAbandoned = true;
+        await stage.OpenAsync();
+        TaskCompletionSource posted = context.Hold();
+        stage.Transport.Receive(Wire.Text("1"));
+        await posted.Task.InTime();
+        stage.Beats(1);
+        stage.Connection.BeginStop();
+        stage.Transport.Receive(Wire.Close(1001));
+        stage.Transport.EndInput();
+        stage.Beats(1);
+        await stage.Connection.WhenClosed().InTime();
+        await stage.AssertReleasedAsync();
+        Assert.True(stage.Connection.WasClean);
+        Assert.Equal(0, stage.Transport.Aborts);
+        context.Release();
+        Assert.True(await stage.Connection.WhenEnded);
+        Assert.EndsWith("Closed\nReleased\nMessage 1\nDisconnected", stage.Calls, StringComparison.Ordinal);
     }
 
     /// <summary>A context of pool threads that knows its own, and can be held up.</summary>
@@ -1070,7 +1137,7 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
             }
 
             foreach (Action work in held)
-                work();
+                ThreadPool.UnsafeQueueUserWorkItem(static work => work(), work, preferLocal: false);
         }
 
         public override void Post(SendOrPostCallback d, object? state)

@@ -6,7 +6,10 @@ namespace WebSocketServerKit.Connections;
 public sealed class CorkTests : IDisposable
 {
     private readonly LeakCheckingPool _pool = new();
-    private readonly Cork _cork = Cork.Put()!;
+    private readonly SliceClock _clock = ConnectionStage.StoppedClock();
+    private readonly Cork _cork;
+
+    public CorkTests() => _cork = Cork.Put(_clock)!;
 
     // A test that has awaited may end on another thread, and has pulled it before.
     public void Dispose()
@@ -42,10 +45,10 @@ public sealed class CorkTests : IDisposable
     public void It_is_pulled_by_the_one_who_put_it_in()
     {
         Assert.Same(_cork, Cork.Current);
-        Assert.Null(Cork.Put());
+        Assert.Null(Cork.Put(_clock));
         _cork.Pull();
         Assert.Null(Cork.Current);
-        Assert.Same(_cork, Cork.Put());
+        Assert.Same(_cork, Cork.Put(_clock));
     }
 
     [Fact]
@@ -55,7 +58,7 @@ public sealed class CorkTests : IDisposable
         OnAnotherThread(() =>
         {
             seen = Cork.Current;
-            own = Cork.Put();
+            own = Cork.Put(_clock);
             own!.Pull();
         });
         Assert.Null(seen);
@@ -70,7 +73,7 @@ public sealed class CorkTests : IDisposable
         queue.TrySend("here");
         OnAnotherThread(() =>
         {
-            Cork cork = Cork.Put()!;
+            Cork cork = Cork.Put(_clock)!;
             queue.TrySend("there");
             Assert.Single(transport.Writes);
             cork.Pull();
@@ -85,14 +88,59 @@ public sealed class CorkTests : IDisposable
         SendQueue queue = QueueTo(transport);
         queue.TrySend("1");
         OnAnotherThread(() => queue.TrySend("2"));
-        Assert.True(queue.IsHeldBack); // still in the cork's list
         queue.TrySend("3");
         Assert.Single(transport.Writes);
 
         _cork.Pull();
 
         Assert.Equal(2, transport.Writes.Count);
-        Assert.False(queue.IsHeldBack);
+        queue.TrySend("4");
+        AssertSent(transport, "Text 1", "Text 2", "Text 3", "Text 4");
+    }
+
+    [Fact]
+    public void What_was_held_back_for_a_whole_tick_is_sent_though_the_thread_is_kept()
+    {
+        ScriptedTransport a = new(), b = new();
+        QueueTo(a).TrySend("1");
+        QueueTo(b).TrySend("2");
+        _clock.AddTick();
+        Assert.Empty(a.Writes);
+        OnAnotherThread(_clock.AddTick);
+        AssertSent(a, "Text 1");
+        AssertSent(b, "Text 2");
+    }
+
+    [Fact]
+    public void What_a_new_burst_holds_back_has_a_tick_of_its_own()
+    {
+        ScriptedTransport transport = new();
+        SendQueue queue = QueueTo(transport);
+        queue.TrySend("1");
+        _clock.AddTick();
+        _cork.Pull();
+        Cork.Put(_clock);
+        queue.TrySend("2");
+        _clock.AddTick();
+        AssertSent(transport, "Text 1");
+        _clock.AddTick();
+        AssertSent(transport, "Text 1", "Text 2");
+    }
+
+    [Fact]
+    public void After_the_clock_has_sent_the_rest_of_the_burst_gathers_again()
+    {
+        ScriptedTransport transport = new();
+        SendQueue queue = QueueTo(transport);
+        queue.TrySend("1");
+        _clock.AddTick();
+        _clock.AddTick();
+        queue.TrySend("2");
+        queue.TrySend("3");
+        Assert.Single(transport.Writes);
+        _cork.Pull();
+        Assert.Equal(2, transport.Writes.Count);
+        AssertSent(transport, "Text 1", "Text 2", "Text 3");
     }
 
     [Fact]

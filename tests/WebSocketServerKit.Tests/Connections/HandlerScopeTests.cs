@@ -64,13 +64,13 @@ public sealed class HandlerScopeTests
         HandlerScope scope = Scope();
         TaskCompletionSource go = Timely.Signal();
         Assert.False(Raise(scope, async () => await go.Task));
-        ValueTask<bool> ended = scope.WhenEnded();
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
         Assert.True(scope.IsRunning);
         Assert.False(ended.IsCompleted);
 
         go.SetResult();
 
-        Assert.True(await ended.InTime());
+        Assert.Equal(HandlersEnd.Ended, await ended.InTime());
         Assert.Equal(2, scope.Run);
     }
 
@@ -92,12 +92,12 @@ public sealed class HandlerScopeTests
             Start(async () => { await first.Task; firstEnded.SetResult(); });
             Start(async () => await second.Task);
         }));
-        ValueTask<bool> ended = scope.WhenEnded();
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
         first.SetResult();
         await firstEnded.Task.InTime();
         Assert.False(ended.IsCompleted);
         second.SetResult();
-        Assert.True(await ended.InTime());
+        Assert.Equal(HandlersEnd.Ended, await ended.InTime());
     }
 
     [Fact]
@@ -111,12 +111,12 @@ public sealed class HandlerScopeTests
             Start(async () => await inner.Task);
             innerCalled.SetResult();
         });
-        ValueTask<bool> ended = scope.WhenEnded();
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
         outer.SetResult();
         await innerCalled.Task.InTime();
         Assert.False(ended.IsCompleted);
         inner.SetResult();
-        Assert.True(await ended.InTime());
+        Assert.Equal(HandlersEnd.Ended, await ended.InTime());
     }
 
     [Fact]
@@ -127,7 +127,7 @@ public sealed class HandlerScopeTests
         var thrown = new InvalidTimeZoneException("after the await");
         Raise(scope, async () => { await go.Task; throw thrown; });
         go.SetResult();
-        Assert.True(await scope.WhenEnded().InTime());
+        Assert.Equal(HandlersEnd.Ended, await scope.WhenEnded().InTime());
         Assert.Same(thrown, Assert.Single(_handlers.Failures));
     }
 
@@ -138,7 +138,7 @@ public sealed class HandlerScopeTests
 #pragma warning disable CS1998 // the case is a handler that does not get as far as its first await
         // The exception is posted: whether that has run already is up to the thread pool.
         if (!Raise(scope, async () => throw new InvalidTimeZoneException()))
-            Assert.True(await scope.WhenEnded().InTime());
+            Assert.Equal(HandlersEnd.Ended, await scope.WhenEnded().InTime());
 #pragma warning restore CS1998
         Assert.IsType<InvalidTimeZoneException>(Assert.Single(_handlers.Failures));
     }
@@ -188,10 +188,10 @@ public sealed class HandlerScopeTests
         Assert.Equal(run, scope.Run);
 
         Assert.False(Raise(scope, () => { }));
-        ValueTask<bool> ended = scope.WhenEnded();
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
         Assert.False(ended.IsCompleted);
         strayMayEnd.Set();
-        Assert.True(await ended.InTime());
+        Assert.Equal(HandlersEnd.Ended, await ended.InTime());
         Assert.Equal(run + 2, scope.Run);
 
         async Task StrayAsync()
@@ -277,13 +277,13 @@ public sealed class HandlerScopeTests
         HandlerScope scope = Scope();
         TaskCompletionSource go = Timely.Signal(), end = Timely.Signal();
         Raise(scope, async () => { await go.Task; end.SetResult(); });
-        ValueTask<bool> ended = scope.WhenEnded();
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
         long run = scope.Run;
 
-        scope.Abandon();
-        scope.Abandon();
+        scope.LeaveAlone(HandlersEnd.GivenUp);
+        scope.LeaveAlone(HandlersEnd.GivenUp);
 
-        Assert.False(await ended.InTime());
+        Assert.Equal(HandlersEnd.GivenUp, await ended.InTime());
         go.SetResult();
         await end.Task.InTime();
         Assert.Equal(run, scope.Run);
@@ -293,13 +293,13 @@ public sealed class HandlerScopeTests
     public async Task Abandoned_between_events_nothing_happens()
     {
         HandlerScope scope = Scope();
-        scope.Abandon();
+        scope.LeaveAlone(HandlersEnd.GivenUp);
         Assert.True(Raise(scope, () => { }));
-        scope.Abandon();
+        scope.LeaveAlone(HandlersEnd.GivenUp);
         TaskCompletionSource go = Timely.Signal();
         Assert.False(Raise(scope, async () => await go.Task));
         go.SetResult();
-        Assert.True(await scope.WhenEnded().InTime());
+        Assert.Equal(HandlersEnd.Ended, await scope.WhenEnded().InTime());
     }
 
     [Fact]
@@ -308,23 +308,23 @@ public sealed class HandlerScopeTests
         HandlerScope scope = Scope();
         Assert.False(Raise(scope, async () =>
         {
-            scope.Abandon();
+            scope.LeaveAlone(HandlersEnd.GivenUp);
             await new TaskCompletionSource().Task;
         }));
-        Assert.False(await scope.WhenEnded().InTime());
+        Assert.Equal(HandlersEnd.GivenUp, await scope.WhenEnded().InTime());
     }
 
     [Fact]
     public async Task Abandoned_an_event_whose_handlers_end_all_the_same_is_over_and_the_next_is_waited_for()
     {
         HandlerScope scope = Scope();
-        Assert.True(Raise(scope, scope.Abandon));
+        Assert.True(Raise(scope, () => scope.LeaveAlone(HandlersEnd.GivenUp)));
         TaskCompletionSource go = Timely.Signal();
         Assert.False(Raise(scope, async () => await go.Task));
-        ValueTask<bool> ended = scope.WhenEnded();
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
         Assert.False(ended.IsCompleted);
         go.SetResult();
-        Assert.True(await ended.InTime());
+        Assert.Equal(HandlersEnd.Ended, await ended.InTime());
     }
 
     [Fact]
@@ -336,7 +336,7 @@ public sealed class HandlerScopeTests
             TaskCompletionSource go = Timely.Signal();
             ThreadPool.UnsafeQueueUserWorkItem(static go => go.SetResult(), go, preferLocal: false);
             if (!Raise(scope, async () => await go.Task))
-                Assert.True(await scope.WhenEnded().InTime());
+                Assert.Equal(HandlersEnd.Ended, await scope.WhenEnded().InTime());
             Assert.Equal(2L * (i + 1), scope.Run);
         }
     }
@@ -349,10 +349,10 @@ public sealed class HandlerScopeTests
             HandlerScope scope = Scope();
             TaskCompletionSource go = Timely.Signal(), end = Timely.Signal();
             Raise(scope, async () => { await go.Task; end.SetResult(); });
-            ValueTask<bool> ended = scope.WhenEnded();
+            ValueTask<HandlersEnd> ended = scope.WhenEnded();
             ThreadPool.UnsafeQueueUserWorkItem(static go => go.SetResult(), go, preferLocal: false);
-            ThreadPool.UnsafeQueueUserWorkItem(static scope => scope.Abandon(), scope, preferLocal: false);
-            if (await ended.InTime())
+            ThreadPool.UnsafeQueueUserWorkItem(static scope => scope.LeaveAlone(HandlersEnd.GivenUp), scope, preferLocal: false);
+            if (await ended.InTime() == HandlersEnd.Ended)
                 Assert.False(scope.IsRunning);
             await end.Task.InTime();
         }
@@ -372,7 +372,7 @@ public sealed class HandlerScopeTests
             there.Add(host.IsHere);
             scope.Send(_ => there.Add(host.IsHere), null);
         }));
-        ValueTask<bool> ended = scope.WhenEnded();
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
         Assert.Empty(there);
         Assert.True(scope.IsRunning);
 
@@ -382,7 +382,7 @@ public sealed class HandlerScopeTests
         go.SetResult();
         await host.RunNextAsync();
         Assert.Equal([true, true, true], there);
-        Assert.True(await ended.InTime());
+        Assert.Equal(HandlersEnd.Ended, await ended.InTime());
         Assert.Equal((2, 1), (scope.Run, host.Sends));
     }
 
@@ -394,21 +394,182 @@ public sealed class HandlerScopeTests
         Raise(scope, async () => { await Task.CompletedTask; throw new InvalidTimeZoneException(); });
         await host.RunNextAsync();
         await host.RunNextAsync();
-        Assert.True(await scope.WhenEnded().InTime());
+        Assert.Equal(HandlersEnd.Ended, await scope.WhenEnded().InTime());
+        Assert.IsType<InvalidTimeZoneException>(Assert.Single(_handlers.Failures));
+    }
+
+    [Theory]
+    [InlineData(HandlersEnd.GivenUp)]
+    [InlineData(HandlersEnd.Postponed)]
+    public async Task A_posted_event_that_has_not_begun_is_postponed_and_raised_when_the_context_gets_to_it(object why)
+    {
+        var host = new ScriptedContext();
+        HandlerScope scope = Scope(host);
+        TaskCompletionSource go = Timely.Signal();
+        bool raised = false;
+        Raise(scope, async () => { raised = true; await go.Task; });
+        scope.LeaveAlone((HandlersEnd)why);
+        Assert.Equal(HandlersEnd.Postponed, await scope.WhenEnded().InTime());
+        Task began = scope.WhenLeftBegan(), ended = scope.WhenLeftEnded();
+        Assert.False(began.IsCompleted);
+        Assert.True(scope.IsRunning);
+
+        await host.RunNextAsync();
+        Assert.True(raised);
+        await began.InTime();
+        Assert.False(ended.IsCompleted);
+        go.SetResult();
+        await host.RunNextAsync();
+        await ended.InTime();
+    }
+
+    [Fact]
+    public async Task A_posted_event_that_has_begun_cannot_be_postponed()
+    {
+        var host = new ScriptedContext();
+        HandlerScope scope = Scope(host);
+        TaskCompletionSource go = Timely.Signal();
+        Raise(scope, async () => await go.Task);
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
+        await host.RunNextAsync();
+        scope.LeaveAlone(HandlersEnd.Postponed);
+        Assert.False(ended.IsCompleted);
+        go.SetResult();
+        await host.RunNextAsync();
+        Assert.Equal(HandlersEnd.Ended, await ended.InTime());
+    }
+
+    [Fact]
+    public async Task A_posted_event_that_the_host_context_silently_drops_is_raised_on_the_thread_pool()
+    {
+        var host = new ScriptedContext { Drops = true };
+        HandlerScope scope = Scope(host);
+        bool onPool = false;
+        Raise(scope, () => onPool = Thread.CurrentThread.IsThreadPoolThread);
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
+        await CollectUntilAsync(() => ended.IsCompleted);
+        Assert.Equal(HandlersEnd.Ended, await ended.InTime());
+        Assert.True(onPool);
+        Assert.Empty(_handlers.Failures);
+    }
+
+    [Fact]
+    public async Task A_handler_whose_continuation_the_host_context_silently_drops_ends_on_the_thread_pool()
+    {
+        var host = new ScriptedContext();
+        HandlerScope scope = Scope(host);
+        TaskCompletionSource go = Timely.Signal();
+        bool onPool = false;
+        Raise(scope, async () => { await go.Task; onPool = Thread.CurrentThread.IsThreadPoolThread; });
+        await host.RunNextAsync();
+        host.Drops = true;
+        go.SetResult();
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
+        await CollectUntilAsync(() => ended.IsCompleted);
+        Assert.Equal(HandlersEnd.Ended, await ended.InTime());
+        Assert.True(onPool);
+    }
+
+    [Fact]
+    public async Task A_context_that_is_only_busy_keeps_its_event_whatever_is_collected()
+    {
+        var host = new ScriptedContext();
+        HandlerScope scope = Scope(host);
+        bool here = false;
+        Raise(scope, () => here = host.IsHere);
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
+        for (int i = 0; i < 3; i++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.False(ended.IsCompleted);
+        await host.RunNextAsync();
+        Assert.Equal(HandlersEnd.Ended, await ended.InTime());
+        Assert.True(here);
+    }
+
+    [Fact]
+    public async Task A_handler_that_lets_the_next_message_come_goes_on_and_is_followed_to_its_end()
+    {
+        HandlerScope scope = Scope();
+        TaskCompletionSource letGo = Timely.Signal(), go = Timely.Signal();
+        Raise(scope, async () =>
+        {
+            long run = scope.Run;
+            await letGo.Task;
+            scope.LeaveAlone(HandlersEnd.GoOn, run);
+            await go.Task;
+            throw new InvalidTimeZoneException();
+        });
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
+        letGo.SetResult();
+        Assert.Equal(HandlersEnd.GoOn, await ended.InTime());
+        Assert.False(scope.IsRunning);
+
+        Task left = scope.WhenLeftEnded();
+        Assert.False(left.IsCompleted);
+        go.SetResult();
+        await left.InTime();
         Assert.IsType<InvalidTimeZoneException>(Assert.Single(_handlers.Failures));
     }
 
     [Fact]
-    public async Task A_posted_event_that_was_given_up_before_its_turn_is_never_raised()
+    public async Task It_may_do_so_before_its_first_await()
     {
-        var host = new ScriptedContext();
-        HandlerScope scope = Scope(host);
-        bool raised = false;
-        Raise(scope, () => raised = true);
-        scope.Abandon();
-        Assert.False(await scope.WhenEnded().InTime());
-        await host.RunNextAsync();
-        Assert.False(raised);
+        HandlerScope scope = Scope();
+        TaskCompletionSource go = Timely.Signal();
+        Assert.False(Raise(scope, async () =>
+        {
+            scope.LeaveAlone(HandlersEnd.GoOn, scope.Run);
+            await go.Task;
+        }));
+        Assert.Equal(HandlersEnd.GoOn, await scope.WhenEnded().InTime());
+        go.SetResult();
+        await scope.WhenLeftEnded().InTime();
+    }
+
+    [Fact]
+    public async Task To_let_the_next_message_come_is_for_the_present_event_only()
+    {
+        HandlerScope scope = Scope();
+        Assert.True(Raise(scope, () => scope.LeaveAlone(HandlersEnd.GoOn, scope.Run)));
+        long first = scope.Run - 1;
+        TaskCompletionSource go = Timely.Signal();
+        Assert.False(Raise(scope, async () => await go.Task));
+        ValueTask<HandlersEnd> ended = scope.WhenEnded();
+        scope.LeaveAlone(HandlersEnd.GoOn, first);
+        Assert.False(ended.IsCompleted);
+        go.SetResult();
+        Assert.Equal(HandlersEnd.Ended, await ended.InTime());
+    }
+
+    [Fact]
+    public async Task A_handler_that_removes_the_context_does_not_keep_the_next_one_from_being_followed()
+    {
+        HandlerScope scope = Scope();
+        scope.Enter();
+        _handlers.OnRaise = () => SynchronizationContext.SetSynchronizationContext(null);
+        Assert.True(scope.Raise());
+        _handlers.OnRaise = async () => { await Task.Yield(); throw new InvalidTimeZoneException(); };
+        bool endedAtOnce = scope.Raise();
+        scope.Leave();
+        if (!endedAtOnce)
+            await scope.WhenEnded().InTime();
+        Assert.IsType<InvalidTimeZoneException>(Assert.Single(_handlers.Failures));
+    }
+
+    [Fact]
+    public async Task A_new_scope_goes_on_with_runs_that_no_earlier_one_had()
+    {
+        HandlerScope scope = new(_handlers, host: null, run: 8);
+        List<long> runs = [];
+        Raise(scope, () => runs.Add(scope.Run));
+        Raise(scope, async () => { runs.Add(scope.Run); await Task.Yield(); });
+        if (scope.IsRunning)
+            await scope.WhenEnded().InTime();
+        Assert.Equal([9, 11], runs);
     }
 
     [Fact]
@@ -418,7 +579,7 @@ public sealed class HandlerScopeTests
         HandlerScope scope = Scope(host);
         bool onPool = false;
         Assert.False(Raise(scope, () => onPool = Thread.CurrentThread.IsThreadPoolThread));
-        Assert.True(await scope.WhenEnded().InTime());
+        Assert.Equal(HandlersEnd.Ended, await scope.WhenEnded().InTime());
         Assert.True(onPool);
         Assert.IsType<ObjectDisposedException>(Assert.Single(_handlers.Failures));
         Assert.False(scope.IsRunning);
@@ -435,12 +596,20 @@ public sealed class HandlerScopeTests
         await host.RunNextAsync();
         host.IsGone = true;
         go.SetResult();
-        Assert.True(await scope.WhenEnded().InTime());
+        Assert.Equal(HandlersEnd.Ended, await scope.WhenEnded().InTime());
         Assert.True(onPool);
         Assert.IsType<ObjectDisposedException>(Assert.Single(_handlers.Failures));
     }
 
     private static void Start(Action handler) => handler();
+
+    // What nobody refers to any more is finalized by and by.
+    private static Task CollectUntilAsync(Func<bool> condition) => Timely.UntilAsync(() =>
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return condition();
+    });
 
     private sealed class ScriptedHandlers : IHandlers
     {
@@ -452,7 +621,7 @@ public sealed class HandlerScopeTests
 
         public IReadOnlyCollection<Exception> Failures => _failures;
 
-        public void Raise() => OnRaise();
+        public void Raise(long run) => OnRaise();
 
         public void HandlerFailed(Exception exception)
         {
@@ -470,6 +639,9 @@ public sealed class HandlerScopeTests
 
         public bool IsGone { get; set; }
 
+        /// <summary>Whether it forgets what is posted.</summary>
+        public bool Drops { get; set; }
+
         public int Sends { get; private set; }
 
         /// <summary>Whether the caller runs in this context.</summary>
@@ -486,7 +658,8 @@ public sealed class HandlerScopeTests
         public override void Post(SendOrPostCallback d, object? state)
         {
             ObjectDisposedException.ThrowIf(IsGone, this);
-            _posted.Writer.TryWrite((d, state));
+            if (!Drops)
+                _posted.Writer.TryWrite((d, state));
         }
 
         public override void Send(SendOrPostCallback d, object? state)

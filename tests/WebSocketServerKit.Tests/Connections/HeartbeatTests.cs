@@ -107,4 +107,84 @@ public sealed class HeartbeatTests
             return System.CreateTimer(callback, state, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
     }
+
+    [Fact]
+    public void A_pause_of_the_process_is_no_time_that_has_passed()
+    {
+        var time = new PausedTime();
+        List<double> seconds = [];
+        using var heartbeat = new Heartbeat(time, Second, now => seconds.Add(now / (double)time.TimestampFrequency));
+        time.Beat(1);
+        time.Beat(2);
+        time.Beat(62); // a minute in a debugger
+        time.Beat(63);
+        time.Beat(64);
+        Assert.Equal([1, 2, 4, 5, 6], seconds);
+        Assert.Equal(64, heartbeat.Timestamp() / (double)time.TimestampFrequency);
+    }
+
+    [Fact]
+    public void A_beat_that_is_a_little_late_counts_in_full()
+    {
+        var time = new PausedTime();
+        List<double> seconds = [];
+        using var heartbeat = new Heartbeat(time, Second, now => seconds.Add(now / (double)time.TimestampFrequency));
+        time.Beat(1);
+        time.Beat(2.9);
+        time.Beat(3.9);
+        Assert.Equal([1, 2.9, 3.9], seconds);
+    }
+
+    [Fact]
+    public void A_clock_that_is_put_forward_counts_in_full()
+    {
+        using var heartbeat = new Heartbeat(_time, Second, _ => { });
+        long start = heartbeat.Now;
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(start + heartbeat.ToTimestamp(TimeSpan.FromMinutes(1)), heartbeat.Now);
+    }
+
+    [Fact]
+    public void A_beat_that_fails_does_not_end_those_that_follow()
+    {
+        int beats = 0;
+        var time = new PausedTime();
+        using var heartbeat = new Heartbeat(time, Second, _ => { if (++beats == 1) throw new InvalidTimeZoneException(); });
+        Assert.Throws<InvalidTimeZoneException>(() => time.Beat(1));
+        time.Beat(2);
+        Assert.Equal(2, beats);
+    }
+
+    /// <summary>A clock whose one timer fires when the test says so.</summary>
+    private sealed class PausedTime : TimeProvider
+    {
+        private long _now;
+        private Action? _beat;
+
+        public void Beat(double atSecond)
+        {
+            _now = (long)(atSecond * TimestampFrequency);
+            _beat!();
+        }
+
+        public override long GetTimestamp() => _now;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            _beat = () => callback(state);
+            return new NoTimer();
+        }
+
+        private sealed class NoTimer : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+            public void Dispose()
+            {
+                // Nothing is under way.
+            }
+
+            public ValueTask DisposeAsync() => default;
+        }
+    }
 }

@@ -110,7 +110,7 @@ public sealed class KeepAliveTests
     public void Infinite_times_never_pass()
     {
         const long Never = long.MaxValue / 8;
-        Assert.Equal(KeepAliveAction.None, _keepAlive.Beat(long.MaxValue / 16, Never, Never, holdingBack: false, draining: true, writesDone: 0));
-        Assert.Equal(KeepAliveAction.None, _keepAlive.Beat(long.MaxValue / 16, Never, Never, holdingBack: false, draining: true, writesDone: 0));
+        Assert.Equal(KeepAliveAction.None, _keepAlive.Beat(long.MaxValue / 16, Never, Never, holdingBack: false, draining: true, taken: 0));
+        Assert.Equal(KeepAliveAction.None, _keepAlive.Beat(long.MaxValue / 16, Never, Never, holdingBack: false, draining: true, taken: 0));
     }
 }

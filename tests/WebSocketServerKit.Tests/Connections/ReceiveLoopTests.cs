@@ -136,7 +136,7 @@ public sealed class ReceiveLoopTests
     }
 
     // A loop of its own, so that a test can look inside; each message is raised as the connection's first kind of event.
-    private static ReceiveLoop Loop(ConnectionStage stage) => new(stage.Connection, stage.Transport.Input, stage.Settings, stage.Heartbeat);
+    private static ReceiveLoop Loop(ConnectionStage stage) => new(stage.Connection, stage.Transport, stage.Settings, stage.Heartbeat);
 
     [Fact]
     public async Task A_client_that_sends_more_messages_than_allowed_is_read_no_more_until_the_next_beat()

@@ -27,6 +27,8 @@ internal static class ReceivedEvents
             Memory<byte> rest = input;
             for (ProtocolEvent found = protocol.Step(ref rest); found != ProtocolEvent.None; found = protocol.Step(ref rest))
             {
+                if (found == ProtocolEvent.Unfinished)
+                    continue;
                 Assert.False(events is [.., { IsLast: true }], "There was an event after the last one.");
                 events.Add(protocol.Describe(found));
                 protocol.ReleasePayload();

@@ -210,4 +210,60 @@ public sealed class ServerProtocolCompressionTests : IDisposable
         protocol.Abandon();
         Assert.Empty(protocol.Receive(Compressed("Hello")));
     }
+
+    [Fact]
+    public void A_message_that_inflates_to_much_is_inflated_in_steps_of_bounded_work()
+    {
+        const int Size = 1024 * 1024 + 1;
+        using ServerProtocolOwner owner = new(new ServerProtocol(Size, maxFragments: 100, _pool));
+        byte[] frame = Frames.Frame(Opcode.Text, _client.Deflate(Encoding.ASCII.GetBytes(new string('x', Size))), reserved: Rsv1);
+        Memory<byte> rest = Frames.Join(frame, Frames.Ping("behind"));
+        int steps = 0;
+        ProtocolEvent found;
+        while ((found = owner.Protocol.Step(ref rest)) == ProtocolEvent.Unfinished)
+        {
+            steps++;
+            Assert.InRange(_pool.RentedBytes, 0, 2 * (steps + 1) * 256 * 1024);
+        }
+
+        Assert.Equal((ProtocolEvent.Message, Size, 4), (found, owner.Protocol.Payload.Length, steps));
+        owner.Protocol.ReleasePayload();
+        Assert.Equal(ProtocolEvent.Ping, owner.Protocol.Step(ref rest));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(7)]
+    public void In_however_many_pieces_it_comes_it_comes_out_whole(int pieces)
+    {
+        const int Size = 3 * 1024 * 1024;
+        using ServerProtocolOwner owner = new(new ServerProtocol(Size, maxFragments: 100, _pool));
+        byte[] frame = Frames.Frame(Opcode.Binary, _client.Deflate(new byte[Size]), reserved: Rsv1);
+        List<ReceivedEvent> events = owner.Protocol.Receive([.. frame.Chunk(frame.Length / pieces + 1), Frames.Ping()]);
+        Assert.Equal([Binary(new byte[Size]), Ping()], events);
+    }
+
+    [Fact]
+    public void The_byte_too_many_is_found_in_a_later_step_too()
+    {
+        const int Size = 1024 * 1024;
+        using ServerProtocolOwner owner = new(new ServerProtocol(Size - 1, maxFragments: 100, _pool));
+        Assert.Equal(
+            [Violation(MessageTooBig)],
+            owner.Protocol.Receive(Frames.Frame(Opcode.Binary, _client.Deflate(new byte[Size]), reserved: Rsv1)));
+    }
+
+    private sealed class ServerProtocolOwner : IDisposable
+    {
+        public ServerProtocolOwner(ServerProtocol protocol)
+        {
+            Protocol = protocol;
+            protocol.Agree(new MessageInflater(contextTakeover: false));
+        }
+
+        public ServerProtocol Protocol { get; }
+
+        public void Dispose() => Protocol.Release();
+    }
 }

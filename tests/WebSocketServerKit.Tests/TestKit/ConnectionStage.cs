@@ -52,10 +52,15 @@ internal sealed class ConnectionStage : IAsyncDisposable
         PingInterval = TimeSpan.FromSeconds(20),
         PingTimeout = TimeSpan.FromSeconds(15),
         CloseTimeout = TimeSpan.FromSeconds(5),
+        MaxCloseDuration = TimeSpan.FromSeconds(60),
         SlowHandlerThreshold = TimeSpan.FromSeconds(4),
         CloseOnHandlerException = true,
         Pool = pool,
+        Clock = StoppedClock(),
     };
+
+    /// <summary>A clock whose ticks are the test's: no slice is ever over, and no cork overdue, because the test was slow.</summary>
+    public static SliceClock StoppedClock() => new(_ => { });
 
     public void Start() => _running = Connection.RunAsync();
 
@@ -86,8 +91,9 @@ internal sealed class ConnectionStage : IAsyncDisposable
     {
         await Connection.Called("Released");
         await _running!.InTime();
-        Assert.Equal("Released", Connection.Calls[^1]);
-        Assert.Equal(IsAbandoned ? 0 : 1, Transport.Disposals);
+        if (Settings.EventContext is null)
+            Assert.Equal("Released", Connection.Calls[^1]);
+        Assert.Equal(1, Transport.Disposals);
         Assert.Empty(Transport.Breaches);
         if (!IsAbandoned)
             Assert.Equal(0, Pool.Rented);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using WebSocketServerKit.Connections;
@@ -13,6 +14,7 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
     private readonly Lock _gate = new();
     private readonly List<string> _calls = [];
     private readonly Dictionary<string, TaskCompletionSource> _awaited = new(StringComparer.Ordinal);
+    private readonly TaskCompletionSource<bool> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private HandshakeRequest? _request;
 
     /// <summary>Handlers; an async lambda here is an async void method, as on an event. Null for an event without any.</summary>
@@ -40,6 +42,12 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
 
     public string PayloadText => Encoding.UTF8.GetString(Payload.Span);
 
+    /// <summary>Completes when all that the end brings about is done: true when all handlers have ended.</summary>
+    public Task<bool> WhenEnded => _ended.Task.InTime();
+
+    /// <summary>What outlives its event or the connection.</summary>
+    public ConcurrentQueue<Task> Tracked { get; } = [];
+
     public new ConnectionEnding? Ending => base.Ending;
 
     public new bool WasClean => base.WasClean;
@@ -59,7 +67,9 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
         }
     }
 
-    protected override void Raise(ConnectionEvent what)
+    protected override void Track(Task handlers) => Tracked.Enqueue(handlers);
+
+    protected override void Raise(ConnectionEvent what, long run)
     {
         Note(what switch
         {
@@ -119,6 +129,8 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
     }
 
     protected override void Closed() => Note("Closed");
+
+    protected override void Ended(bool handlersEnded) => _ended.SetResult(handlersEnded);
 
     protected override void Released() => Note("Released");
 

@@ -13,7 +13,8 @@ namespace WebSocketServerKit.TestKit;
 /// </summary>
 internal sealed class ScriptedTransport : TransportConnection
 {
-    private readonly Pipe _input;
+    private readonly int _segmentSize;
+    private Pipe _input;
     private readonly Channel<byte[]> _begun = Channel.CreateUnbounded<byte[]>();
     private readonly List<byte[]> _writes = [];
     private readonly List<string> _breaches = [];
@@ -21,6 +22,11 @@ internal sealed class ScriptedTransport : TransportConnection
     private readonly TaskCompletionSource _aborted = Timely.Signal();
     private readonly Lock _gate = new();
     private readonly Lock _inputGate = new();
+    private readonly Queue<byte[]> _arrived = []; // and nobody has received it yet: under _inputGate, as the next three
+    private bool _hasEnded;
+    private Exception? _inputFailure;
+    private bool _isWaitedFor;
+    private long _taken;
     private TaskCompletionSource _idle = Timely.Signal();
     private TaskCompletionSource? _held;       // the write that is under way
     private ReadOnlyMemory<byte> _heldBytes;   // what it was given
@@ -32,11 +38,8 @@ internal sealed class ScriptedTransport : TransportConnection
     public ScriptedTransport(int segmentSize = 0, string remoteAddress = "203.0.113.7")
     {
         RemoteEndPoint = new IPEndPoint(IPAddress.Parse(remoteAddress), 50_000);
-        _input = new Pipe(new PipeOptions(
-            pauseWriterThreshold: 0,
-            minimumSegmentSize: segmentSize == 0 ? 4096 : segmentSize,
-            pool: segmentSize == 0 ? null : new SmallMemoryPool(segmentSize),
-            useSynchronizationContext: false));
+        _segmentSize = segmentSize;
+        _input = NewPipe();
         Input = new Reader(this);
     }
 
@@ -111,21 +114,19 @@ internal sealed class ScriptedTransport : TransportConnection
     public void Receive(params byte[][] pieces) => Stir(() =>
     {
         foreach (byte[] piece in pieces)
-            _input.Writer.Write(piece);
-        // Nothing pauses this writer, so it is done at once.
-        Assert.True(_input.Writer.FlushAsync(TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
+            _arrived.Enqueue(piece);
     });
 
     public void Receive(string latin1) => Receive(Encoding.Latin1.GetBytes(latin1));
 
     /// <summary>The peer ends its side with a FIN.</summary>
-    public void EndInput() => Stir(() => _input.Writer.Complete());
+    public void EndInput() => Stir(() => _hasEnded = true);
 
     /// <summary>The connection is reset.</summary>
     public void Reset() => Break(new IOException("reset by peer"));
 
     /// <summary>The input ends in a way that no network knows.</summary>
-    public void Break(Exception exception) => Stir(() => _input.Writer.Complete(exception));
+    public void Break(Exception exception) => Stir(() => _inputFailure ??= exception);
 
     /// <summary>From now on writes wait for <see cref="LetWriteEnd"/> or <see cref="LetAllWritesEnd"/>.</summary>
     public void HoldWrites()
@@ -162,6 +163,7 @@ internal sealed class ScriptedTransport : TransportConnection
                 _breaches.Add("two writes at once");
             if (count > 0)
                 _writes.Add(bytes[..count].ToArray());
+            _taken += count;
         }
 
         return count;
@@ -183,6 +185,8 @@ internal sealed class ScriptedTransport : TransportConnection
             _writes.Add(copy);
             if (_holding)
                 (_held, _heldBytes) = (Timely.Signal(), bytes);
+            else
+                _taken += copy.Length;
             task = _held?.Task ?? Task.CompletedTask;
         }
 
@@ -190,7 +194,64 @@ internal sealed class ScriptedTransport : TransportConnection
         return new ValueTask(task);
     }
 
+    public override bool HasUnread
+    {
+        get
+        {
+            lock (_inputGate)
+                return _arrived.Count > 0;
+        }
+    }
+
+    public override bool HasPeerEnded
+    {
+        get
+        {
+            lock (_inputGate)
+                return _hasEnded || _inputFailure is not null;
+        }
+    }
+
+    public override long BytesTaken => Volatile.Read(ref _taken);
+
+    public override int TryReceive(Span<byte> buffer, out bool ended)
+    {
+        lock (_inputGate)
+        {
+            ended = false;
+            if (_arrived.TryDequeue(out byte[]? piece))
+            {
+                int count = Math.Min(piece.Length, buffer.Length);
+                piece.AsSpan(0, count).CopyTo(buffer);
+                // What did not fit stays the first.
+                byte[][] rest = count < piece.Length ? [piece[count..], .. _arrived] : [];
+                if (rest.Length > 0)
+                    _arrived.Clear();
+                foreach (byte[] next in rest)
+                    _arrived.Enqueue(next);
+                return count;
+            }
+
+            if (_inputFailure is not null)
+                throw _inputFailure;
+            ended = _hasEnded;
+            return 0;
+        }
+    }
+
     public override void ReleaseIdle() => IdleReleases++;
+
+    /// <summary>Whether the bytes that the input gave out were left to those who read them.</summary>
+    public bool HasForgotten { get; private set; }
+
+    public override void ForgetBuffers()
+    {
+        lock (_inputGate)
+        {
+            HasForgotten = true;
+            _input = NewPipe();
+        }
+    }
 
     public override void ShutdownSend()
     {
@@ -232,6 +293,12 @@ internal sealed class ScriptedTransport : TransportConnection
         return ValueTask.CompletedTask;
     }
 
+    private Pipe NewPipe() => new(new PipeOptions(
+        pauseWriterThreshold: 0,
+        minimumSegmentSize: _segmentSize == 0 ? 4096 : _segmentSize,
+        pool: _segmentSize == 0 ? null : new SmallMemoryPool(_segmentSize),
+        useSynchronizationContext: false));
+
     private void EndHeldWrite(bool holding, Exception? failure)
     {
         TaskCompletionSource? held;
@@ -242,6 +309,8 @@ internal sealed class ScriptedTransport : TransportConnection
             // Who writes must leave the bytes alone until the write has ended.
             if (held is not null && !_heldBytes.Span.SequenceEqual(_writes[^1]))
                 _breaches.Add("the bytes of a write changed while it was under way");
+            if (held is not null && failure is null)
+                _taken += _heldBytes.Length;
             (_held, _heldBytes) = (null, default);
         }
 
@@ -251,6 +320,9 @@ internal sealed class ScriptedTransport : TransportConnection
             held?.SetException(failure);
     }
 
+    /// <summary>The peer takes some bytes of a write that is under way.</summary>
+    public void Take(int bytes) => Interlocked.Add(ref _taken, bytes);
+
     // Who waits for input now has a reason to wake up.
     private void Stir(Action change)
     {
@@ -258,34 +330,52 @@ internal sealed class ScriptedTransport : TransportConnection
         {
             _idle = Timely.Signal();
             change();
+            if (_isWaitedFor)
+                Pump();
         }
+    }
+
+    // What has arrived is read.
+    private void Pump()
+    {
+        _isWaitedFor = false;
+        bool any = _arrived.Count > 0;
+        while (_arrived.TryDequeue(out byte[]? piece))
+            _input.Writer.Write(piece);
+        // Nothing pauses this writer, so it is done at once.
+        if (any)
+            Assert.True(_input.Writer.FlushAsync(TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
+        if (_inputFailure is not null || _hasEnded)
+            _input.Writer.Complete(_inputFailure);
     }
 
     // Tells when somebody waits for input.
     private sealed class Reader(ScriptedTransport transport) : PipeReader
     {
-        private readonly PipeReader _inner = transport._input.Reader;
+        private PipeReader Inner => transport._input.Reader;
 
         public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
         {
             lock (transport._inputGate)
             {
-                ValueTask<ReadResult> read = _inner.ReadAsync(cancellationToken);
-                if (!read.IsCompleted)
+                transport.Pump();
+                ValueTask<ReadResult> read = Inner.ReadAsync(cancellationToken);
+                transport._isWaitedFor = !read.IsCompleted;
+                if (transport._isWaitedFor)
                     transport._idle.TrySetResult();
                 return read;
             }
         }
 
-        public override bool TryRead(out ReadResult result) => _inner.TryRead(out result);
+        public override bool TryRead(out ReadResult result) => Inner.TryRead(out result);
 
-        public override void AdvanceTo(SequencePosition consumed) => _inner.AdvanceTo(consumed);
+        public override void AdvanceTo(SequencePosition consumed) => Inner.AdvanceTo(consumed);
 
-        public override void AdvanceTo(SequencePosition consumed, SequencePosition examined) => _inner.AdvanceTo(consumed, examined);
+        public override void AdvanceTo(SequencePosition consumed, SequencePosition examined) => Inner.AdvanceTo(consumed, examined);
 
         public override void CancelPendingRead() => throw new NotSupportedException();
 
-        public override void Complete(Exception? exception = null) => _inner.Complete(exception);
+        public override void Complete(Exception? exception = null) => Inner.Complete(exception);
     }
 
     private sealed class SmallMemoryPool(int size) : MemoryPool<byte>

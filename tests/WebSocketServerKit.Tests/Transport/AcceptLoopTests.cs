@@ -1,8 +1,7 @@
-using System.IO.Pipelines;
-using System.Net;
 using System.Net.Sockets;
 using System.Threading.Channels;
 using Microsoft.Extensions.Time.Testing;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Transport;
 
@@ -289,28 +288,16 @@ public sealed class AcceptLoopTests : IDisposable
         }
     }
 
-    private sealed class FakeConnection : TransportConnection
+    private sealed class FakeConnection : TransportStub
     {
         public string Fate { get; private set; } = "";
-
-        public override PipeReader Input => throw new NotSupportedException();
-
-        public override IPEndPoint RemoteEndPoint => throw new NotSupportedException();
-
-        public override IPEndPoint LocalEndPoint => throw new NotSupportedException();
-
-        public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes) => throw new NotSupportedException();
-
-        public override void ReleaseIdle() => throw new NotSupportedException();
-
-        public override void ShutdownSend() => throw new NotSupportedException();
 
         public override void Abort() => Fate += "aborted";
 
         public override ValueTask DisposeAsync()
         {
             Fate += ", disposed";
-            return ValueTask.CompletedTask;
+            return base.DisposeAsync();
         }
     }
 }

@@ -76,7 +76,7 @@ internal sealed class HandshakeResponse
         _ => "",
     };
 
-    /// <summary>The headers in the order in which they are written; <see cref="WriteTo"/> adds <c>Date</c>, and what every 101 has.</summary>
+    /// <summary>The headers in the order in which they are written; <see cref="WriteHeadTo"/> adds <c>Date</c>, and what every 101 has.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Headers { get; }
 
     public ReadOnlyMemory<byte> Body { get; }
@@ -165,11 +165,10 @@ internal sealed class HandshakeResponse
         ThrowIfInvalidValue(name, value, nameof(value));
     }
 
-    /// <summary>Writes the whole answer.</summary>
+    /// <summary>Writes the status line and the headers; <see cref="Body"/> follows, but not in the answer to a HEAD request.</summary>
     /// <param name="output">Where to.</param>
     /// <param name="date">The time for the <c>Date</c> header; <see langword="null"/> leaves it out.</param>
-    /// <param name="omitBody">True for the answer to a HEAD request, which has the headers of the answer to GET and no body.</param>
-    public void WriteTo(ref PooledBuffer output, DateTimeOffset? date, bool omitBody = false)
+    public void WriteHeadTo(ref PooledBuffer output, DateTimeOffset? date)
     {
         if (_key is not null)
         {
@@ -191,9 +190,6 @@ internal sealed class HandshakeResponse
         if (date is not null)
             WriteHeader(ref output, "Date", date.Value.ToString("R", CultureInfo.InvariantCulture));
         output.Append("\r\n"u8);
-
-        if (!omitBody)
-            output.Append(Body.Span);
     }
 
     /// <summary>The headers that each answer but the 101 has.</summary>
