@@ -47,8 +47,11 @@ public class InMemoryEcho
     {
         long expected = transport.BytesSent + _echoSize;
         transport.Receive(_burst);
-        if (transport.BytesSent != expected)
-            throw new InvalidOperationException("Not every message came back.");
+        // As a rule all are back by now. Where this thread was taken off its core the connection's slice is over, and the rest comes on another thread.
+        while (transport.BytesSent < expected)
+            Thread.Yield();
+        if (transport.BytesSent > expected)
+            throw new InvalidOperationException("More came back than was sent.");
     }
 
     private async Task ConnectOursAsync()

@@ -10,8 +10,10 @@ internal sealed class MemoryTransport : TransportConnection
     // Whoever reads goes on within the call that brings the bytes.
     private readonly Pipe _input = new(new PipeOptions(readerScheduler: PipeScheduler.Inline, pauseWriterThreshold: 0, useSynchronizationContext: false));
 
+    private long _bytesSent;
+
     /// <summary>How many bytes were sent to the client.</summary>
-    public long BytesSent { get; private set; }
+    public long BytesSent => Volatile.Read(ref _bytesSent);
 
     public override PipeReader Input => _input.Reader;
 
@@ -31,7 +33,7 @@ internal sealed class MemoryTransport : TransportConnection
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
-        BytesSent += bytes.Length;
+        Volatile.Write(ref _bytesSent, _bytesSent + bytes.Length);
         return default;
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Diagnostics;
@@ -36,16 +37,18 @@ internal sealed class ServerRun
         _stopTimeout = options.StopTimeout;
         _maxTurnedAway = options.MaxConcurrentHandshakes;
         _hasEventContext = options.EventContext is not null;
-        _table = new ConnectionTable(options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes);
+        _table = new ConnectionTable(
+            options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes, options.EffectiveMaxConcurrentHandshakesPerRemoteAddress);
         Log = log;
-        Settings = options.ToConnectionSettings();
+        Budget = new MemoryBudget(options.EffectiveMaxBufferedBytes, ArrayPool<byte>.Shared, log) { BecameShort = Relieve };
+        Settings = options.ToConnectionSettings(Budget);
         Origins = new OriginRules(options.AllowedOrigins);
         Subprotocols = [.. options.Subprotocols];
 
         try
         {
             foreach (IPEndPoint endPoint in options.EndPoints)
-                _listeners.Add(TransportListener.Start(endPoint, options.Backlog));
+                _listeners.Add(TransportListener.Start(endPoint, options.Backlog, Budget.Pool));
         }
         catch
         {
@@ -55,7 +58,7 @@ internal sealed class ServerRun
         }
 
         EndPoints = [.. _listeners.Select(listener => listener.LocalEndPoint)];
-        Heartbeat = new Heartbeat(_time, options.HeartbeatInterval, _table.Beat);
+        Heartbeat = new Heartbeat(_time, options.HeartbeatInterval, Beat);
         foreach (TransportListener listener in _listeners)
         {
             log.Listening(listener.LocalEndPoint);
@@ -64,6 +67,9 @@ internal sealed class ServerRun
     }
 
     public ServerLog Log { get; }
+
+    /// <summary>What all connections hold together.</summary>
+    public MemoryBudget Budget { get; }
 
     public ConnectionSettings Settings { get; }
 
@@ -83,7 +89,7 @@ internal sealed class ServerRun
     public void HandshakeEnded(ClientSession session)
     {
         if (session.Admission == Admission.Admitted)
-            _table.HandshakeEnded();
+            _table.HandshakeEnded(session);
     }
 
     /// <summary>All that a client's end brings about is done.</summary>
@@ -153,11 +159,21 @@ internal sealed class ServerRun
     private async Task WaitAsync(Task what, TimeSpan timeout) =>
         await what.WaitAsync(timeout, _time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
+    private void Beat(long now)
+    {
+        _table.Beat(now);
+        Relieve();
+    }
+
+    private void Relieve() => Budget.Relieve(_table.Snapshot, Heartbeat);
+
     private void Accepted(TransportConnection transport)
     {
         var session = new ClientSession(_server, this, transport);
+        Admission admission = _table.Add(session, out ConnectionLifetime? givesWay);
+        givesWay?.GiveWay();
         // Those who are turned away get an answer, unless they come in such a flood that the answers themselves would be the burden.
-        if (_table.Add(session) != Admission.Admitted && _table.TurnedAway > _maxTurnedAway)
+        if (admission != Admission.Admitted && _table.TurnedAway > _maxTurnedAway)
             transport.Abort();
         _ = session.RunAsync();
     }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.WebSockets;
@@ -194,7 +193,7 @@ public sealed class WebSocketConnection
         // Back to where the caller is, for what follows is its own code.
         await FinishAsync(compressor?.BeginFragmentsAsync(cancellationToken) ?? _lifetime.Queue.BeginFragmentsAsync(cancellationToken)).ConfigureAwait(true);
 
-        var message = new StreamedMessage(this, _lifetime.Queue, compressor, opcode, ArrayPool<byte>.Shared, cancellationToken);
+        var message = new StreamedMessage(this, _lifetime.Queue, compressor, opcode, _lifetime.Pool, cancellationToken);
         try
         {
             await write(message).ConfigureAwait(false);

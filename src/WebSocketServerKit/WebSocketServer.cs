@@ -72,6 +72,9 @@ public sealed class WebSocketServer : IAsyncDisposable
     /// <summary>Where the server listens, with real ports, in the order of <see cref="WebSocketServerOptions.EndPoints"/>. Empty while it is stopped.</summary>
     public IReadOnlyList<IPEndPoint> EndPoints => Volatile.Read(ref _endPoints);
 
+    /// <summary>Bytes that the server holds for its clients now: see <see cref="WebSocketServerOptions.MaxBufferedBytes"/>. 0 while it is stopped.</summary>
+    public long BufferedBytes => Volatile.Read(ref _run)?.Budget.Used ?? 0;
+
     /// <summary>Whether the server accepts clients.</summary>
     public bool IsListening => EndPoints.Count > 0;
 

@@ -91,6 +91,13 @@ public sealed class WebSocketServerOptions
     /// </summary>
     public PerMessageDeflateOptions? PerMessageDeflate { get; set; }
 
+    /// <summary>
+    /// How many bytes the server may hold for all its clients together: messages that come in, send queues, decompressors. Default: null, a quarter of the memory that this process may use.
+    /// From three quarters of it on the server reads no more from the clients that hold most; above it they are closed with 1013 ("try again later"). <see cref="WebSocketServer.BufferedBytes"/>
+    /// tells what is held, and the log when it becomes short. The other limits are for each client: see SECURITY.md for what they come to together.
+    /// </summary>
+    public long? MaxBufferedBytes { get; set; }
+
     /// <summary>How many clients may be connected at once, handshakes included. Default: 100,000. Further ones are answered with 503. Mind the system's limit on open files.</summary>
     public int MaxClients { get; set; } = 100_000;
 
@@ -100,8 +107,17 @@ public sealed class WebSocketServerOptions
     /// </summary>
     public int MaxClientsPerRemoteAddress { get; set; } = 20_000;
 
-    /// <summary>How many handshakes may be under way at once. Default: 4,096. Further ones are answered with 503.</summary>
+    /// <summary>
+    /// How many handshakes may be under way at once. Default: 4,096. Further ones take the place of a connection that has not sent anything yet, which is answered with 503; if all have, they
+    /// are answered so themselves.
+    /// </summary>
     public int MaxConcurrentHandshakes { get; set; } = 4_096;
+
+    /// <summary>
+    /// How many of them one remote address may have, so that it cannot keep all others out. Default: null, half of <see cref="MaxConcurrentHandshakes"/>. Behind a proxy all clients have the
+    /// proxy's address.
+    /// </summary>
+    public int? MaxConcurrentHandshakesPerRemoteAddress { get; set; }
 
     /// <summary>
     /// How many messages a client may send per second. Default: no limit, for only the host knows what is too many. A faster client is not refused: after
@@ -109,7 +125,10 @@ public sealed class WebSocketServerOptions
     /// </summary>
     public int? MaxMessagesPerSecond { get; set; }
 
-    /// <summary>How many bytes a client may send per second, frames included. Default: no limit. It works like <see cref="MaxMessagesPerSecond"/>.</summary>
+    /// <summary>
+    /// How many bytes a client may send per second: frames as they are on the wire, and what compressed messages inflate to. Default: no limit. It works like
+    /// <see cref="MaxMessagesPerSecond"/>.
+    /// </summary>
     public long? MaxBytesPerSecond { get; set; }
 
     /// <summary>What happens to a client when a handler throws for it. Default: <see cref="HandlerExceptionPolicy.CloseClient"/>. The exception is logged in any case.</summary>
@@ -171,9 +190,13 @@ public sealed class WebSocketServerOptions
         Check(MaxRequestHeadSize, 256, 1024 * 1024);
         Check(MaxHeaderLines, 8, 10_000);
         Check(SendQueueLimit, 1024, SendQueue.MaxPayload);
+        if (MaxBufferedBytes is { } buffered)
+            Check(buffered, 1024 * 1024, long.MaxValue, nameof(MaxBufferedBytes));
         Check(MaxClients, 1, int.MaxValue);
         Check(MaxClientsPerRemoteAddress, 1, int.MaxValue);
         Check(MaxConcurrentHandshakes, 1, int.MaxValue);
+        if (MaxConcurrentHandshakesPerRemoteAddress is { } handshakes)
+            Check(handshakes, 1, int.MaxValue, nameof(MaxConcurrentHandshakesPerRemoteAddress));
         Check(Backlog, 1, int.MaxValue);
         if (MaxMessagesPerSecond is { } messages)
             Check(messages, 1, int.MaxValue, nameof(MaxMessagesPerSecond));
@@ -193,8 +216,14 @@ public sealed class WebSocketServerOptions
             throw new ArgumentException($"{Name(nameof(TimeProvider))} is null. Set it to TimeProvider.System.");
     }
 
-    internal ConnectionSettings ToConnectionSettings() => new()
+    internal int EffectiveMaxConcurrentHandshakesPerRemoteAddress => MaxConcurrentHandshakesPerRemoteAddress ?? Math.Max(1, MaxConcurrentHandshakes / 2);
+
+    // The collector knows of the limits of a container too.
+    internal long EffectiveMaxBufferedBytes => MaxBufferedBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
+
+    internal ConnectionSettings ToConnectionSettings(MemoryBudget budget) => new()
     {
+        Budget = budget,
         MaxMessageSize = MaxMessageSize,
         MaxFragmentsPerMessage = MaxFragmentsPerMessage,
         MaxRequestHeadSize = MaxRequestHeadSize,

@@ -30,7 +30,7 @@ public sealed class WebSocketServerOptionsTests
     {
         WebSocketServerOptions options = Options();
         options.Validate();
-        ConnectionSettings settings = options.ToConnectionSettings();
+        ConnectionSettings settings = options.ToConnectionSettings(new MemoryBudget(long.MaxValue, System.Buffers.ArrayPool<byte>.Shared));
         Assert.Equal((1024 * 1024, 131_072, 8192, 100, 1024 * 1024),
             (settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.MaxRequestHeadSize, settings.MaxHeaderLines, settings.SendQueueLimit));
         Assert.Equal((10, 20, 20, 5, 5), (
@@ -63,7 +63,7 @@ public sealed class WebSocketServerOptionsTests
             options.SlowHandlerThreshold = TimeSpan.FromSeconds(12);
             options.HandlerExceptions = HandlerExceptionPolicy.KeepClient;
             options.EventContext = context;
-        }).ToConnectionSettings();
+        }).ToConnectionSettings(new MemoryBudget(long.MaxValue, System.Buffers.ArrayPool<byte>.Shared));
         Assert.Equal((1, 2, 300, 9, 2000, (long?)6, (long?)7), (settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.MaxRequestHeadSize,
             settings.MaxHeaderLines, settings.SendQueueLimit, settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
         Assert.Equal((8, 9, 10, 11, 12), ((int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds,
@@ -173,8 +173,8 @@ public sealed class WebSocketServerOptionsTests
     [Fact]
     public void Compression_is_off_unless_asked_for_and_then_keeps_nothing_between_messages()
     {
-        Assert.Null(Options().ToConnectionSettings().Compression);
-        CompressionSettings compression = Options(options => options.PerMessageDeflate = new PerMessageDeflateOptions()).ToConnectionSettings().Compression!;
+        Assert.Null(Options().ToConnectionSettings(new MemoryBudget(long.MaxValue, System.Buffers.ArrayPool<byte>.Shared)).Compression);
+        CompressionSettings compression = Options(options => options.PerMessageDeflate = new PerMessageDeflateOptions()).ToConnectionSettings(new MemoryBudget(long.MaxValue, System.Buffers.ArrayPool<byte>.Shared)).Compression!;
         Assert.Equal(new PerMessageDeflateParameters(ServerNoContextTakeover: true, ClientNoContextTakeover: true), compression.Wanted);
         Assert.Equal((CompressionLevel.Fastest, 256), (compression.Level, compression.MinMessageSize));
     }
@@ -192,7 +192,7 @@ public sealed class WebSocketServerOptionsTests
             MinMessageSize = 11,
             MaxConcurrentCompressions = 1,
             MaxContexts = 0,
-        }).ToConnectionSettings().Compression!;
+        }).ToConnectionSettings(new MemoryBudget(long.MaxValue, System.Buffers.ArrayPool<byte>.Shared)).Compression!;
         Assert.Equal(new PerMessageDeflateParameters(false, false, 9, 10), compression.Wanted);
         Assert.Equal((CompressionLevel.SmallestSize, 11), (compression.Level, compression.MinMessageSize));
         Assert.True(compression.Limits.TryBeginCompression());

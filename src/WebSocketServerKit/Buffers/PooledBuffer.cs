@@ -52,8 +52,16 @@ internal struct PooledBuffer(ArrayPool<byte> pool)
         if (_array is not { } array)
             return;
         _lastLength = Math.Min(_length, LargestGuess);
-        Forget();
+        _array = null;
+        _length = 0;
         _pool.Return(array);
+    }
+
+    /// <summary>Gives the array back, and expects to hold little from now on.</summary>
+    public void Empty()
+    {
+        Release();
+        _lastLength = 0;
     }
 
     /// <summary>Leaves the array to the garbage collector, for the case that somebody may still be reading it.</summary>

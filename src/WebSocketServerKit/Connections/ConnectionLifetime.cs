@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Pipelines;
 using System.Net;
@@ -41,6 +42,7 @@ internal abstract class ConnectionLifetime : IHandlers
     private volatile bool _over;               // out of the registry; WhenClosed has completed
     private volatile bool _discards;           // this side ends the connection: the peer's messages are not raised any more
     private volatile bool _peerClosed;         // the peer's Close frame was seen
+    private volatile bool _hasSpoken;          // something was received
     private bool _hasContext;                  // counts among the clients with context takeover
     private long _pingSentAt;                  // exact timestamp; its low bytes are the payload of the ping
     private long _latency = -1;                // ticks of TimeSpan; -1 before the first pong
@@ -54,7 +56,7 @@ internal abstract class ConnectionLifetime : IHandlers
         _heartbeat = heartbeat;
         Log = log;
         _keepAlive = new KeepAlive(heartbeat.Now);
-        Queue = new SendQueue(transport, settings.SendQueueLimit, settings.Pool);
+        Queue = new SendQueue(transport, settings.SendQueueLimit, settings.Budget);
         Handlers = new HandlerScope(this, settings.EventContext);
         _receive = new ReceiveLoop(this, transport, settings, heartbeat);
     }
@@ -82,6 +84,8 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public HandlerScope Handlers { get; private set; }
 
+    public ArrayPool<byte> Pool => _settings.Pool;
+
     public IPEndPoint RemoteEndPoint => _transport.RemoteEndPoint;
 
     public IPEndPoint LocalEndPoint => _transport.LocalEndPoint;
@@ -98,8 +102,14 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public WebSocketMessageType MessageType => _receive.MessageType;
 
+    /// <summary>Whether the client is made to wait because it sends more than the options allow, or because the server is short of memory.</summary>
+    public bool IsHoldingBack => _receive.IsHoldingBack;
+
     /// <summary>The time between the latest ping and its pong, or null before the first.</summary>
     public TimeSpan? Latency => Volatile.Read(ref _latency) is >= 0 and var ticks ? new TimeSpan(ticks) : null;
+
+    /// <summary>Bytes of memory that are held for this connection. A snapshot, from any thread.</summary>
+    public long HeldBytes => _receive.HeldBytes + Queue.HeldBytes + _transport.HeldBytes + (_hasContext ? MemoryBudget.DeflaterSize : 0);
 
     /// <summary>Whether it is decided that the connection ends.</summary>
     public bool IsEnding => Volatile.Read(ref _ending) is not null;
@@ -116,8 +126,14 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
     public int TableIndex { get; set; }
 
+    /// <summary>Kept for the <see cref="HandshakePlaces"/>, under the table's lock; -1 for none.</summary>
+    public int HandshakeIndex { get; set; } = -1;
+
     /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
     public Admission Admission { get; set; }
+
+    /// <summary>Whether the peer has sent anything, as far as it was received.</summary>
+    public bool HasSpoken => _hasSpoken;
 
     protected ServerLog Log { get; }
 
@@ -195,6 +211,23 @@ internal abstract class ConnectionLifetime : IHandlers
         return first;
     }
 
+    /// <summary>Closes with 1013, because the server is short of memory and this connection holds much; or cuts what is being closed already.</summary>
+    public void CloseForMemory()
+    {
+        var ending = new ConnectionEnding(
+            DisconnectCause.OutOfMemoryBudget, ConnectionSide.Server, CloseFrame.TryAgainLater, "server is short of memory");
+        if (!IsOpen || !TryEnd(ending))
+        {
+            Cut();
+            return;
+        }
+
+        _discards = true;
+        // What it holds is not to wait for the peer: neither what it has not been sent, nor what it has not finished.
+        Queue.Close(ending.Code, ending.Reason, discard: true);
+        Volatile.Write(ref _deadline, _heartbeat.After(TimeSpan.FromSeconds(1)));
+    }
+
     /// <summary>The peer's Close frame was seen while handlers run. The messages before it are still raised.</summary>
     public void PeerCloses(WebSocketCloseStatus code, string reason)
     {
@@ -237,6 +270,12 @@ internal abstract class ConnectionLifetime : IHandlers
         else
             InterruptHandshake(Admission.Stopping);
     }
+
+    /// <summary>Ends a handshake whose request has not begun to come, because others wait for its place.</summary>
+    public void GiveWay() => InterruptHandshake(Admission.TooManyHandshakes);
+
+    /// <summary>Looks whether something of the peer lies unread. From any thread.</summary>
+    public bool LooksWhetherItHasSpoken() => _hasSpoken |= _transport.HasUnread;
 
     /// <summary>Cuts the connection and gives up its handlers: the server's time to stop is over.</summary>
     public void EndStop()
@@ -361,7 +400,9 @@ internal abstract class ConnectionLifetime : IHandlers
         if (agreed is { HasContextTakeover: true })
         {
             _hasContext = compression.Limits.TryTakeContext();
-            if (!_hasContext)
+            if (_hasContext)
+                _settings.Budget.Count(MemoryBudget.DeflaterSize);
+            else
                 agreed = PerMessageDeflateParameters.Negotiate(offers, compression.Wanted.WithoutContextTakeover(), out answer);
         }
 
@@ -403,6 +444,7 @@ internal abstract class ConnectionLifetime : IHandlers
             while (waits)
             {
                 ReadResult read = await _transport.Input.ReadAsync().ConfigureAwait(false);
+                _hasSpoken = true;
                 status = parser.Parse(read.Buffer, out SequencePosition consumed, out SequencePosition examined);
                 _transport.Input.AdvanceTo(consumed, examined);
                 waits = status == HandshakeParseStatus.NeedMore && !read.IsCompleted && _request == RequestState.Pending;
@@ -514,7 +556,11 @@ internal abstract class ConnectionLifetime : IHandlers
     private async Task EndAsync(ReceiveEnd end)
     {
         if (_receive.IsPayloadLeft)
+        {
+            _settings.Budget.Forget(_transport.HeldBytes);
             _transport.ForgetBuffers();
+        }
+
         Task linger = await CloseTransportAsync(end).ConfigureAwait(false);
         Closed();
         _over = true;
@@ -614,7 +660,10 @@ internal abstract class ConnectionLifetime : IHandlers
 
         Compressor?.Dispose();
         if (_hasContext)
+        {
             _settings.Compression!.Limits.ReleaseContext();
+            _settings.Budget.Count(-MemoryBudget.DeflaterSize);
+        }
 
         _receive.ReleaseAhead();
         await _transport.DisposeAsync().ConfigureAwait(false);

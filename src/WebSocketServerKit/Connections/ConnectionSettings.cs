@@ -40,7 +40,10 @@ internal sealed record ConnectionSettings
     /// <summary>Null when permessage-deflate is not offered to anybody.</summary>
     public CompressionSettings? Compression { get; init; }
 
-    public ArrayPool<byte> Pool { get; init; } = ArrayPool<byte>.Shared;
+    /// <summary>What all connections of the server may hold together.</summary>
+    public MemoryBudget Budget { get; init; } = new(long.MaxValue, ArrayPool<byte>.Shared);
+
+    public ArrayPool<byte> Pool => Budget.Pool;
 
     public SliceClock Clock { get; init; } = SliceClock.Shared;
 }

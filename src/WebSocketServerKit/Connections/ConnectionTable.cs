@@ -21,14 +21,14 @@ internal enum Admission : byte
 /// Every connection that holds a socket, from accept to the very end, those that were turned away included. It counts for the limits, gives the
 /// heartbeat its list, and tells when the last one has gone. Thread-safe.
 /// </summary>
-internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int maxHandshakes)
+internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int maxHandshakes, int maxHandshakesPerAddress)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<IPAddress, int> _perAddress = []; // admitted ones only; no entry for 0
+    private readonly HandshakePlaces _handshakes = new(maxHandshakes, maxHandshakesPerAddress);
     private ConnectionLifetime[] _all = new ConnectionLifetime[16];
     private int _count;
     private int _admitted;
-    private int _handshakes;
     private bool _stopping;
     private TaskCompletionSource? _empty;
 
@@ -46,8 +46,11 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
     }
 
     /// <summary>Enters a connection and says whether it may go on to its handshake.</summary>
-    public Admission Add(ConnectionLifetime connection)
+    /// <param name="connection">The newcomer.</param>
+    /// <param name="givesWay">Another connection whose place for a handshake it gets: the caller turns that one away.</param>
+    public Admission Add(ConnectionLifetime connection, out ConnectionLifetime? givesWay)
     {
+        givesWay = null;
         lock (_gate)
         {
             if (_count == _all.Length)
@@ -61,12 +64,11 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
             connection.Admission = _stopping ? Admission.Stopping
                 : _admitted >= maxClients ? Admission.TooManyClients
                 : fromAddress >= maxPerAddress ? Admission.TooManyFromAddress
-                : _handshakes >= maxHandshakes ? Admission.TooManyHandshakes
+                : !_handshakes.TryTake(connection, out givesWay) ? Admission.TooManyHandshakes
                 : Admission.Admitted;
             if (connection.Admission == Admission.Admitted)
             {
                 _admitted++;
-                _handshakes++;
                 _perAddress[address] = fromAddress + 1;
             }
 
@@ -75,10 +77,10 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
     }
 
     /// <summary>The handshake of an admitted connection is over, one way or the other: its place is free for the next.</summary>
-    public void HandshakeEnded()
+    public void HandshakeEnded(ConnectionLifetime connection)
     {
         lock (_gate)
-            _handshakes--;
+            _handshakes.Release(connection);
     }
 
     public void Remove(ConnectionLifetime connection)

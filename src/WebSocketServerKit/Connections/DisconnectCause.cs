@@ -31,4 +31,10 @@ public enum DisconnectCause
     /// A message that was sent while it was being written could not be finished, because its writer threw; <see cref="ClientDisconnectedEventArgs.Exception"/> is what it threw.
     /// </summary>
     MessageUnfinished,
+
+    /// <summary>
+    /// The server held more bytes for its clients than <see cref="WebSocketServerOptions.MaxBufferedBytes"/>, and this client was one of those that made it hold most. The close code is 1013
+    /// ("try again later").
+    /// </summary>
+    OutOfMemoryBudget,
 }

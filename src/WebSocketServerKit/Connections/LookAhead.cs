@@ -35,6 +35,9 @@ internal sealed class LookAhead(ConnectionLifetime connection, TransportConnecti
     /// <summary>Bytes of memory that it holds.</summary>
     public int HeldBytes => _size;
 
+    /// <summary>Bytes of memory that hold the bytes taken last.</summary>
+    public int TakenBytes => _taken?.Length ?? 0;
+
     /// <summary>Whether the last look read all that the peer had sent. If not, a Ping or a Close frame may lie unseen.</summary>
     public bool SeesAll { get; private set; }
 

@@ -44,6 +44,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private bool _isLastSegment;        // what the look receives follows right behind it
     private bool _isUnfinished;         // the protocol has more to do before it takes more input
     private bool _expectsRsv1;
+    private bool _hasInflater;          // and it counts
+    private long _inflated;             // bytes of ServerProtocol.InflatedBytes that count for the rate
     private bool _hasBegun;
     private volatile bool _isLooking;
     private ReceiveEnd? _end;
@@ -66,7 +68,10 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     public long BytesReceived { get; private set; }
 
-    /// <summary>Whether the client is made to wait because it sends more than the options allow.</summary>
+    /// <summary>Bytes of memory that are held for what the client sends. From any thread.</summary>
+    public int HeldBytes => _protocol.HeldBytes + (_ahead?.HeldBytes ?? 0) + (_hasInflater ? MemoryBudget.InflaterSize : 0);
+
+    /// <summary>Whether the client is made to wait because it sends more than the options allow, or because the server is short of memory.</summary>
     public bool IsHoldingBack { get; private set; }
 
     /// <summary>Whether the last look, while handlers run, has read everything that the peer had sent.</summary>
@@ -104,10 +109,17 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
 
         if (IsPayloadLeft)
+        {
+            settings.Budget.Forget(_protocol.HeldBytes + (_ahead?.TakenBytes ?? 0));
             _protocol.Abandon();
+        }
         else
+        {
             _protocol.Release();
+        }
+
         ReleaseAhead();
+        CountInflater();
         return _end.Value;
     }
 
@@ -175,6 +187,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             _byteRate?.Count(read.Buffer.Length, heartbeat.Now);
         }
 
+        _protocol.DiscardsMessages = connection.DiscardsMessages;
         SequencePosition next = read.Buffer.Start;
         while (_end is null && read.Buffer.TryGet(ref next, out ReadOnlyMemory<byte> segment))
         {
@@ -189,6 +202,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _input.AdvanceTo(read.Buffer.End);
         if (read.IsCompleted)
             _end ??= ReceiveEnd.Lost;
+        CountInflater();
+        if (IsPaused)
+            await HoldBackAsync().ConfigureAwait(false);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -228,6 +244,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     // Our Close frame is out: what comes is thrown away, and the sooner the peer's answer is read, the better.
     private bool IsOverRate => (_messageRate ?? _byteRate) is not null && !connection.IsEnding && (IsReached(_messageRate) || IsReached(_byteRate));
 
+    // The server is short of memory, and this client is one of those that hold most.
+    private bool IsPaused => settings.Budget.IsShort && _end is null && !connection.IsEnding && settings.Budget.Pauses(connection.HeldBytes);
+
     private bool IsReached(RateLimit? limit) => limit is not null && limit.IsReached(heartbeat.Now);
 
     private static RateLimit? Limit(long? perSecond, Heartbeat heartbeat) =>
@@ -249,6 +268,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 if (_left > 0)
                     cork ??= Cork.Put(settings.Clock);
                 _isUnfinished = found == ProtocolEvent.Unfinished;
+                if (_byteRate is not null)
+                    CountInflated(_byteRate);
                 if (found != ProtocolEvent.Message)
                     Take(found);
                 else if (!TakeMessage(handlers))
@@ -330,11 +351,26 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
     }
 
+    // A few bytes may inflate to many.
+    private void CountInflated(RateLimit byteRate)
+    {
+        byteRate.Count(_protocol.InflatedBytes - _inflated, heartbeat.Now);
+        _inflated = _protocol.InflatedBytes;
+    }
+
+    private void CountInflater()
+    {
+        if (_protocol.HasInflater == _hasInflater)
+            return;
+        _hasInflater = !_hasInflater;
+        settings.Budget.Count(_hasInflater ? MemoryBudget.InflaterSize : -MemoryBudget.InflaterSize);
+    }
+
     private async Task HoldBackAsync()
     {
         IsHoldingBack = true;
         Task nextBeat = heartbeat.WhenNextBeat(); // taken before each look, so that no beat falls between
-        while (IsOverRate)
+        while (IsOverRate || IsPaused)
         {
             await nextBeat.ConfigureAwait(false);
             nextBeat = heartbeat.WhenNextBeat();

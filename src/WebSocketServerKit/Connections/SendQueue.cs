@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Diagnostics;
 using System.Net.WebSockets;
 using System.Text;
@@ -31,7 +30,7 @@ internal enum SendOutcome
 /// <para>Invariants: at most one drainer; the order of appending is the order on the wire; nothing follows a Close frame; while nobody drains
 /// and nothing is gathered, both buffers are given back; the first failure refuses everything after it; no code of the host runs inside the gate.</para>
 /// </summary>
-internal sealed class SendQueue(TransportConnection transport, int limit, ArrayPool<byte> pool)
+internal sealed class SendQueue(TransportConnection transport, int limit, MemoryBudget budget)
 {
     /// <summary>What one message may hold at most, so that sizes stay far from overflow.</summary>
     public const int MaxPayload = 1 << 30;
@@ -59,9 +58,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     private readonly Lock _gate = new();
 
     // All below is guarded by _gate, but for _sending, which belongs to the drainer while there is one.
-    private PooledBuffer _filling = new(pool);
-    private PooledBuffer _sending = new(pool);
-    private PooledBuffer _latestPong = new(pool);    // a whole frame, held while the transport is busy: the newest one only
+    private PooledBuffer _filling = new(budget.Pool);
+    private PooledBuffer _sending = new(budget.Pool);
+    private PooledBuffer _latestPong = new(budget.Pool);    // a whole frame, held while the transport is busy: the newest one only
     private MessagesBehind? _behind;                 // not null exactly while a message that is sent in fragments has the turn
     private LinkedList<WaitingPart>? _waiting;       // not empty only while the queue is full or the turn is taken: all after it stand in line
     private int _waitingBytes;                       // of all that stands there
@@ -93,6 +92,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 return Gathered + _inFlight;
         }
     }
+
+    /// <summary>Bytes of memory that it holds, those that stand in line included. From any thread.</summary>
+    public long HeldBytes => (long)_filling.Capacity + _sending.Capacity + (Volatile.Read(ref _behind)?.Frames.Capacity ?? 0) + Volatile.Read(ref _waitingBytes);
 
     /// <summary>Data messages accepted so far, and their payload bytes.</summary>
     public long MessagesSent { get; private set; }
@@ -273,7 +275,10 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     }
 
     /// <summary>Sends a Close frame, the last one. False if one was sent before or the connection is lost.</summary>
-    public bool Close(WebSocketCloseStatus code, string reason)
+    /// <param name="code">The close code.</param>
+    /// <param name="reason">The close reason.</param>
+    /// <param name="discard">Whether messages that the transport has not begun to take are thrown away, to give their memory back.</param>
+    public bool Close(WebSocketCloseStatus code, string reason, bool discard = false)
     {
         Span<byte> payload = stackalloc byte[FrameHeader.MaxControlPayload];
         payload = payload[..CloseFrame.Write(payload, code, reason)];
@@ -283,6 +288,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
             if (IsClosed)
                 return false;
             EndTurnThatHasNotBegun();
+            if (discard)
+                _filling.Empty();
             AppendFrame(Opcode.Close, payload);
             // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
             _ended = true;
@@ -405,7 +412,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 CountMessage(payloadLength);
                 break;
             case Part.Turn:
-                _behind = new MessagesBehind { Frames = new PooledBuffer(pool) };
+                _behind = new MessagesBehind { Frames = new PooledBuffer(budget.Pool) };
                 break;
             case Part.Fragment:
                 _filling.Append(frame);
@@ -450,7 +457,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
                 // Callers who do not wait for their messages would fill the memory.
                 if (part == Part.Message && _waitingBytes > 0 && (long)_waitingBytes + frame.Length > Math.Max(limit, SmallestLine))
                     return LineFull;
-                _waitingBytes += frame.Length;
+                Wait(frame.Length);
                 var waiting = new WaitingPart(this, part, frame, payloadLength);
                 _waiting ??= new LinkedList<WaitingPart>();
                 if (part is Part.Fragment or Part.LastFragment)
@@ -699,7 +706,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, ArrayP
     private void Leave(WaitingPart waiting)
     {
         _waiting!.Remove(waiting.Place);
-        _waitingBytes -= waiting.Frame.Length;
+        Wait(-waiting.Frame.Length);
+    }
+
+    private void Wait(int bytes)
+    {
+        _waitingBytes += bytes;
+        budget.Count(bytes);
     }
 
     private void RefuseRest()

@@ -51,4 +51,11 @@ internal sealed partial class ServerLog(ILogger log)
 
     [LoggerMessage(13, LogLevel.Error, "The connection with {RemoteEndPoint} ended by an error inside the server. Please report it.")]
     public partial void ConnectionFailed(Exception exception, EndPoint remoteEndPoint);
+
+    [LoggerMessage(14, LogLevel.Warning,
+        "The server holds {Used} bytes for its clients, of {Limit} that it may. Until there is more room it reads no more from the clients that hold most, and closes them with 1013 if that is not enough. Set options.MaxBufferedBytes for another limit, or lower MaxMessageSize and SendQueueLimit.")]
+    public partial void MemoryShort(long used, long limit);
+
+    [LoggerMessage(15, LogLevel.Information, "The server holds {Used} bytes for its clients, of {Limit} that it may: all clients are read from again.")]
+    public partial void MemorySuffices(long used, long limit);
 }

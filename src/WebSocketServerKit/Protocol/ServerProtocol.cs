@@ -43,6 +43,18 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
     public ProtocolViolation Violation { get; private set; }
 
+    /// <summary>Whether messages are passed over and not gathered, because nobody wants them any more.</summary>
+    public bool DiscardsMessages { get; set; }
+
+    /// <summary>Whether a decompressor is at work, or kept for the next message.</summary>
+    public bool HasInflater => _inflater is { HasContext: true };
+
+    /// <summary>Bytes of memory that it holds. From any thread.</summary>
+    public int HeldBytes => _message.Capacity + _cut.Capacity;
+
+    /// <summary>The bytes that compressed messages have inflated to, all together.</summary>
+    public long InflatedBytes { get; private set; }
+
     /// <summary>permessage-deflate was agreed on: messages may come compressed. Before the first step; the protocol takes over the inflater.</summary>
     public void Agree(MessageInflater inflater) => _inflater = inflater;
 
@@ -220,9 +232,16 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     private ProtocolEvent TakeDataPayload(ref Memory<byte> input)
     {
         int began = _message.Length;
+        if (DiscardsMessages)
+        {
+            PassOver(ref input);
+            return ProtocolEvent.None;
+        }
+
         if (_isCompressed)
         {
             ProtocolViolation violation = TakeCompressed(ref input);
+            InflatedBytes += _message.Length - began;
             if (violation != ProtocolViolation.None)
                 return Violate(violation);
         }
@@ -248,6 +267,16 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
             return ProtocolEvent.None;
         Payload = _message.Written;
         return ProtocolEvent.Message;
+    }
+
+    private void PassOver(ref Memory<byte> input)
+    {
+        int count = (int)Math.Min(_payloadLeft, input.Length);
+        input = input[count..];
+        _payloadLeft -= count;
+        _inPayload = _payloadLeft > 0;
+        _isInflating = false;
+        _message.Release();
     }
 
     private bool IsMessageComplete => _header.Fin && _payloadLeft == 0;

@@ -61,6 +61,9 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     /// <summary>Not supported: a source to cancel by would have to be kept for as long as the peer is silent.</summary>
     public override void CancelPendingRead() => throw new NotSupportedException("A read is ended by closing the socket.");
 
+    /// <summary>Bytes of memory that it holds. From any thread.</summary>
+    public int HeldBytes => Volatile.Read(ref _buffer)?.Length ?? 0;
+
     /// <summary>The peer has been silent: what waits for it shall not hold a buffer.</summary>
     public void ReleaseIdle()
     {

@@ -24,7 +24,7 @@ internal sealed class SocketTransportConnection : TransportConnection
 
     /// <summary>Takes the accepted socket over, which is its own from here on.</summary>
     /// <exception cref="SocketException">The connection has ended already.</exception>
-    private SocketTransportConnection(Socket socket)
+    private SocketTransportConnection(Socket socket, ArrayPool<byte> pool)
     {
         _socket = socket;
         RemoteEndPoint = Unmapped(socket.RemoteEndPoint);
@@ -36,7 +36,7 @@ internal sealed class SocketTransportConnection : TransportConnection
         // Writes are tried at once, and must not block when the system takes no more.
         socket.Blocking = false;
         LimitUnsent(socket);
-        _reader = new SocketReader(socket, ArrayPool<byte>.Shared);
+        _reader = new SocketReader(socket, pool);
     }
 
     public override PipeReader Input => _reader;
@@ -48,11 +48,11 @@ internal sealed class SocketTransportConnection : TransportConnection
     /// <summary>
     /// Takes the accepted socket over; closes it and returns null when its peer is gone already, which some systems tell only now.
     /// </summary>
-    public static SocketTransportConnection? TryCreate(Socket socket)
+    public static SocketTransportConnection? TryCreate(Socket socket, ArrayPool<byte> pool)
     {
         try
         {
-            return new SocketTransportConnection(socket);
+            return new SocketTransportConnection(socket, pool);
         }
         catch (Exception gone) when (gone is SocketException or IOException or ObjectDisposedException)
         {
@@ -79,6 +79,8 @@ internal sealed class SocketTransportConnection : TransportConnection
     public override bool HasPeerEnded => TcpInfo.TryGet(_socket, out TcpInfo info) && info.HasPeerEnded;
 
     public override long BytesTaken => TcpInfo.TryGet(_socket, out TcpInfo info) ? info.BytesAcknowledged : Volatile.Read(ref _sent);
+
+    public override int HeldBytes => _reader.HeldBytes;
 
     public override void ReleaseIdle() => _reader.ReleaseIdle();
 

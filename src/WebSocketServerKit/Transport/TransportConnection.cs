@@ -75,6 +75,9 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// </summary>
     public abstract long BytesTaken { get; }
 
+    /// <summary>Bytes of memory that it holds. From any thread.</summary>
+    public virtual int HeldBytes => 0;
+
     /// <summary>The owner has found the peer silent: what waits for its next byte shall hold no buffer. From any thread.</summary>
     public abstract void ReleaseIdle();
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 
@@ -12,13 +13,15 @@ internal sealed class TransportListener : IDisposable
     public const int DefaultBacklog = 512;
 
     private readonly TcpListener _listener;
+    private readonly ArrayPool<byte> _pool;
 
     // Never disposed: it has neither timer nor wait handle to free, and a RunAsync that comes after Dispose shall just end.
     private readonly CancellationTokenSource _stopping = new();
 
-    private TransportListener(TcpListener listener)
+    private TransportListener(TcpListener listener, ArrayPool<byte> pool)
     {
         _listener = listener;
+        _pool = pool;
         LocalEndPoint = (IPEndPoint)listener.LocalEndpoint;
     }
 
@@ -34,6 +37,7 @@ internal sealed class TransportListener : IDisposable
     /// <param name="backlog">
     /// How many connections the system may hold for us. It lowers the number to its own limit (Linux: <c>net.core.somaxconn</c>).
     /// </param>
+    /// <param name="pool">Where connections rent their buffers.</param>
     /// <exception cref="IOException">
     /// The address cannot be listened on; the message tells why and what to do, the socket error is inside.
     /// </exception>
@@ -41,7 +45,7 @@ internal sealed class TransportListener : IDisposable
     /// A port is free again as soon as its listener is disposed: .NET sets SO_REUSEADDR where it means that old connections in TIME_WAIT
     /// do not count, and a port on which another program listens still is an error.
     /// </remarks>
-    public static TransportListener Start(IPEndPoint endPoint, int backlog = DefaultBacklog)
+    public static TransportListener Start(IPEndPoint endPoint, int backlog = DefaultBacklog, ArrayPool<byte>? pool = null)
     {
         TcpListener? listener = null;
         try
@@ -54,7 +58,7 @@ internal sealed class TransportListener : IDisposable
                 listener.Server.DualMode = true;
 
             listener.Start(backlog);
-            return new TransportListener(listener);
+            return new TransportListener(listener, pool ?? ArrayPool<byte>.Shared);
         }
         catch (SocketException failure)
         {
@@ -84,6 +88,6 @@ internal sealed class TransportListener : IDisposable
     private async ValueTask<TransportConnection?> AcceptAsync(CancellationToken cancellationToken)
     {
         Socket socket = await _listener.AcceptSocketAsync(cancellationToken).ConfigureAwait(false);
-        return SocketTransportConnection.TryCreate(socket);
+        return SocketTransportConnection.TryCreate(socket, _pool);
     }
 }

@@ -25,26 +25,33 @@ public sealed class ConnectionTableTests : IDisposable
         new(new ScriptedTransport(remoteAddress: address), ConnectionStage.DefaultSettings(_pool), _heartbeat, _log);
 
     private static ConnectionTable Table(int maxClients = 100, int maxPerAddress = 100, int maxHandshakes = 100) =>
-        new(maxClients, maxPerAddress, maxHandshakes);
+        new(maxClients, maxPerAddress, maxHandshakes, maxHandshakes);
+
+    private static Admission Add(ConnectionTable table, ConnectionLifetime connection)
+    {
+        Admission admission = table.Add(connection, out ConnectionLifetime? givesWay);
+        Assert.Null(givesWay);
+        return admission;
+    }
 
     [Fact]
     public void Admits_clients_up_to_the_limit_and_the_next_when_one_has_left()
     {
         ConnectionTable table = Table(maxClients: 2);
         ScriptedConnection first = From("203.0.113.1");
-        Assert.Equal(Admission.Admitted, table.Add(first));
-        Assert.Equal(Admission.Admitted, table.Add(From("203.0.113.2")));
+        Assert.Equal(Admission.Admitted, Add(table, first));
+        Assert.Equal(Admission.Admitted, Add(table, From("203.0.113.2")));
         ScriptedConnection third = From("203.0.113.3");
-        Assert.Equal(Admission.TooManyClients, table.Add(third));
+        Assert.Equal(Admission.TooManyClients, Add(table, third));
         Assert.Equal(Admission.TooManyClients, third.Admission);
         Assert.Equal((3, 1), (table.Count, table.TurnedAway));
 
         // That one which was turned away leaves makes no room for another.
         table.Remove(third);
         ScriptedConnection fourth = From("203.0.113.4");
-        Assert.Equal(Admission.TooManyClients, table.Add(fourth));
+        Assert.Equal(Admission.TooManyClients, Add(table, fourth));
         table.Remove(first);
-        Assert.Equal(Admission.Admitted, table.Add(From("203.0.113.5")));
+        Assert.Equal(Admission.Admitted, Add(table, From("203.0.113.5")));
         Assert.Equal((3, 1), (table.Count, table.TurnedAway));
     }
 
@@ -53,23 +60,37 @@ public sealed class ConnectionTableTests : IDisposable
     {
         ConnectionTable table = Table(maxPerAddress: 2);
         ScriptedConnection first = From("203.0.113.1");
-        table.Add(first);
-        table.Add(From("203.0.113.1"));
-        Assert.Equal(Admission.TooManyFromAddress, table.Add(From("203.0.113.1")));
-        Assert.Equal(Admission.Admitted, table.Add(From("203.0.113.2")));
+        Add(table, first);
+        Add(table, From("203.0.113.1"));
+        Assert.Equal(Admission.TooManyFromAddress, Add(table, From("203.0.113.1")));
+        Assert.Equal(Admission.Admitted, Add(table, From("203.0.113.2")));
         table.Remove(first);
-        Assert.Equal(Admission.Admitted, table.Add(From("203.0.113.1")));
-        Assert.Equal(Admission.TooManyFromAddress, table.Add(From("203.0.113.1")));
+        Assert.Equal(Admission.Admitted, Add(table, From("203.0.113.1")));
+        Assert.Equal(Admission.TooManyFromAddress, Add(table, From("203.0.113.1")));
     }
 
     [Fact]
     public void Counts_handshakes_that_are_under_way()
     {
         ConnectionTable table = Table(maxHandshakes: 1);
-        table.Add(From("203.0.113.1"));
-        Assert.Equal(Admission.TooManyHandshakes, table.Add(From("203.0.113.2")));
-        table.HandshakeEnded();
-        Assert.Equal(Admission.Admitted, table.Add(From("203.0.113.3")));
+        ScriptedConnection first = From("203.0.113.1");
+        first.HasBegunToSpeak();
+        Add(table, first);
+        Assert.Equal(Admission.TooManyHandshakes, Add(table, From("203.0.113.2")));
+        table.HandshakeEnded(first);
+        Assert.Equal(Admission.Admitted, Add(table, From("203.0.113.3")));
+    }
+
+    [Fact]
+    public void Names_the_silent_connection_whose_place_a_newcomer_gets()
+    {
+        ConnectionTable table = Table(maxHandshakes: 1);
+        ScriptedConnection silent = From("203.0.113.1");
+        Add(table, silent);
+        Assert.Equal(Admission.Admitted, table.Add(From("203.0.113.2"), out ConnectionLifetime? givesWay));
+        Assert.Same(silent, givesWay);
+        // It holds its socket until it has been turned away.
+        Assert.Equal((2, 0), (table.Count, table.TurnedAway));
     }
 
     [Fact]
@@ -77,7 +98,7 @@ public sealed class ConnectionTableTests : IDisposable
     {
         ConnectionTable table = Table();
         table.BeginStop();
-        Assert.Equal(Admission.Stopping, table.Add(From("203.0.113.1")));
+        Assert.Equal(Admission.Stopping, Add(table, From("203.0.113.1")));
         Assert.Equal((1, 1), (table.Count, table.TurnedAway));
     }
 
@@ -99,7 +120,8 @@ public sealed class ConnectionTableTests : IDisposable
             {
                 ScriptedConnection coming = From("203.0.113.1");
                 expected.Add(coming);
-                table.Add(coming);
+                Add(table, coming);
+                table.HandshakeEnded(coming);
             }
 
             Assert.Equal(expected.ToHashSet(), table.Snapshot().ToHashSet());
@@ -115,8 +137,8 @@ public sealed class ConnectionTableTests : IDisposable
         for (int i = 0; i < 2; i++)
         {
             ScriptedConnection first = From("203.0.113.1"), second = From("203.0.113.2");
-            table.Add(first);
-            table.Add(second);
+            Add(table, first);
+            Add(table, second);
             Task empty = table.WhenEmpty();
             table.Remove(first);
             Assert.False(empty.IsCompleted);
@@ -132,7 +154,7 @@ public sealed class ConnectionTableTests : IDisposable
         ScriptedConnection[] all = [.. Enumerable.Range(1, 40).Select(i => From($"203.0.113.{i}"))];
         foreach (ScriptedConnection connection in all)
         {
-            table.Add(connection);
+            Add(table, connection);
             connection.Handlers.Enter();
             connection.OnRequest = async () => await new TaskCompletionSource().Task;
             connection.Handlers.Raise();
@@ -160,7 +182,7 @@ public sealed class ConnectionTableTests : IDisposable
             List<ScriptedConnection> mine = [.. Enumerable.Range(0, 40).Select(_ => From("203.0.113.1"))];
             for (int i = 0; i < 50; i++)
             {
-                mine.ForEach(connection => table.Add(connection));
+                mine.ForEach(connection => Add(table, connection));
                 mine.ForEach(table.Remove);
             }
         }, TestContext.Current.CancellationToken))).InTime();

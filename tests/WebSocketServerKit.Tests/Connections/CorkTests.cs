@@ -18,7 +18,7 @@ public sealed class CorkTests : IDisposable
             _cork.Pull();
     }
 
-    private SendQueue QueueTo(ScriptedTransport transport, int limit = 1000) => new(transport, limit, _pool);
+    private SendQueue QueueTo(ScriptedTransport transport, int limit = 1000) => new(transport, limit, ConnectionStage.BudgetOf(_pool));
 
     [Fact]
     public void Messages_to_several_clients_leave_in_one_write_for_each()

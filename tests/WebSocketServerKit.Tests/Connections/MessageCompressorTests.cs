@@ -23,7 +23,7 @@ public sealed class MessageCompressorTests : IDisposable
 
     private MessageCompressor Compressor(bool contextTakeover, int limit = 100_000, CompressionLevel level = CompressionLevel.Fastest)
     {
-        _queue = new SendQueue(_transport, limit, _pool);
+        _queue = new SendQueue(_transport, limit, ConnectionStage.BudgetOf(_pool));
         var agreed = new PerMessageDeflateParameters(ServerNoContextTakeover: !contextTakeover, ClientNoContextTakeover: true);
         return new MessageCompressor(_queue, agreed, new CompressionSettings(agreed, level, MinMessageSize: 100, _limits), _pool);
     }

@@ -20,7 +20,7 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
         await _transport.DisposeAsync();
     }
 
-    private SendQueue Queue(int limit = 1000) => new(_transport, limit, _pool);
+    private SendQueue Queue(int limit = 1000) => new(_transport, limit, ConnectionStage.BudgetOf(_pool));
 
     private static byte[] Frame(Opcode opcode, string payload, bool fin)
     {

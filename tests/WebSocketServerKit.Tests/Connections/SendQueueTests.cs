@@ -13,7 +13,7 @@ public sealed class SendQueueTests : IAsyncDisposable
     private readonly LeakCheckingPool _pool = new();
     private readonly ScriptedTransport _transport = new();
 
-    private SendQueue Queue(int limit = 1000) => new(_transport, limit, _pool);
+    private SendQueue Queue(int limit = 1000) => new(_transport, limit, ConnectionStage.BudgetOf(_pool));
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -62,8 +62,8 @@ public sealed class SendQueueTests : IAsyncDisposable
             var text = new ScriptedTransport();
             var bytes = new ScriptedTransport();
             string message = new('a', length);
-            Assert.Equal(SendOutcome.Accepted, new SendQueue(text, 1, _pool).TrySend(message));
-            Assert.Equal(SendOutcome.Accepted, new SendQueue(bytes, 1, _pool).TrySend(Opcode.Text, Encoding.UTF8.GetBytes(message)));
+            Assert.Equal(SendOutcome.Accepted, new SendQueue(text, 1, ConnectionStage.BudgetOf(_pool)).TrySend(message));
+            Assert.Equal(SendOutcome.Accepted, new SendQueue(bytes, 1, ConnectionStage.BudgetOf(_pool)).TrySend(Opcode.Text, Encoding.UTF8.GetBytes(message)));
             Assert.Equal(bytes.Written, text.Written);
             Assert.Equal(message, Assert.Single(text.Frames).Text);
         }
@@ -417,7 +417,7 @@ public sealed class SendQueueTests : IAsyncDisposable
         for (int i = 0; i < 200; i++)
         {
             var transport = new ScriptedTransport();
-            var queue = new SendQueue(transport, 12, _pool);
+            var queue = new SendQueue(transport, 12, ConnectionStage.BudgetOf(_pool));
             transport.HoldWrites();
             queue.TrySend("0123456789");
             using var cancellation = new CancellationTokenSource();
@@ -741,7 +741,7 @@ public sealed class SendQueueTests : IAsyncDisposable
     [Fact]
     public void An_ordinary_send_allocates_nothing()
     {
-        var queue = new SendQueue(new TakesAll(), 1024 * 1024, System.Buffers.ArrayPool<byte>.Shared);
+        var queue = new SendQueue(new TakesAll(), 1024 * 1024, ConnectionStage.BudgetOf(System.Buffers.ArrayPool<byte>.Shared));
         byte[] payload = Bytes(100);
         for (int i = 0; i < 1000; i++)
             queue.TrySend(Opcode.Binary, payload);

@@ -24,7 +24,7 @@ public sealed class SharedMessageTests : IDisposable
     private (ScriptedTransport Transport, SendQueue Queue, MessageCompressor Compressor) Client(int windowBits = 15, bool contextTakeover = false, CompressionLimits? limits = null)
     {
         var transport = new ScriptedTransport();
-        var queue = new SendQueue(transport, 10_000, _pool);
+        var queue = new SendQueue(transport, 10_000, ConnectionStage.BudgetOf(_pool));
         var agreed = new PerMessageDeflateParameters(!contextTakeover, ClientNoContextTakeover: true, windowBits);
         var settings = new CompressionSettings(agreed, CompressionLevel.Fastest, MinMessageSize: 100, limits ?? new CompressionLimits(1, 1));
         return (transport, queue, new MessageCompressor(queue, agreed, settings, _pool));

@@ -29,7 +29,7 @@ public sealed class ServerLogTests
             "10 Error HandlerFailed",
             "11 Debug HandlerOutlivedClient",
             "12 Warning HandlerSlow",
-            "13 Error ConnectionFailed",
+            "13 Error ConnectionFailed", "14 Warning MemoryShort", "15 Information MemorySuffices",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }

@@ -55,9 +55,12 @@ internal sealed class ConnectionStage : IAsyncDisposable
         MaxCloseDuration = TimeSpan.FromSeconds(60),
         SlowHandlerThreshold = TimeSpan.FromSeconds(4),
         CloseOnHandlerException = true,
-        Pool = pool,
+        Budget = BudgetOf(pool),
         Clock = StoppedClock(),
     };
+
+    /// <summary>A budget that never ends.</summary>
+    public static MemoryBudget BudgetOf(ArrayPool<byte> pool) => new(long.MaxValue, pool);
 
     /// <summary>A clock whose ticks are the test's: no slice is ever over, and no cork overdue, because the test was slow.</summary>
     public static SliceClock StoppedClock() => new(_ => { });

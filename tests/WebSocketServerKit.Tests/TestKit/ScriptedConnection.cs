@@ -52,6 +52,9 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
 
     public new bool WasClean => base.WasClean;
 
+    /// <summary>Something of the peer has arrived, and nobody has received it.</summary>
+    public void HasBegunToSpeak() => transport.Receive("G");
+
     public bool WasCalled(string call) => Calls.Contains(call, StringComparer.Ordinal);
 
     /// <summary>Completes when this call has come.</summary>

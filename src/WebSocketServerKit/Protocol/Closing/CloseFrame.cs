@@ -15,6 +15,9 @@ internal static class CloseFrame
     /// <summary>7.1.5: reported when the connection ends without a Close frame, never sent.</summary>
     public const WebSocketCloseStatus Abnormal = (WebSocketCloseStatus)1006;
 
+    /// <summary>"Try again later", of the registry that 11.7 founds.</summary>
+    public const WebSocketCloseStatus TryAgainLater = (WebSocketCloseStatus)1013;
+
     /// <summary>What a control frame leaves for the reason behind the two bytes of the code.</summary>
     public const int MaxReasonBytes = FrameHeader.MaxControlPayload - 2;
 

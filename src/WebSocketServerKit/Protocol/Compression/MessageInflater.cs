@@ -27,6 +27,9 @@ internal sealed class MessageInflater(bool contextTakeover) : IDisposable
     private DeflateStream? _context;
     private bool _inMessage;
 
+    /// <summary>Whether a decompressor exists.</summary>
+    public bool HasContext => _context is not null;
+
     /// <summary>Whether the last bytes have not been inflated in full: <see cref="Continue"/> goes on, and they must stay where they are until then.</summary>
     public bool IsUnfinished { get; private set; }
 
