@@ -25,13 +25,13 @@ Command serve = new("serve", "The server that churn and soak start as a process 
 serve.SetAction((_, _) => EchoChild.ServeAsync());
 
 Argument<string> name = new("name");
-Option<bool> broadcast = new("--broadcast");
-Command contender = new("contender", "A server that the comparisons start as a process of its own") { name, broadcast };
+Option<Service> service = new("--service");
+Command contender = new("contender", "A server that the comparisons start as a process of its own") { name, service };
 contender.Hidden = true;
-contender.SetAction((arguments, _) => Contender.ServeAsync(arguments.GetValue(name)!, arguments.GetValue(broadcast)));
+contender.SetAction((arguments, _) => Contender.ServeAsync(arguments.GetValue(name)!, arguments.GetValue(service)));
 
 RootCommand root = new("Loads servers in processes of their own over loopback: churn and soak look at what stays behind, the others compare with Kestrel. For Linux.")
 {
-    Echo.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, serve, contender,
+    Echo.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), Fairness.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, serve, contender,
 };
 return await root.Parse(args).InvokeAsync();

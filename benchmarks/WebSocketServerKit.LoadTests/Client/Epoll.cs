@@ -38,9 +38,9 @@ internal sealed partial class Epoll : IDisposable
     public void Watch(Socket socket, int key, bool writing) => Control(Modify, socket, key, writing);
 
     /// <summary>Waits until something is ready, but not for long, and has it done.</summary>
-    public void Pump()
+    public void Pump(int milliseconds = 100)
     {
-        int count = Wait(_handle, ref _events[0], MaxEvents, 100);
+        int count = Wait(_handle, ref _events[0], MaxEvents, milliseconds);
         for (int i = 0; i < count; i++)
         {
             Span<byte> one = _events.AsSpan(i * EventSize, EventSize);

@@ -7,11 +7,11 @@ namespace WebSocketServerKit.LoadTests.Client;
 /// <summary>The opening handshake with a key that is always the same.</summary>
 internal static class Handshake
 {
-    private const string RequestFields =
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    private const string Fields =
+        "Host: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     private const string ExtensionsField = "Sec-WebSocket-Extensions:";
 
-    public static readonly byte[] Request = Encoding.ASCII.GetBytes(RequestFields + "\r\n");
+    public static readonly byte[] Request = RequestOf("/", Fields);
 
     /// <summary>Connects and sends the request. The socket does not block any more.</summary>
     /// <param name="port">Of the server, at 127.0.0.1.</param>
@@ -30,7 +30,7 @@ internal static class Handshake
     }
 
     /// <summary>Connects and gets the handshake done.</summary>
-    public static Socket Open(int port) => Open(port, Request, out _);
+    public static Socket Open(int port, string path = "/") => Open(port, RequestOf(path, Fields), out _);
 
     /// <summary>Connects, offers an extension, and gets the handshake done.</summary>
     /// <param name="port">Of the server.</param>
@@ -38,14 +38,31 @@ internal static class Handshake
     /// <param name="agreed">Its value in the answer; null if there is none.</param>
     public static Socket Open(int port, string offer, out string? agreed)
     {
-        Socket socket = Open(port, Encoding.ASCII.GetBytes($"{RequestFields}{ExtensionsField}{offer}\r\n\r\n"), out string answer);
+        Socket socket = Open(port, RequestOf("/", $"{Fields}{ExtensionsField}{offer}\r\n"), out string answer);
         agreed = answer.Split("\r\n").SingleOrDefault(line => line.StartsWith(ExtensionsField, StringComparison.OrdinalIgnoreCase))?[ExtensionsField.Length..].Trim();
+        return socket;
+    }
+
+    /// <summary>Begins to connect: as soon as the socket can be written, the request can be sent.</summary>
+    public static Socket BeginConnect(int port)
+    {
+        Socket socket = NewSocket();
+        socket.Blocking = false;
+        try
+        {
+            socket.Connect(new IPEndPoint(IPAddress.Loopback, port));
+        }
+        catch (SocketException problem) when (problem.SocketErrorCode == SocketError.WouldBlock)
+        {
+            // That is how a socket says it that does not block.
+        }
+
         return socket;
     }
 
     private static Socket Begin(int port, IPAddress? source, byte[] request)
     {
-        Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        Socket socket = NewSocket();
         if (source is not null)
             socket.Bind(new IPEndPoint(source, 0));
         socket.Connect(new IPEndPoint(IPAddress.Loopback, port));
@@ -72,4 +89,8 @@ internal static class Handshake
         answer = Encoding.ASCII.GetString(received[..length]);
         return socket;
     }
+
+    private static Socket NewSocket() => new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+
+    private static byte[] RequestOf(string path, string fields) => Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\n{fields}\r\n");
 }

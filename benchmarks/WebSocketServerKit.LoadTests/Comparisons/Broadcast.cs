@@ -37,7 +37,7 @@ internal sealed class Broadcast : Load
             command.Options.Add(option);
         command.SetAction((arguments, _) =>
         {
-            Comparison comparison = options.Read(arguments) with { Broadcasts = true };
+            Comparison comparison = options.Read(arguments) with { Service = Service.Broadcast };
             return comparison.RunAsync(
                 "broadcast",
                 [.. arguments.GetValue(rounds)!.Select(rounds => Row(arguments.GetValue(size), arguments.GetValue(receivers), rounds))]);

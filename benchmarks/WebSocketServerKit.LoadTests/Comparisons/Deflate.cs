@@ -52,7 +52,7 @@ internal sealed class Deflate : Load
     {
         foreach (Contender contender in comparison.Contenders)
         {
-            using ServerProcess server = await ServerProcess.StartAsync(contender, broadcasts: false);
+            using ServerProcess server = await ServerProcess.StartAsync(contender, Service.Echo);
             using Socket socket = Handshake.Open(server.Port, contender.Offer, out string? agreed);
             Console.WriteLine($"{contender.Name}: offered \"{contender.Offer}\", agreed on {(agreed is null ? "nothing" : $"\"{agreed}\"")}");
         }

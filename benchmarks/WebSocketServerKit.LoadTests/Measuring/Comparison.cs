@@ -14,10 +14,10 @@ internal sealed record Comparison(IReadOnlyList<Contender> Contenders, int Runs,
     /// <summary>The server with which the others are compared.</summary>
     public Contender Baseline { get; init; } = Contender.Kestrel;
 
-    /// <summary>The servers broadcast instead of echoing.</summary>
-    public bool Broadcasts { get; init; }
+    /// <summary>What the servers do.</summary>
+    public Service Service { get; init; }
 
-    /// <summary>Each run gets a process that has not served anybody yet.</summary>
+    /// <summary>Each run gets a process that has not served anybody yet, and that is the only one.</summary>
     public bool FreshServers { get; init; }
 
     public async Task RunAsync(string title, params IReadOnlyList<Row> rows)
@@ -61,17 +61,17 @@ internal sealed record Comparison(IReadOnlyList<Contender> Contenders, int Runs,
         return results;
     }
 
-    /// <summary>The servers' processes: all there at once, idle while another one is measured; or a new one each time.</summary>
+    /// <summary>The servers' processes: all there at once, idle while another one is measured; or one at a time, a new one each time.</summary>
     private sealed class Processes(Comparison comparison) : IDisposable
     {
         private readonly Dictionary<Contender, ServerProcess> _running = [];
 
         public async Task<ServerProcess> GetAsync(Contender contender)
         {
-            if (comparison.FreshServers && _running.Remove(contender, out ServerProcess? used))
-                used.Dispose();
+            if (comparison.FreshServers)
+                Dispose();
             if (!_running.TryGetValue(contender, out ServerProcess? process))
-                _running.Add(contender, process = await ServerProcess.StartAsync(contender, comparison.Broadcasts));
+                _running.Add(contender, process = await ServerProcess.StartAsync(contender, comparison.Service));
             return process;
         }
 
@@ -79,6 +79,7 @@ internal sealed record Comparison(IReadOnlyList<Contender> Contenders, int Runs,
         {
             foreach (ServerProcess process in _running.Values)
                 process.Dispose();
+            _running.Clear();
         }
     }
 }

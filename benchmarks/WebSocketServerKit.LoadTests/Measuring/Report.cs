@@ -17,9 +17,15 @@ internal sealed record Report(string Title, Machine Machine, Comparison Comparis
             AnsiConsole.Profile.Width = 240;
         AnsiConsole.WriteLine(Title);
         AnsiConsole.Write(Table());
-        AnsiConsole.WriteLine($"Medians; runs: {Comparison.Runs} in turn, {Comparison.Time.TotalSeconds} s each, warm-up: {Comparison.WarmUp.TotalSeconds} s. {Machine}.");
+        AnsiConsole.WriteLine($"Medians{Exceptions()}; runs: {Comparison.Runs} in turn, {Comparison.Time.TotalSeconds} s each, warm-up: {Comparison.WarmUp.TotalSeconds} s. {Machine}.");
         File.WriteAllText(Comparison.Json.FullName, ToJson());
         AnsiConsole.WriteLine($"Every run: {Comparison.Json.FullName}");
+    }
+
+    private string Exceptions()
+    {
+        string[] highest = [.. Results[0].Runs[0].Where(figure => figure.Highest).Select(figure => figure.Name)];
+        return highest.Length == 0 ? "" : $", and the highest of all runs for {string.Join(", ", highest)}";
     }
 
     private Table Table()
@@ -36,7 +42,7 @@ internal sealed record Report(string Title, Machine Machine, Comparison Comparis
         {
             RowResult? baseline = Results.SingleOrDefault(other => other.Row == result.Row && other.Server == Comparison.Baseline.Name);
             List<string> cells = [result.Row, result.Server];
-            foreach ((int i, Figure figure) in result.Median.Index())
+            foreach ((int i, Figure figure) in result.Summary.Index())
             {
                 cells.Add(figure.Value.ToString($"N{figure.Digits}", CultureInfo.InvariantCulture));
                 if (figure.Compared)
@@ -57,7 +63,7 @@ internal sealed record Report(string Title, Machine Machine, Comparison Comparis
             Machine,
             Seconds = Comparison.Time.TotalSeconds,
             WarmUpSeconds = Comparison.WarmUp.TotalSeconds,
-            Results = Results.Select(result => new { result.Row, result.Server, Median = ByName(result.Median), Runs = result.Runs.Select(ByName) }),
+            Results = Results.Select(result => new { result.Row, result.Server, Summary = ByName(result.Summary), Runs = result.Runs.Select(ByName) }),
         },
         Readable);
 

@@ -3,22 +3,22 @@ using Microsoft.AspNetCore.Http;
 
 namespace WebSocketServerKit.LoadTests.Servers;
 
-/// <summary>A server that is measured. It echoes, or it broadcasts what it gets from anyone to all.</summary>
+/// <summary>A server that is measured.</summary>
 /// <param name="Name">What it is called in options and results.</param>
-/// <param name="StartAsync">Starts it on a port of 127.0.0.1 that the system chooses, and gives that port; true for one that broadcasts.</param>
-internal sealed record Contender(string Name, Func<bool, Task<int>> StartAsync)
+/// <param name="StartAsync">Starts it on a port of 127.0.0.1 that the system chooses, and gives that port.</param>
+internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsync)
 {
-    public static readonly Contender Ours = new("ours", broadcasts => OurServer.StartAsync(broadcasts));
+    public static readonly Contender Ours = new("ours", service => OurServer.StartAsync(service));
 
     // The buffer that the ASP.NET documentation uses.
-    public static readonly Contender Kestrel = new("kestrel-4k", broadcasts => KestrelServer.StartAsync(4 * 1024, broadcasts));
+    public static readonly Contender Kestrel = new("kestrel-4k", service => KestrelServer.StartAsync(4 * 1024, service));
 
-    public static readonly Contender KestrelTuned = new("kestrel-64k", broadcasts => KestrelServer.StartAsync(64 * 1024, broadcasts));
+    public static readonly Contender KestrelTuned = new("kestrel-64k", service => KestrelServer.StartAsync(64 * 1024, service));
 
     public static readonly Contender[] All = [Ours, Kestrel, KestrelTuned];
 
     /// <summary>All of them and the floor under them.</summary>
-    public static readonly Contender[] AndBare = [.. All, new("bare", BareServer.StartAsync)];
+    public static readonly Contender[] AndBare = [.. All, new("bare", service => BareServer.StartAsync(broadcasts: service == Service.Broadcast))];
 
     // The ones that compress are called by whose messages may refer to that side's earlier ones.
     public static readonly Contender OursDeflateNone = OursDeflate("none", server: false, client: false);
@@ -46,24 +46,23 @@ internal sealed record Contender(string Name, Func<bool, Task<int>> StartAsync)
     public string Offer { get; private init; } = "permessage-deflate; client_max_window_bits";
 
     /// <summary>Serves in this process: prints the port, and ends with the input.</summary>
-    public static async Task ServeAsync(string name, bool broadcasts)
+    public static async Task ServeAsync(string name, Service service)
     {
         Contender contender = AndBare.Concat(Deflating).First(contender => contender.Name == name);
-        Console.WriteLine(await contender.StartAsync(broadcasts));
+        Console.WriteLine(await contender.StartAsync(service));
         // Reading the console blocks its thread, and of the pool's there is one for each core.
         await Task.Factory.StartNew(
             () =>
             {
+                // What it uses is read from outside; what it has worked on it has to tell.
                 while (Console.In.ReadLine() is not null)
-                {
-                    // Nothing is asked of it: what it uses is read from outside.
-                }
+                    Console.WriteLine(Work.Done);
             },
             TaskCreationOptions.LongRunning);
     }
 
     private static Contender OursDeflate(string name, bool server, bool client, CompressionLevel level = CompressionLevel.Fastest) =>
-        new($"ours-deflate-{name}", broadcasts => OurServer.StartAsync(broadcasts, new PerMessageDeflateOptions
+        new($"ours-deflate-{name}", service => OurServer.StartAsync(service, new PerMessageDeflateOptions
         {
             ServerContextTakeover = server,
             ClientContextTakeover = client,
@@ -73,5 +72,5 @@ internal sealed record Contender(string Name, Func<bool, Task<int>> StartAsync)
         }));
 
     private static Contender KestrelDeflate(string name, WebSocketAcceptContext accept) =>
-        new($"kestrel-deflate-{name}", broadcasts => KestrelServer.StartAsync(4 * 1024, broadcasts, accept));
+        new($"kestrel-deflate-{name}", service => KestrelServer.StartAsync(4 * 1024, service, accept));
 }

@@ -15,9 +15,9 @@ internal sealed class KestrelServer(int bufferSize, WebSocketAcceptContext accep
     private readonly ConcurrentDictionary<WebSocket, SemaphoreSlim> _clients = new();
 
     /// <param name="bufferSize">Of the loop.</param>
-    /// <param name="broadcasts">Instead of echoing.</param>
+    /// <param name="service">What it does.</param>
     /// <param name="accept">How WebSockets are accepted; null for the defaults.</param>
-    public static async Task<int> StartAsync(int bufferSize, bool broadcasts, WebSocketAcceptContext? accept = null)
+    public static async Task<int> StartAsync(int bufferSize, Service service, WebSocketAcceptContext? accept = null)
     {
         KestrelServer server = new(bufferSize, accept ?? new WebSocketAcceptContext());
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
@@ -25,7 +25,12 @@ internal sealed class KestrelServer(int bufferSize, WebSocketAcceptContext accep
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         WebApplication application = builder.Build();
         application.UseWebSockets();
-        application.Run(broadcasts ? server.BroadcastAsync : server.EchoAsync);
+        application.Run(service switch
+        {
+            Service.Broadcast => server.BroadcastAsync,
+            Service.Work => server.WorkOrEchoAsync,
+            _ => server.EchoAsync,
+        });
         await application.StartAsync();
         return new Uri(application.Urls.Single()).Port;
     }
@@ -38,6 +43,23 @@ internal sealed class KestrelServer(int bufferSize, WebSocketAcceptContext accep
         while (received.MessageType != WebSocketMessageType.Close)
         {
             await socket.SendAsync(buffer.AsMemory(0, received.Count), received.MessageType, received.EndOfMessage, default);
+            received = await socket.ReceiveAsync(buffer.AsMemory(), default);
+        }
+
+        await socket.CloseAsync(socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure, socket.CloseStatusDescription, default);
+    }
+
+    private Task WorkOrEchoAsync(HttpContext context) => context.Request.Path.Value is { } path && Work.IsFor(path) ? WorkAsync(context, path) : EchoAsync(context);
+
+    private async Task WorkAsync(HttpContext context, string path)
+    {
+        using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(accept);
+        byte[] buffer = new byte[bufferSize];
+        ValueWebSocketReceiveResult received = await socket.ReceiveAsync(buffer.AsMemory(), default);
+        while (received.MessageType != WebSocketMessageType.Close)
+        {
+            if (received.EndOfMessage)
+                Work.Do(path);
             received = await socket.ReceiveAsync(buffer.AsMemory(), default);
         }
 

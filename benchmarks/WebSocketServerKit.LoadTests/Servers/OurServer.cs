@@ -5,14 +5,24 @@ namespace WebSocketServerKit.LoadTests.Servers;
 /// <summary>This library as its README shows it, all limits on.</summary>
 internal static class OurServer
 {
-    public static async Task<int> StartAsync(bool broadcasts, PerMessageDeflateOptions? deflate = null)
+    public static async Task<int> StartAsync(Service service, PerMessageDeflateOptions? deflate = null)
     {
         WebSocketServer server = new(new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) }, PerMessageDeflate = deflate });
-        if (broadcasts)
+        if (service == Service.Broadcast)
             server.MessageReceived += (_, e) => server.Clients.Broadcast(e.Payload, e.MessageType);
-        else
+        else if (service == Service.Echo)
             server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
+        else
+            server.MessageReceived += WorkOrEchoAsync;
         await server.StartAsync();
         return server.EndPoints[0].Port;
+    }
+
+    private static async void WorkOrEchoAsync(object? sender, MessageReceivedEventArgs e)
+    {
+        if (Work.IsFor(e.Client.Path))
+            Work.Do(e.Client.Path);
+        else
+            await e.Client.SendAsync(e.Payload, e.MessageType);
     }
 }

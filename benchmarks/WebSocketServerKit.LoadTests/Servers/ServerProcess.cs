@@ -40,9 +40,16 @@ internal sealed class ServerProcess : IDisposable
         }
     }
 
-    public static async Task<ServerProcess> StartAsync(Contender contender, bool broadcasts)
+    /// <summary>Asks how many messages it has worked on.</summary>
+    public long GetWorkDone()
     {
-        ProcessStartInfo start = OwnProgram.StartInfo("contender", contender.Name, "--broadcast", broadcasts.ToString());
+        _process.StandardInput.WriteLine();
+        return long.Parse(_process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"The process of {Contender.Name} has ended."), CultureInfo.InvariantCulture);
+    }
+
+    public static async Task<ServerProcess> StartAsync(Contender contender, Service service)
+    {
+        ProcessStartInfo start = OwnProgram.StartInfo("contender", contender.Name, "--service", service.ToString());
         Process process = Cores.OnServerCore(() => Process.Start(start)!);
         string port = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException($"The process of {contender.Name} ended before it listened.");
         return new ServerProcess(contender, process, int.Parse(port, CultureInfo.InvariantCulture));

@@ -1,0 +1,14 @@
+namespace WebSocketServerKit.LoadTests.Servers;
+
+/// <summary>What a server does with messages.</summary>
+internal enum Service
+{
+    /// <summary>Sends each back.</summary>
+    Echo,
+
+    /// <summary>Sends each to all clients.</summary>
+    Broadcast,
+
+    /// <summary>Works on those that come to a path of <see cref="Work"/>, without an answer, and echoes the others.</summary>
+    Work,
+}
