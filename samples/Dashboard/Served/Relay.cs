@@ -44,18 +44,20 @@ internal sealed record Relay(RelayMode Mode, string Path = "")
 
     private static Delivery SendTo(IReadOnlyList<WebSocketConnection> receivers, WebSocketConnection sender, ReadOnlySpan<byte> payload, WebSocketMessageType type)
     {
-        int sent = 0, dropped = 0;
+        int sent = 0, dropped = 0, skipped = 0;
         foreach (WebSocketConnection receiver in receivers)
         {
             if (ReferenceEquals(receiver, sender))
                 continue;
             if (receiver.TrySend(payload, type))
                 sent++;
-            else
+            else if (receiver.IsOpen)
                 dropped++;
+            else
+                skipped++;
         }
 
-        return new Delivery(payload.Length, new BroadcastResult(sent, dropped, Skipped: 0));
+        return new Delivery(payload.Length, new BroadcastResult(sent, dropped, skipped));
     }
 }
 

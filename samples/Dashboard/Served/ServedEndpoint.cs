@@ -114,7 +114,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         byte[] payload = binary ? ParseHex(data) : Encoding.UTF8.GetBytes(data);
         WebSocketMessageType type = binary ? WebSocketMessageType.Binary : WebSocketMessageType.Text;
         BroadcastResult result = id is null ? _server.Clients.Broadcast(payload, type) : Find(id.Value).TrySend(payload, type) ? new(1, 0, 0) : new(0, 1, 0);
-        Meter.Sent(payload.Length, result);
+        Meter.Sent(payload.Length, result.Sent);
         Messages.Add(payload, (payload, number) => MessageSample.Of(number, client: null, path: "", type, payload, result.Sent));
         string missed = result.Dropped + result.Skipped == 0 ? "" : $" {result.Dropped} read too slowly and did not get it, {result.Skipped} were leaving.";
         return $"Sent to {result.Sent} {(result.Sent == 1 ? "client" : "clients")}.{missed}";
@@ -165,7 +165,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         long began = Stopwatch.GetTimestamp();
         Delivery? relayed = _relay.Deliver(_server.Clients, e);
         if (relayed is { } delivery)
-            Meter.Sent(delivery.Size, delivery.Result);
+            Meter.Relayed(delivery);
         // Logged after it was sent on, to tell to how many: an answer that comes at once may stand before it.
         Messages.Add((e, relayed), static (message, number) =>
             MessageSample.Of(number, message.e.Client.Id, message.e.Client.Path, message.e.MessageType, message.e.Payload, message.relayed?.Result.Sent));
