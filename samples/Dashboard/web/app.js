@@ -10,7 +10,7 @@ import { MessageLog } from "./messages.js";
 import { PassageLog } from "./passages.js";
 import { RelaySwitch } from "./relay.js";
 import { SendForm } from "./send.js";
-import { startTabs, startTheme } from "./shell.js";
+import { startOrder, startTabs, startTheme } from "./shell.js";
 
 const control = new Control(
   report => views.forEach(view => view.show(report)),
@@ -22,5 +22,6 @@ const send = new SendForm(control);
 const views = [
   new Endpoint(control), new Charts(), new ClientTable(control, id => send.aim(id)), new MessageLog(), send, new RelaySwitch(control), new PassageLog(), new ClientCards(),
 ];
+startOrder();
 startTabs();
 startTheme();

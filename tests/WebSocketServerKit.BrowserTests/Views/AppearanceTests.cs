@@ -43,6 +43,19 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
     }
 
     [Fact]
+    public async Task On_a_phone_messages_and_sending_come_first_and_turning_it_disturbs_nobody_who_types()
+    {
+        await Page.SetViewportSizeAsync(375, 812);
+        Assert.Equal(["Server", "Messages", "Send", "Clients online", "Messages per second"], await OrderAsync());
+        await Page.Locator("#send-data").FocusAsync();
+        await Page.Keyboard.TypeAsync("Good ");
+        await Page.SetViewportSizeAsync(812, 375);
+        Assert.Equal(["Server", "Messages per second", "Clients online", "Messages", "Send"], await OrderAsync());
+        await Page.Keyboard.TypeAsync("morning");
+        await Expect(Page.Locator("#send-data")).ToHaveValueAsync("Good morning");
+    }
+
+    [Fact]
     public async Task The_page_opens_at_its_top_the_first_time_and_again()
     {
         await Page.SetViewportSizeAsync(375, 400);
@@ -130,6 +143,17 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
         {
             // What comes is for the log of the page alone.
         }
+    }
+
+    // From top to bottom, which is also the order of the page's elements and so that of the Tab key.
+    private async Task<string[]> OrderAsync()
+    {
+        ILocator titles = Page.Locator("#endpoint-title, #messages-title, #send-title, #clients-title, .chart:first-child figcaption");
+        List<(string Title, double Top)> places = [];
+        foreach (ILocator title in await titles.AllAsync())
+            places.Add((await title.TextContentAsync() ?? "", (await title.BoundingBoxAsync())!.Y));
+        Assert.Equal(places.OrderBy(place => place.Top), places);
+        return [.. places.Select(place => place.Title)];
     }
 
     private async Task AssertFitsAsync(string where)
