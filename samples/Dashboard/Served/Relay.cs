@@ -10,6 +10,9 @@ namespace Dashboard.Served;
 /// <param name="Path">Whose clients get them, with <see cref="RelayMode.Path"/>.</param>
 internal sealed record Relay(RelayMode Mode, string Path = "")
 {
+    /// <summary>How long that path may be: it is in every report.</summary>
+    public const int MaxPathLength = 1000;
+
     /// <summary>Sends a message on. It never waits: who reads too slowly does not get it. Null if it goes nowhere.</summary>
     public Delivery? Deliver(ClientRegistry clients, MessageReceivedEventArgs e)
     {

@@ -25,7 +25,9 @@ export class RelaySwitch {
     };
   }
 
-  show({ relay, totals }) {
+  show({ endpoint, relay, totals }) {
+    byId("relay").disabled = endpoint.status !== "open";
+    byId("relay-closed").hidden = endpoint.status === "open";
     const dropped = totals.relayDropped ? ` ${plural(totals.relayDropped, "copy", "copies")} dropped: their receivers read too slowly.` : "";
     setText(byId("relayed"), totals.relayed === 0 ? `Nothing relayed so far.${dropped}`
       : `${plural(totals.relayed, "message", "messages")} relayed so far, in ${plural(totals.relayCopies, "copy", "copies")}.${dropped}`);

@@ -43,6 +43,29 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
     }
 
     [Fact]
+    public async Task The_closed_server_and_the_forwarding_of_a_message_are_accessible_and_fit_too()
+    {
+        await AssertAccessibleAsync("closed");
+        await OpenServerAsync();
+        ClientWebSocket alice = await ConnectAsync("/alice");
+        await SendAsync(alice, new string('x', 1000));
+        await Messages.GetByRole(AriaRole.Button, new() { Name = "Forward" }).ClickAsync();
+        foreach ((string window, int width, int height) in new[] { ("desktop", 1360, 900), ("phone", 320, 600) })
+        {
+            await Page.SetViewportSizeAsync(width, height);
+            foreach (ColorScheme theme in new[] { ColorScheme.Light, ColorScheme.Dark })
+            {
+                string where = $"forward-{window}-{theme}".ToLowerInvariant();
+                await Page.EmulateMediaAsync(new() { ColorScheme = theme });
+                await Screenshots.TakeAsync(Page, where);
+                await AssertAccessibleAsync(where);
+            }
+
+            await AssertFitsAsync($"forwarding at {width} pixels");
+        }
+    }
+
+    [Fact]
     public async Task On_a_phone_messages_and_sending_come_first_and_turning_it_disturbs_nobody_who_types()
     {
         await Page.SetViewportSizeAsync(375, 812);

@@ -42,7 +42,8 @@ public sealed class ChartTests(Chromium chromium) : DashboardTest(chromium)
             new Relay(RelayMode.Off),
             new Totals(0, 0, 0, 0, 0, 0, 0),
             ClientCount: 0,
-            [],
+            new ClientsReport(0, 0, 0, [], [], [], []),
+            FirstKept: 1,
             [],
             [],
             seconds);
