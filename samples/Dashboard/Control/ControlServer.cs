@@ -10,6 +10,7 @@ internal sealed class ControlServer : IAsyncDisposable
 {
     private const string ControlPath = "/control";
     private const string OriginItem = "origin";
+    private const string ViewerItem = "viewer";
     private const int ReportsPerSecond = 4;
 
     private readonly WebFiles _files = new();
@@ -38,12 +39,19 @@ internal sealed class ControlServer : IAsyncDisposable
             else
                 e.Items[OriginItem] = e.Request.Origin;
         };
-        _control.ClientConnected += async (_, e) => await e.Client.SendAsync(Json.Write(WholeReport()), WebSocketMessageType.Text);
+        _control.ClientConnected += (_, e) =>
+        {
+            Viewer viewer = new(e.Client, _served);
+            e.Client.Items[ViewerItem] = viewer;
+            viewer.Tell(News.None);
+        };
         _control.MessageReceived += async (_, e) => await ObeyAsync(e);
     }
 
     /// <summary>Where the page is.</summary>
     public IPEndPoint EndPoint => _control.EndPoints[0];
+
+    private IEnumerable<Viewer> Viewers => _control.Clients.Select(ViewerOf).OfType<Viewer>();
 
     private static string WrongHost => "Use the address of this machine, or localhost: other names are not accepted here.\n";
 
@@ -75,7 +83,7 @@ internal sealed class ControlServer : IAsyncDisposable
         Reply reply;
         try
         {
-            reply = new Reply(command.Id, Ok: true, await CarryOutAsync(command, (string?)e.Client.Items[OriginItem]));
+            reply = new Reply(command.Id, Ok: true, await CarryOutAsync(command, e.Client));
         }
         catch (Exception problem) when (problem is RefusedCommandException or IOException)
         {
@@ -85,15 +93,29 @@ internal sealed class ControlServer : IAsyncDisposable
         await e.Client.SendAsync(Json.Write(reply), WebSocketMessageType.Text);
     }
 
-    private async Task<string> CarryOutAsync(Command command, string? origin) => command switch
+    private async Task<string> CarryOutAsync(Command command, WebSocketConnection page) => command switch
     {
-        Open open => await _served.OpenAsync(open.Address, open.Port, open.AnyOrigin ? ["*"] : OwnOrigins(origin)),
+        Open open => await _served.OpenAsync(open.Address, open.Port, open.AnyOrigin ? ["*"] : OwnOrigins((string?)page.Items[OriginItem])),
         Close => await _served.CloseAsync(),
         Disconnect disconnect => _served.Disconnect(disconnect.Client),
         Send send => _served.Send(send.Client, send.Binary, send.Data),
+        Forward forward => _served.Forward(forward.Message, forward.Client),
+        Read read => _served.Read(read.Message),
         SetRelay set => _served.SetRelay(set.Relay),
+        SetView set => Look(page, set.View),
         _ => throw new RefusedCommandException($"There is no command {command.GetType().Name}."),
     };
+
+    // Null before the page's connection has been announced.
+    private static Viewer? ViewerOf(WebSocketConnection page) => page.Items.TryGetValue(ViewerItem, out object? viewer) ? (Viewer?)viewer : null;
+
+    private static string Look(WebSocketConnection page, ClientView view)
+    {
+        if (!view.IsValid)
+            throw new RefusedCommandException($"A filter has at most {ClientView.MaxFilterLength} characters; sheets count from 0; at most {ClientView.MaxWatched} clients are watched.");
+        ViewerOf(page)!.Look(view);
+        return "";
+    }
 
     // The clients of the page may connect to the server that it opens, whichever name of this machine the browser uses.
     private HashSet<string> OwnOrigins(string? origin)
@@ -115,9 +137,11 @@ internal sealed class ControlServer : IAsyncDisposable
             {
                 Second? second = report % ReportsPerSecond == 0 ? _served.EndSecond() : null;
                 // Taken in any case: it makes room for the next samples.
-                (IReadOnlyList<MessageSample> messages, IReadOnlyList<Passage> passages) = (_served.Messages.TakeNew(), _served.Passages.TakeNew());
-                if (_control.Clients.Count > 0)
-                    _control.Clients.Broadcast(Json.Write(MakeReport("news", messages, passages, second is null ? [] : [second])), WebSocketMessageType.Text);
+                News news = new(_served.Messages.TakeNew(), _served.Passages.TakeNew(), second is null ? [] : [second]);
+                foreach (Viewer viewer in Viewers)
+                    viewer.Tell(news);
+                if (second is not null)
+                    _served.MeasureLatency(Viewers.SelectMany(viewer => viewer.Shown));
             }
         }
         catch (OperationCanceledException)
@@ -125,10 +149,4 @@ internal sealed class ControlServer : IAsyncDisposable
             // The program ends.
         }
     }
-
-    // What is in it and not yet reported comes once more in the next report; the page knows by the numbers.
-    private Report WholeReport() => MakeReport("whole", _served.Messages.Latest(), _served.Passages.Latest(), _served.Meter.Past());
-
-    private Report MakeReport(string type, IReadOnlyList<MessageSample> messages, IReadOnlyList<Passage> passages, IReadOnlyList<Second> seconds) => new(
-        type, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), _served.State, _served.Relay, _served.Meter.Totals, _served.ClientCount, _served.ListClients(), messages, passages, seconds);
 }

@@ -9,7 +9,8 @@ namespace Dashboard.Control;
 /// <param name="Relay">Where received messages go.</param>
 /// <param name="Totals">Exact counts since the program began.</param>
 /// <param name="ClientCount">How many clients are connected.</param>
-/// <param name="Clients">Those of them that are listed, at most <see cref="ServedEndpoint.MaxListedClients"/>.</param>
+/// <param name="Clients">Those that this page shows.</param>
+/// <param name="FirstKept">From this number on, messages can be read and forwarded.</param>
 /// <param name="Messages">Samples; where their numbers leave a gap, messages are not shown.</param>
 /// <param name="Passages">Samples in the same way.</param>
 /// <param name="Seconds">Points for the charts.</param>
@@ -20,7 +21,32 @@ internal sealed record Report(
     Relay Relay,
     Totals Totals,
     int ClientCount,
-    IReadOnlyList<ClientRow> Clients,
+    ClientsReport Clients,
+    long FirstKept,
     IReadOnlyList<MessageSample> Messages,
     IReadOnlyList<Passage> Passages,
     IReadOnlyList<Second> Seconds);
+
+/// <summary>The clients that a page shows: who they are, and of each what the page does not know yet.</summary>
+/// <param name="View">The number of the view that this is.</param>
+/// <param name="Sheet">Which sheet of the list is shown, from 0.</param>
+/// <param name="Matching">How many clients the list has, on all sheets.</param>
+/// <param name="Ids">Those on the sheet, in their order.</param>
+/// <param name="Rows">Of those the ones that were not on it in the report before.</param>
+/// <param name="Counters">Of those the ones with new counters.</param>
+/// <param name="Online">Those of the watched clients that are online.</param>
+internal sealed record ClientsReport(
+    long View,
+    int Sheet,
+    int Matching,
+    IReadOnlyList<long> Ids,
+    IReadOnlyList<ClientRow> Rows,
+    IReadOnlyList<ClientCounters> Counters,
+    IReadOnlyList<long> Online);
+
+/// <summary>What happened since the report before.</summary>
+internal sealed record News(IReadOnlyList<MessageSample> Messages, IReadOnlyList<Passage> Passages, IReadOnlyList<Second> Seconds)
+{
+    /// <summary>Nothing but what a report always holds.</summary>
+    public static News None { get; } = new([], [], []);
+}

@@ -2,9 +2,13 @@ using WebSocketServerKit;
 
 namespace Dashboard.Served;
 
-/// <summary>A client as the list shows it. Times are in milliseconds.</summary>
-internal sealed record ClientRow(
-    long Id, string Path, string Address, string Agent, long Since, double? Latency, long MessagesIn, long BytesIn, long MessagesOut, long BytesOut, int Waiting)
+/// <summary>What a page is told once of a client that it lists.</summary>
+/// <param name="Id">The client's id.</param>
+/// <param name="Path">Path and query, shortened.</param>
+/// <param name="Address">Where it comes from.</param>
+/// <param name="Agent">Its user agent, shortened; empty if it names none.</param>
+/// <param name="Since">When it came, in Unix milliseconds.</param>
+internal sealed record ClientRow(long Id, string Path, string Address, string Agent, long Since)
 {
     private const string AgentItem = "user-agent";
 
@@ -13,10 +17,27 @@ internal sealed record ClientRow(
 
     public static ClientRow Of(WebSocketConnection client) => new(
         client.Id,
-        client.QueryString.Length == 0 ? client.Path : $"{client.Path}?{client.QueryString}",
+        Shortened.Path(PathAndQueryOf(client)),
         client.RemoteEndPoint.ToString(),
-        (string)client.Items[AgentItem]!,
-        client.ConnectedAt.ToUnixTimeMilliseconds(),
+        Shortened.Agent(AgentOf(client)),
+        client.ConnectedAt.ToUnixTimeMilliseconds());
+
+    /// <summary>Whether a client is one of those that somebody looks for by a part of its number, path, address or user agent.</summary>
+    public static bool Matches(WebSocketConnection client, string filter) =>
+        Contains($"#{client.Id}", filter) || Contains(PathAndQueryOf(client), filter) || Contains(client.RemoteEndPoint.ToString(), filter) || Contains(AgentOf(client), filter);
+
+    private static bool Contains(string text, string filter) => text.Contains(filter, StringComparison.OrdinalIgnoreCase);
+
+    private static string PathAndQueryOf(WebSocketConnection client) => client.QueryString.Length == 0 ? client.Path : $"{client.Path}?{client.QueryString}";
+
+    private static string AgentOf(WebSocketConnection client) => (string)client.Items[AgentItem]!;
+}
+
+/// <summary>What changes while a client is online. The latency is in milliseconds, and null before the first ping.</summary>
+internal sealed record ClientCounters(long Id, double? Latency, long MessagesIn, long BytesIn, long MessagesOut, long BytesOut, int Waiting)
+{
+    public static ClientCounters Of(WebSocketConnection client) => new(
+        client.Id,
         client.Latency?.TotalMilliseconds,
         client.MessagesReceived,
         client.BytesReceived,

@@ -4,7 +4,7 @@ namespace Dashboard.Served;
 /// <param name="Number">Which entry of the log it is, from 1.</param>
 /// <param name="Time">When, in Unix milliseconds.</param>
 /// <param name="Client">The client's id.</param>
-/// <param name="Path">Its path.</param>
+/// <param name="Path">Its path, shortened.</param>
 /// <param name="Address">Where it comes from.</param>
 /// <param name="End">How it left; null when it came.</param>
 internal sealed record Passage(long Number, long Time, long Client, string Path, string Address, PassageEnd? End);

@@ -10,6 +10,9 @@ namespace Dashboard.Served;
 /// <param name="Path">Whose clients get them, with <see cref="RelayMode.Path"/>.</param>
 internal sealed record Relay(RelayMode Mode, string Path = "")
 {
+    /// <summary>How long that path may be: it is in every report.</summary>
+    public const int MaxPathLength = 1000;
+
     /// <summary>Sends a message on. It never waits: who reads too slowly does not get it. Null if it goes nowhere.</summary>
     public Delivery? Deliver(ClientRegistry clients, MessageReceivedEventArgs e)
     {
@@ -44,18 +47,20 @@ internal sealed record Relay(RelayMode Mode, string Path = "")
 
     private static Delivery SendTo(IReadOnlyList<WebSocketConnection> receivers, WebSocketConnection sender, ReadOnlySpan<byte> payload, WebSocketMessageType type)
     {
-        int sent = 0, dropped = 0;
+        int sent = 0, dropped = 0, skipped = 0;
         foreach (WebSocketConnection receiver in receivers)
         {
             if (ReferenceEquals(receiver, sender))
                 continue;
             if (receiver.TrySend(payload, type))
                 sent++;
-            else
+            else if (receiver.IsOpen)
                 dropped++;
+            else
+                skipped++;
         }
 
-        return new Delivery(payload.Length, new BroadcastResult(sent, dropped, Skipped: 0));
+        return new Delivery(payload.Length, new BroadcastResult(sent, dropped, skipped));
     }
 }
 

@@ -11,8 +11,8 @@ namespace Dashboard.Served;
 /// <summary>The server that the page opens and closes, and what is known of it.</summary>
 internal sealed class ServedEndpoint : IAsyncDisposable
 {
-    /// <summary>How many clients the page lists: the first to come. All are counted, and served.</summary>
-    public const int MaxListedClients = 200;
+    private const int MessagesRemembered = 300;
+    private const long MaxBytesRemembered = 16 * 1024 * 1024;
 
     private readonly WebSocketServerOptions _options = new()
     {
@@ -22,6 +22,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
     };
 
     private readonly WebSocketServer _server; // one for all openings, so that ids of clients are never used twice
+    private readonly KeptMessages _kept = new(MessagesRemembered, MaxBytesRemembered);
     private readonly SemaphoreSlim _turn = new(1); // to open or close: several pages may ask at once
     private volatile EndpointState _state = new(EndpointStatus.Closed);
     private volatile Relay _relay = new(RelayMode.Off);
@@ -42,20 +43,25 @@ internal sealed class ServedEndpoint : IAsyncDisposable
 
     public Meter Meter { get; } = new(TimeProvider.System);
 
-    public SampledLog<MessageSample> Messages { get; } = new(capacity: 300, perReport: 30);
+    public SampledLog<MessageSample> Messages { get; } = new(MessagesRemembered, perReport: 30);
 
     public SampledLog<Passage> Passages { get; } = new(capacity: 200, perReport: 30);
 
     public int ClientCount => _server.Clients.Count;
 
-    public IReadOnlyList<ClientRow> ListClients() => [.. Listed.Select(ClientRow.Of)];
+    /// <summary>From this number on, the messages of the log can be read and forwarded.</summary>
+    public long FirstKept => _kept.First;
 
-    public Second EndSecond()
+    public ClientSheet Show(ClientView view) => view.Of(_server.Clients);
+
+    /// <summary>Pings clients, for their latency.</summary>
+    public void MeasureLatency(IEnumerable<long> clients)
     {
-        foreach (WebSocketConnection client in Listed)
-            client.MeasureLatency();
-        return Meter.EndSecond(ClientCount);
+        foreach (long id in clients)
+            _server.Clients.Find(id)?.MeasureLatency();
     }
+
+    public Second EndSecond() => Meter.EndSecond(ClientCount);
 
     /// <param name="address">What somebody typed, as is the port.</param>
     /// <param name="port">From 0 to 65535.</param>
@@ -109,21 +115,38 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         return $"Client {id} is being disconnected.";
     }
 
+    /// <param name="id">The receiver; null for all.</param>
+    /// <param name="binary">Whether the data is bytes, written as hex, rather than text.</param>
+    /// <param name="data">What somebody typed.</param>
     public string Send(long? id, bool binary, string data)
     {
         byte[] payload = binary ? ParseHex(data) : Encoding.UTF8.GetBytes(data);
         WebSocketMessageType type = binary ? WebSocketMessageType.Binary : WebSocketMessageType.Text;
-        BroadcastResult result = id is null ? _server.Clients.Broadcast(payload, type) : Find(id.Value).TrySend(payload, type) ? new(1, 0, 0) : new(0, 1, 0);
-        Meter.Sent(payload.Length, result);
-        Messages.Add(payload, (payload, number) => MessageSample.Of(number, client: null, path: "", type, payload, result.Sent));
-        string missed = result.Dropped + result.Skipped == 0 ? "" : $" {result.Dropped} read too slowly and did not get it, {result.Skipped} were leaving.";
-        return $"Sent to {result.Sent} {(result.Sent == 1 ? "client" : "clients")}.{missed}";
+        return $"Sent to {Deliver(payload, type, id, sender: null, origin: null)}";
+    }
+
+    /// <summary>Sends a message of the log again, as it was received.</summary>
+    /// <param name="number">The message.</param>
+    /// <param name="id">The receiver; null for all but the client that sent it.</param>
+    public string Forward(long number, long? id)
+    {
+        KeptMessage message = FindMessage(number);
+        return $"Forwarded to {Deliver(message.Payload, message.Type, id, message.Client, message.Sender)}";
+    }
+
+    /// <summary>As much of a message of the log as a page can read.</summary>
+    public string Read(long number)
+    {
+        KeptMessage message = FindMessage(number);
+        return MessageSample.Read(message.Type, message.Payload);
     }
 
     public string SetRelay(Relay relay)
     {
         if (relay.Mode == RelayMode.Path && !relay.Path.StartsWith('/'))
             throw new RefusedCommandException("A path begins with a slash: /alice.");
+        if (relay.Path.Length > Relay.MaxPathLength)
+            throw new RefusedCommandException($"A path to relay to has at most {Relay.MaxPathLength} characters.");
         _relay = relay;
         return "";
     }
@@ -133,8 +156,6 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         await _server.DisposeAsync();
         _turn.Dispose();
     }
-
-    private IEnumerable<WebSocketConnection> Listed => _server.Clients.OrderBy(client => client.Id).Take(MaxListedClients);
 
     private static IPEndPoint ParseEndPoint(string address, string port)
     {
@@ -158,20 +179,65 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         }
     }
 
-    private WebSocketConnection Find(long id) => _server.Clients.Find(id) ?? throw new RefusedCommandException($"Client {id} has left.");
+    private static string NameOf(WebSocketConnection client) => $"#{client.Id} {Shortened.Path(client.Path)}";
+
+    private WebSocketConnection Find(long id) => _server.Clients.Find(id) ?? throw new RefusedCommandException($"Client {id} is not online.");
+
+    private KeptMessage FindMessage(long number) => _kept.Find(number) ?? throw new RefusedCommandException(
+        $"This message is not kept any more: only the latest {MessagesRemembered} of the log are, and {MaxBytesRemembered / 1024 / 1024} MiB of them at most.");
+
+    // Sends what the page asks for. Gives the end of a sentence: to whom.
+    private string Deliver(byte[] payload, WebSocketMessageType type, long? id, long? sender, string? origin)
+    {
+        if (_state.Status != EndpointStatus.Open)
+            throw new RefusedCommandException("The server is closed. Open it first.");
+        string told;
+        int sent;
+        if (id is null)
+        {
+            BroadcastResult result = _server.Clients.Broadcast(payload, type, where: client => client.Id != sender);
+            if (result == default)
+                throw new RefusedCommandException(sender is null ? "No client is online." : "No other client is online.");
+            sent = result.Sent;
+            told = $"{result.Sent} {(result.Sent == 1 ? "client" : "clients")}.";
+            if (result.Dropped > 0)
+                told += $" {result.Dropped} read too slowly and did not get it.";
+            if (result.Skipped > 0)
+                told += $" {result.Skipped} were leaving.";
+        }
+        else
+        {
+            WebSocketConnection client = Find(id.Value);
+            if (!client.TrySend(payload, type))
+                throw new RefusedCommandException(client.IsOpen ? $"Client {id} reads too slowly: too much waits for it already." : $"Client {id} is leaving.");
+            sent = 1;
+            told = $"client {id}.";
+        }
+
+        Meter.Sent(payload.Length, sent);
+        Messages.Add((payload, type, sent, origin, _kept), static (message, number) =>
+        {
+            message._kept.Add(new KeptMessage(number, Client: null, "dashboard", message.type, message.payload));
+            return MessageSample.Of(number, client: null, path: "", message.type, message.payload, message.sent, message.origin);
+        });
+        return told;
+    }
 
     private void Receive(MessageReceivedEventArgs e)
     {
         long began = Stopwatch.GetTimestamp();
         Delivery? relayed = _relay.Deliver(_server.Clients, e);
         if (relayed is { } delivery)
-            Meter.Sent(delivery.Size, delivery.Result);
+            Meter.Relayed(delivery);
         // Logged after it was sent on, to tell to how many: an answer that comes at once may stand before it.
-        Messages.Add((e, relayed), static (message, number) =>
-            MessageSample.Of(number, message.e.Client.Id, message.e.Client.Path, message.e.MessageType, message.e.Payload, message.relayed?.Result.Sent));
+        Messages.Add((e, relayed, _kept), static (message, number) =>
+        {
+            message._kept.Add(new KeptMessage(number, message.e.Client.Id, NameOf(message.e.Client), message.e.MessageType, message.e.ToArray()));
+            return MessageSample.Of(number, message.e.Client.Id, message.e.Client.Path, message.e.MessageType, message.e.Payload, message.relayed?.Result.Sent);
+        });
         Meter.Received(e.Payload.Length, Stopwatch.GetElapsedTime(began));
     }
 
     private void Log(WebSocketConnection client, PassageEnd? end) => Passages.Add((client, end), static (passage, number) => new Passage(
-        number, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), passage.client.Id, passage.client.Path, passage.client.RemoteEndPoint.ToString(), passage.end));
+        number, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), passage.client.Id, Shortened.Path(passage.client.Path), passage.client.RemoteEndPoint.ToString(), passage.end));
 }

@@ -9,7 +9,8 @@ const charts = [
   { title: "Messages per second", format: rate, lines: [{ name: "in", field: "messagesIn" }, { name: "out", field: "messagesOut" }] },
   { title: "Bytes per second", format: bytes, lines: [{ name: "in", field: "bytesIn" }, { name: "out", field: "bytesOut" }] },
   { title: "Clients", format: count, lines: [{ name: "", field: "clients" }] },
-  { title: "Handler time, p99", format: microseconds, lines: [{ name: "", field: "handlerP99" }] },
+  // Logarithmic: on an even scale one slow call would press everything else to the ground.
+  { title: "Handler time, p99", hint: "99 of 100 messages of the last ten seconds were handled in this time. Logarithmic; dotted while no message comes.", format: microseconds, lines: [{ name: "", field: "handlerP99" }], isLogarithmic: true, holds: true },
 ];
 
 export class Charts {
@@ -24,7 +25,8 @@ export class Charts {
   show({ type, now, seconds }) {
     if (type === "whole") this.#seconds = [];
     else if (seconds.length === 0) return;
-    this.#seconds.push(...seconds);
+    const last = this.#seconds.at(-1)?.time ?? 0; // one may come twice while the page opens
+    this.#seconds.push(...seconds.filter(second => second.time > last));
     while (this.#seconds.length > 0 && this.#seconds[0].time < now - longest) this.#seconds.shift();
     // A young server's past fills the chart too.
     const span = Math.min(longest, Math.max(shortest, now - (this.#seconds[0]?.time ?? now)));
@@ -39,23 +41,28 @@ class Chart {
   #cursor = svg("line", { class: "cursor", y1: 0, y2: height });
   #svg = svg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img" });
   #title;
+  #isLogarithmic;
+  #holds;
   #seconds = [];
   #now = 0;
   #span = longest;
   #pointer = null; // where the mouse is, from 0 to 1
 
-  constructor({ title, format, lines }) {
+  constructor({ title, hint = "", format, lines, isLogarithmic = false, holds = false }) {
     this.#title = title;
     this.#format = format;
+    this.#isLogarithmic = isLogarithmic;
+    this.#holds = holds;
     this.#lines = lines.map((line, index) => ({
       ...line,
       value: element("span", { className: `value line-${index}` }),
       area: svg("path", { class: `area line-${index}` }),
       stroke: svg("path", { class: `stroke line-${index}` }),
+      held: svg("path", { class: "held" }),
     }));
     this.#svg.append(
       svg("line", { class: "base", x1: 0, x2: width, y1: height - 0.5, y2: height - 0.5 }),
-      ...this.#lines.flatMap(line => [line.area, line.stroke]), this.#cursor);
+      ...this.#lines.flatMap(line => [line.area, line.held, line.stroke]), this.#cursor);
     this.#svg.onpointermove = event => {
       const box = this.#svg.getBoundingClientRect();
       this.#pointer = (event.clientX - box.left) / box.width;
@@ -66,7 +73,7 @@ class Chart {
       this.#read();
     };
     this.node = element("figure", { className: "card chart" },
-      element("figcaption", {}, title),
+      element("figcaption", { title: hint }, title),
       element("div", { className: "values" },
         ...this.#lines.map(line => element("span", { className: "reading" }, line.value, line.name && element("span", { className: "name" }, line.name))),
         this.#peak),
@@ -77,23 +84,36 @@ class Chart {
     this.#seconds = seconds;
     this.#now = now;
     this.#span = span;
-    const top = Math.max(0, ...this.#lines.flatMap(line => seconds.map(second => second[line.field] ?? 0)));
+    const values = this.#lines.flatMap(line => seconds.map(second => second[line.field]).filter(value => value !== null));
+    const top = Math.max(0, ...values), share = this.#isLogarithmic ? logarithmic(Math.min(...values), top) : value => value / top;
     for (const line of this.#lines) {
-      const points = seconds.map(second => ({ x: this.#x(second), y: second[line.field] === null ? null : height - 1 - (top === 0 ? 0 : second[line.field] / top) * (height - 4) }));
-      const runs = split(points);
+      const y = value => height - 1 - (top === 0 ? 0 : share(value)) * (height - 4);
+      const runs = split(seconds.map(second => ({ x: this.#x(second), y: second[line.field] === null ? null : y(second[line.field]) })));
       line.stroke.setAttribute("d", runs.map(trace).join(""));
       line.area.setAttribute("d", runs.map(run => `${trace(run)}L${run.at(-1).x} ${height}L${run[0].x} ${height}Z`).join(""));
+      // From the end of each run to the next one's beginning, or to the right edge.
+      if (this.#holds)
+        line.held.setAttribute("d", runs.map((run, index) => `M${run.at(-1).x} ${run.at(-1).y.toFixed(1)}H${runs[index + 1]?.[0].x ?? this.#x(seconds.at(-1))}`).join(""));
     }
     this.#read(top);
   }
 
   #x = second => Number(((1 - (this.#now - second.time) / this.#span) * width).toFixed(1));
 
+  #valueAt(second, field) {
+    if (!second || second[field] !== null || !this.#holds) return second?.[field] ?? null;
+    return this.#seconds.findLast(each => each.time < second.time && each[field] !== null)?.[field] ?? null;
+  }
+
   // The numbers: those under the mouse, or else the latest.
   #read(top) {
     const wanted = this.#pointer === null ? null : this.#now - (1 - this.#pointer) * this.#span;
     const second = wanted === null ? this.#seconds.at(-1) : this.#seconds.reduce((best, each) => !best || Math.abs(each.time - wanted) < Math.abs(best.time - wanted) ? each : best, undefined);
-    for (const line of this.#lines) setText(line.value, second ? this.#format(second[line.field]) : "–");
+    for (const line of this.#lines) {
+      const value = this.#valueAt(second, line.field);
+      setText(line.value, value === null ? "–" : this.#format(value));
+      line.value.classList.toggle("earlier", this.#holds && second !== undefined && second[line.field] === null);
+    }
     this.#cursor.style.display = wanted === null || !second ? "none" : "";
     if (second) {
       this.#cursor.setAttribute("x1", this.#x(second));
@@ -103,6 +123,12 @@ class Chart {
     else if (top !== undefined) setText(this.#peak, top > 0 ? `peak ${this.#format(top)}` : "");
     this.#svg.setAttribute("aria-label", `${this.#title}: ${this.#lines.map(line => `${line.name} ${line.value.textContent}`.trim()).join(", ")}`);
   }
+}
+
+// The ground is a tenth of the least value.
+function logarithmic(least, top) {
+  const ground = Math.max(least, 0.1) / 10;
+  return value => Math.log(Math.max(value, ground) / ground) / Math.log(Math.max(top, 0.1) / ground);
 }
 
 // A second without a value leaves a gap.

@@ -17,7 +17,6 @@ export function bytes(value) {
 }
 
 export function microseconds(value) {
-  if (value === null) return "–";
   if (value < 1000) return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} µs`;
   return `${(value / 1000).toFixed(value < 10_000 ? 1 : 0)} ms`;
 }

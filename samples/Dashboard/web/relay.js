@@ -1,7 +1,7 @@
 // Where the messages of clients go.
 
 import { byId, setText, showError } from "./dom.js";
-import { count, plural } from "./format.js";
+import { plural } from "./format.js";
 
 export class RelaySwitch {
   #radios = [...byId("relay").querySelectorAll("input[type=radio]")];
@@ -25,8 +25,12 @@ export class RelaySwitch {
     };
   }
 
-  show({ relay, totals }) {
-    setText(byId("relayed"), `${plural(totals.messagesOut, "message", "messages")} sent so far${totals.dropped ? `, ${count(totals.dropped)} dropped: their receivers read too slowly` : ""}.`);
+  show({ endpoint, relay, totals }) {
+    byId("relay").disabled = endpoint.status !== "open";
+    byId("relay-closed").hidden = endpoint.status === "open";
+    const dropped = totals.relayDropped ? ` ${plural(totals.relayDropped, "copy", "copies")} dropped: their receivers read too slowly.` : "";
+    setText(byId("relayed"), totals.relayed === 0 ? `Nothing relayed so far.${dropped}`
+      : `${plural(totals.relayed, "message", "messages")} relayed so far, in ${plural(totals.relayCopies, "copy", "copies")}.${dropped}`);
     // Another page may have switched; what is being changed here is left alone.
     if (this.#asking > 0 || document.activeElement === this.#path || !byId("relay-error").hidden) return;
     this.#radios.find(radio => radio.value === relay.mode).checked = true;

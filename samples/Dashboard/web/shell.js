@@ -1,4 +1,4 @@
-// Tabs and theme.
+// Tabs, theme, and what comes first.
 
 import { byId, setText } from "./dom.js";
 
@@ -44,5 +44,13 @@ export function startTheme() {
     apply();
   };
   system.onchange = apply;
+  apply();
+}
+
+// On a phone, messages and sending come first. The others are moved, because an element that is moved loses the focus: whoever types goes on typing when the phone is turned.
+export function startOrder() {
+  const phone = matchMedia("(max-width: 620px)"), talk = byId("talk"), charts = byId("charts"), clients = byId("clients-card");
+  const apply = () => phone.matches ? talk.after(clients, charts) : talk.before(charts, clients);
+  phone.onchange = apply;
   apply();
 }

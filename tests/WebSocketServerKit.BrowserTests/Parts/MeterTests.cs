@@ -15,8 +15,17 @@ public sealed class MeterTests
     {
         _meter.Received(10, TimeSpan.Zero);
         _meter.Received(20, TimeSpan.Zero);
-        _meter.Sent(5, new BroadcastResult(Sent: 3, Dropped: 2, Skipped: 1));
-        Assert.Equal(new Totals(MessagesIn: 2, BytesIn: 30, MessagesOut: 3, BytesOut: 15, Dropped: 2), _meter.Totals);
+        _meter.Sent(5, receivers: 3);
+        _meter.Relayed(new Delivery(Size: 7, new BroadcastResult(Sent: 2, Dropped: 1, Skipped: 1)));
+        Assert.Equal(new Totals(MessagesIn: 2, BytesIn: 30, MessagesOut: 5, BytesOut: 29, Relayed: 1, RelayCopies: 2, RelayDropped: 1), _meter.Totals);
+    }
+
+    [Fact]
+    public void What_the_page_sent_is_not_relayed_nor_is_what_reached_nobody()
+    {
+        _meter.Sent(5, receivers: 3);
+        _meter.Relayed(new Delivery(Size: 7, new BroadcastResult(Sent: 0, Dropped: 1, Skipped: 0)));
+        Assert.Equal((0, 0, 1), (_meter.Totals.Relayed, _meter.Totals.RelayCopies, _meter.Totals.RelayDropped));
     }
 
     [Fact]
@@ -28,7 +37,7 @@ public sealed class MeterTests
 
         for (int i = 0; i < 6; i++)
             _meter.Received(100, TimeSpan.FromMicroseconds(8));
-        _meter.Sent(7, new BroadcastResult(Sent: 4, Dropped: 0, Skipped: 0));
+        _meter.Sent(7, receivers: 4);
         _time.Advance(TimeSpan.FromSeconds(2)); // a late one
         Second second = _meter.EndSecond(clients: 5);
 
@@ -38,10 +47,19 @@ public sealed class MeterTests
     }
 
     [Fact]
-    public void A_second_without_messages_has_no_handler_time()
+    public void The_handler_time_is_that_of_the_last_ten_seconds_so_that_a_client_that_speaks_now_and_then_leaves_no_gap()
     {
-        _time.Advance(TimeSpan.FromSeconds(1));
-        Assert.Null(_meter.EndSecond(clients: 0).HandlerP99);
+        Assert.Null(EndSecond().HandlerP99);
+        _meter.Received(10, TimeSpan.FromMicroseconds(4));
+        for (int i = 0; i < 10; i++)
+            Assert.InRange(EndSecond().HandlerP99!.Value, 4, 4.5);
+        Assert.Null(EndSecond().HandlerP99);
+
+        Second EndSecond()
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            return _meter.EndSecond(clients: 1);
+        }
     }
 
     [Fact]

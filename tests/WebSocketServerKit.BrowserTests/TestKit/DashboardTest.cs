@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.WebSockets;
 using Dashboard.Control;
@@ -91,6 +92,21 @@ public abstract class DashboardTest(Chromium chromium) : IAsyncLifetime
         return client;
     }
 
+    /// <summary>Many clients, one after the other, so that their numbers are in their order; the page is not waited for.</summary>
+    protected async Task<IReadOnlyList<ClientWebSocket>> ConnectCrowdAsync(int count)
+    {
+        List<ClientWebSocket> crowd = [];
+        for (int i = 1; i <= count; i++)
+        {
+            ClientWebSocket client = new();
+            _clients.Add(client);
+            crowd.Add(client);
+            await client.ConnectAsync(new Uri(string.Create(CultureInfo.InvariantCulture, $"{ServedUrl}/crowd/{i}")), Timely);
+        }
+
+        return crowd;
+    }
+
     protected static ValueTask SendAsync(ClientWebSocket client, string text) =>
         client.SendAsync(System.Text.Encoding.UTF8.GetBytes(text).AsMemory(), WebSocketMessageType.Text, endOfMessage: true, Timely);
 
@@ -100,7 +116,7 @@ public abstract class DashboardTest(Chromium chromium) : IAsyncLifetime
     /// <summary>The next message: text as it is, binary as hex.</summary>
     protected static async Task<string> ReceiveAsync(ClientWebSocket client)
     {
-        byte[] buffer = new byte[4096];
+        byte[] buffer = new byte[128 * 1024]; // larger than any message of these tests
         ValueWebSocketReceiveResult result = await client.ReceiveAsync(buffer.AsMemory(), Timely);
         Assert.True(result.EndOfMessage);
         ReadOnlySpan<byte> payload = buffer.AsSpan(0, result.Count);

@@ -43,6 +43,42 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
     }
 
     [Fact]
+    public async Task The_closed_server_and_the_forwarding_of_a_message_are_accessible_and_fit_too()
+    {
+        await AssertAccessibleAsync("closed");
+        await OpenServerAsync();
+        ClientWebSocket alice = await ConnectAsync("/alice");
+        await SendAsync(alice, new string('x', 1000));
+        await Messages.GetByRole(AriaRole.Button, new() { Name = "Forward" }).ClickAsync();
+        foreach ((string window, int width, int height) in new[] { ("desktop", 1360, 900), ("phone", 320, 600) })
+        {
+            await Page.SetViewportSizeAsync(width, height);
+            foreach (ColorScheme theme in new[] { ColorScheme.Light, ColorScheme.Dark })
+            {
+                string where = $"forward-{window}-{theme}".ToLowerInvariant();
+                await Page.EmulateMediaAsync(new() { ColorScheme = theme });
+                await Screenshots.TakeAsync(Page, where);
+                await AssertAccessibleAsync(where);
+            }
+
+            await AssertFitsAsync($"forwarding at {width} pixels");
+        }
+    }
+
+    [Fact]
+    public async Task On_a_phone_messages_and_sending_come_first_and_turning_it_disturbs_nobody_who_types()
+    {
+        await Page.SetViewportSizeAsync(375, 812);
+        Assert.Equal(["Server", "Messages", "Send", "Clients online", "Messages per second"], await OrderAsync());
+        await Page.Locator("#send-data").FocusAsync();
+        await Page.Keyboard.TypeAsync("Good ");
+        await Page.SetViewportSizeAsync(812, 375);
+        Assert.Equal(["Server", "Messages per second", "Clients online", "Messages", "Send"], await OrderAsync());
+        await Page.Keyboard.TypeAsync("morning");
+        await Expect(Page.Locator("#send-data")).ToHaveValueAsync("Good morning");
+    }
+
+    [Fact]
     public async Task The_page_opens_at_its_top_the_first_time_and_again()
     {
         await Page.SetViewportSizeAsync(375, 400);
@@ -130,6 +166,17 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
         {
             // What comes is for the log of the page alone.
         }
+    }
+
+    // From top to bottom, which is also the order of the page's elements and so that of the Tab key.
+    private async Task<string[]> OrderAsync()
+    {
+        ILocator titles = Page.Locator("#endpoint-title, #messages-title, #send-title, #clients-title, .chart:first-child figcaption");
+        List<(string Title, double Top)> places = [];
+        foreach (ILocator title in await titles.AllAsync())
+            places.Add((await title.TextContentAsync() ?? "", (await title.BoundingBoxAsync())!.Y));
+        Assert.Equal(places.OrderBy(place => place.Top), places);
+        return [.. places.Select(place => place.Title)];
     }
 
     private async Task AssertFitsAsync(string where)

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net.WebSockets;
 using System.Text.RegularExpressions;
 using Microsoft.Playwright;
@@ -81,29 +80,100 @@ public sealed partial class ClientListTests(Chromium chromium) : DashboardTest(c
     }
 
     [Fact]
-    public async Task Two_hundred_are_listed_and_all_are_counted()
+    public async Task Fifty_are_shown_at_a_time_and_all_are_counted()
     {
-        List<ClientWebSocket> crowd = [];
-        try
-        {
-            for (int i = 0; i < 210; i++)
-            {
-                crowd.Add(new ClientWebSocket());
-                await crowd[i].ConnectAsync(new Uri(string.Create(CultureInfo.InvariantCulture, $"{ServedUrl}/{i}")), Timely);
-            }
+        IReadOnlyList<ClientWebSocket> crowd = await ConnectCrowdAsync(120);
+        await Expect(Page.Locator("#client-count")).ToHaveTextAsync("120");
+        await Expect(Rows).ToHaveCountAsync(50);
+        await Expect(Page.Locator("#client-range")).ToHaveTextAsync("1 to 50 of 120");
+        await Expect(Previous).ToBeDisabledAsync();
 
-            await Expect(Rows).ToHaveCountAsync(200);
-            await Expect(Page.Locator("#client-count")).ToHaveTextAsync("210");
-            await Expect(Page.Locator("#more-clients")).ToHaveTextAsync("The first 200 of 210 are listed.");
-        }
-        finally
-        {
-            crowd.ForEach(client => client.Dispose());
-        }
+        await Next.ClickAsync();
+        await Expect(Page.Locator("#client-range")).ToHaveTextAsync("51 to 100 of 120");
+        await Expect(Rows.First).ToContainTextAsync("#51 /crowd/51");
+        await Next.ClickAsync();
+        await Expect(Page.Locator("#client-range")).ToHaveTextAsync("101 to 120 of 120");
+        await Expect(Rows).ToHaveCountAsync(20);
+        await Expect(Next).ToBeDisabledAsync();
 
+        // When there are fewer, the last sheet is shown.
+        foreach (ClientWebSocket client in crowd.Skip(60))
+            client.Abort();
+        await Expect(Page.Locator("#client-range")).ToHaveTextAsync("51 to 60 of 60");
+        await Expect(Rows).ToHaveCountAsync(10);
+        await Previous.ClickAsync();
+        await Expect(Page.Locator("#client-range")).ToHaveTextAsync("1 to 50 of 60");
+
+        foreach (ClientWebSocket client in crowd)
+            client.Abort();
         await Expect(Page.Locator("#client-count")).ToHaveTextAsync("0");
         await Expect(Page.Locator("#no-clients")).ToContainTextAsync("Nobody yet.");
     }
+
+    [Fact]
+    public async Task The_list_is_searched_by_number_path_address_and_user_agent()
+    {
+        await ConnectAsync("/kitchen", "Sensor/2.1");
+        await ConnectAsync("/hall?floor=2", "Sensor/2.2");
+        await ConnectAsync("/cellar", "gateway/0.9");
+        foreach ((string words, string[] found) in new (string, string[])[]
+        {
+            ("sensor", ["#1", "#2"]), ("#3", ["#3"]), ("FLOOR=2", ["#2"]), ("127.0.0.1", ["#1", "#2", "#3"]), ("attic", []),
+        })
+        {
+            await Page.GetByLabel("Filter clients").FillAsync(words);
+            await Expect(Rows.Locator(".id")).ToHaveTextAsync(found);
+        }
+
+        await Expect(Page.Locator("#no-clients")).ToHaveTextAsync("No client has that in its number, path, address or user agent.");
+        await Expect(Page.Locator("#client-count")).ToHaveTextAsync("3");
+    }
+
+    [Fact]
+    public async Task The_sheet_and_the_search_outlive_a_lost_connection_of_the_page()
+    {
+        List<IWebSocketRoute> connections = [];
+        await Page.RouteWebSocketAsync("**/control", connection =>
+        {
+            connections.Add(connection);
+            connection.ConnectToServer();
+        });
+        await Page.ReloadAsync();
+        await Expect(Page.Locator("#state")).ToHaveTextAsync("Open");
+        await ConnectAsync("/kitchen");
+        await ConnectAsync("/hall");
+        await Page.GetByLabel("Filter clients").FillAsync("/hall");
+        await Expect(Rows).ToHaveCountAsync(1);
+
+        await connections[0].CloseAsync();
+        await Expect(Page.Locator("#link")).ToHaveTextAsync("Connection to the dashboard lost, trying again …");
+        await Expect(Page.Locator("#link")).ToHaveTextAsync("");
+        await Expect(Rows.Locator(".id")).ToHaveTextAsync((string[])["#2"]);
+    }
+
+    [Fact]
+    public async Task The_path_has_the_widest_column_and_a_very_long_one_breaks_nothing()
+    {
+        ClientWebSocket client = await ConnectAsync($"/{new string('p', 3500)}", new string('x', 3500), listedAs: "/ppp");
+        await SendAsync(client, "hello");
+        await Expect(Messages).ToHaveCountAsync(1);
+        await Page.Locator("#send-to").SelectOptionAsync("1");
+        await Expect(Cell(Rows, "User agent").Locator("span")).ToHaveTextAsync(new string('x', 99) + "…");
+        foreach (int width in new[] { 320, 700, 1101, 1241, 1360 })
+        {
+            await Page.SetViewportSizeAsync(width, 900);
+            Assert.True(await Page.EvaluateAsync<int>("document.documentElement.scrollWidth - innerWidth") <= 0, $"At {width} pixels the page is too wide.");
+        }
+
+        foreach (string other in new[] { "Address", "User agent", "In", "Out" })
+            Assert.True(await WidthAsync("Client") > 1.5 * await WidthAsync(other), other);
+    }
+
+    private ILocator Next => Page.GetByRole(AriaRole.Button, new() { Name = "Next clients" });
+
+    private ILocator Previous => Page.GetByRole(AriaRole.Button, new() { Name = "Previous clients" });
+
+    private async Task<double> WidthAsync(string column) => (await Cell(Rows, column).BoundingBoxAsync())!.Width;
 
     private static ILocator Cell(ILocator row, string column) => row.Locator($"[data-label='{column}']");
 

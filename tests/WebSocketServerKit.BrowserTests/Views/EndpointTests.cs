@@ -35,6 +35,31 @@ public sealed class EndpointTests(Chromium chromium) : DashboardTest(chromium)
     }
 
     [Fact]
+    public async Task While_the_server_is_closed_nothing_can_be_sent_relayed_or_forwarded()
+    {
+        await ExpectToBeEnabledAsync(false);
+        await Expect(Page.Locator("#send-closed")).ToBeVisibleAsync();
+        await OpenServerAsync();
+        ClientWebSocket client = await ConnectAsync("/first");
+        await SendAsync(client, "hello");
+        await Expect(Forward).ToBeEnabledAsync();
+        await ExpectToBeEnabledAsync(true);
+        await Expect(Page.Locator("#send-closed")).ToBeHiddenAsync();
+
+        await Page.GetByRole(AriaRole.Button, new() { Name = "Close", Exact = true }).ClickAsync();
+        await Expect(Page.Locator("#state")).ToHaveTextAsync("Closed");
+        await Expect(Forward).ToBeDisabledAsync();
+        await ExpectToBeEnabledAsync(false);
+        await Page.Locator("#send-data").FillAsync("anybody there?");
+        await Page.Locator("#send-data").PressAsync("Control+Enter"); // which sends nothing
+        await OpenServerAsync();
+        await Expect(Forward).ToBeEnabledAsync();
+        await ExpectToBeEnabledAsync(true);
+        await Expect(Page.Locator("#send-result")).ToHaveTextAsync("");
+        await Expect(Messages).ToHaveCountAsync(1);
+    }
+
+    [Fact]
     public async Task A_taken_port_shows_the_reason()
     {
         using TcpListener other = new(IPAddress.Loopback, 0);
@@ -108,6 +133,16 @@ public sealed class EndpointTests(Chromium chromium) : DashboardTest(chromium)
         {
             return problem.SocketErrorCode != SocketError.AccessDenied;
         }
+    }
+
+    private ILocator Forward => Messages.GetByRole(AriaRole.Button, new() { Name = "Forward" });
+
+    private async Task ExpectToBeEnabledAsync(bool enabled)
+    {
+        await Expect(Page.Locator("#send-form").GetByRole(AriaRole.Button, new() { Name = "Send" })).ToBeEnabledAsync(new() { Enabled = enabled });
+        await Expect(Page.Locator("#send-to")).ToBeEnabledAsync(new() { Enabled = enabled });
+        foreach (ILocator choice in await Page.Locator("#relay input").AllAsync())
+            await Expect(choice).ToBeEnabledAsync(new() { Enabled = enabled });
     }
 
     private async Task OpenAsync(string address, string port)

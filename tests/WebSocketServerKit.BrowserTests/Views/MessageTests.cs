@@ -58,10 +58,28 @@ public sealed class MessageTests(Chromium chromium) : DashboardTest(chromium)
         await Messages.Locator("summary").PressAsync("Enter");
         await Expect(Messages.Locator("pre")).ToHaveTextAsync(text);
 
-        await SendAsync(_bob, new string('y', 10_000)); // of which the page gets the beginning
+        await SendAsync(_bob, "short\nlines");
         await Messages.First.Locator("summary").ClickAsync();
-        await Expect(Messages.First.Locator("pre")).ToHaveTextAsync(new string('y', 4096) + " …");
-        await Expect(Messages.First).ToContainTextAsync("10 kB");
+        await Expect(Messages.First.Locator("pre")).ToHaveTextAsync("short\nlines");
+    }
+
+    [Fact]
+    public async Task A_long_message_is_read_whole_when_it_is_unfolded()
+    {
+        await SendAsync(_bob, new string('y', 10_000)); // of which a report has the beginning
+        await Messages.Locator("summary").ClickAsync();
+        await Expect(Messages.Locator("pre")).ToHaveTextAsync(new string('y', 10_000));
+        await Expect(Messages).ToContainTextAsync("10 kB");
+
+        await SendAsync(_bob, Enumerable.Repeat((byte)0xab, 1000).ToArray());
+        await Expect(Messages).ToHaveCountAsync(2);
+        await Messages.First.Locator("summary").ClickAsync();
+        await Expect(Messages.First.Locator("pre")).ToHaveTextAsync(string.Join(' ', Enumerable.Repeat("ab", 1000)));
+
+        await SendAsync(_bob, new string('z', 100_000)); // of which a page reads 64 KiB
+        await Expect(Messages).ToHaveCountAsync(3);
+        await Messages.First.Locator("summary").ClickAsync();
+        await Expect(Messages.First.Locator("pre")).ToHaveTextAsync(new string('z', 65_536) + " …");
     }
 
     [Fact]
@@ -136,7 +154,7 @@ public sealed class MessageTests(Chromium chromium) : DashboardTest(chromium)
         await Page.Locator("#send-type").SelectOptionAsync("hex");
         await Page.Keyboard.TypeAsync("CA fe 01");
         await ClickSendAsync();
-        await Expect(SendResult).ToHaveTextAsync("Sent to 1 client.");
+        await Expect(SendResult).ToHaveTextAsync("Sent to client 2.");
         Assert.Equal("cafe01", await ReceiveAsync(_bob));
 
         await Page.Locator("#send-data").FillAsync("not hex");
@@ -145,18 +163,89 @@ public sealed class MessageTests(Chromium chromium) : DashboardTest(chromium)
     }
 
     [Fact]
-    public async Task What_was_meant_for_one_that_has_left_goes_to_nobody()
+    public async Task What_was_told_of_one_message_is_not_said_of_the_next()
+    {
+        await Page.Locator("#send-data").FillAsync("hello");
+        await ClickSendAsync();
+        await Expect(SendResult).ToHaveTextAsync("Sent to 2 clients.");
+        await Page.Locator("#send-to").SelectOptionAsync("1");
+        await Expect(SendResult).ToHaveTextAsync("");
+
+        await ClickSendAsync();
+        await Expect(SendResult).ToHaveTextAsync("Sent to client 1.");
+        await Page.Locator("#send-data").FillAsync("hello again");
+        await Expect(SendResult).ToHaveTextAsync("");
+
+        await ClickSendAsync();
+        await Expect(SendResult).ToHaveTextAsync("Sent to client 1.");
+        await Page.Locator("#send-type").SelectOptionAsync("hex");
+        await Expect(SendResult).ToHaveTextAsync("");
+    }
+
+    [Fact]
+    public async Task One_that_has_left_is_not_chosen_any_more_and_what_was_meant_for_it_goes_to_nobody()
     {
         await Page.Locator("#send-to").SelectOptionAsync("1");
-        await _alice.CloseAsync(WebSocketCloseStatus.NormalClosure, null, Timely);
-        await Expect(Rows).ToHaveCountAsync(1);
         await Page.Locator("#send-data").FillAsync("a secret");
+        await _alice.CloseAsync(WebSocketCloseStatus.NormalClosure, null, Timely);
+        await Expect(SendResult).ToHaveTextAsync("#1 /alice has left.");
+        await Expect(Page.Locator("#send-to option:checked")).ToHaveTextAsync("choose a client");
+        await Expect(SendButton).ToBeDisabledAsync();
+        await Page.Locator("#send-data").PressAsync("Control+Enter"); // which sends nothing
+
+        await Page.Locator("#send-to").SelectOptionAsync("");
+        await Page.Locator("#send-data").FillAsync("for all");
         await ClickSendAsync();
-        await Expect(SendResult).ToHaveTextAsync("Client 1 has left.");
-        await Expect(Messages).ToHaveCountAsync(0);
+        Assert.Equal("for all", await ReceiveAsync(_bob));
+        await Expect(Messages).ToHaveCountAsync(1);
+        await Expect(Page.Locator("#send-to option:not([hidden])")).ToHaveTextAsync((string[])["all clients", "#2 /bob"]);
     }
+
+    [Fact]
+    public async Task One_that_has_left_is_not_chosen_any_more_though_the_list_does_not_show_it()
+    {
+        await Page.Locator("#send-to").SelectOptionAsync("1");
+        await Page.GetByLabel("Filter clients").FillAsync("/bob");
+        await Expect(Rows).ToHaveCountAsync(1);
+        await Expect(Page.Locator("#send-to option:checked")).ToHaveTextAsync("#1 /alice");
+        await _alice.CloseAsync(WebSocketCloseStatus.NormalClosure, null, Timely);
+        await Expect(SendResult).ToHaveTextAsync("#1 /alice has left.");
+        await Expect(SendButton).ToBeDisabledAsync();
+    }
+
+    [Fact]
+    public async Task One_that_the_list_does_not_show_is_chosen_by_its_number()
+    {
+        await Page.GetByLabel("Filter clients").FillAsync("/bob");
+        await Expect(Rows).ToHaveCountAsync(1);
+        await Page.Locator("#send-to").SelectOptionAsync("number");
+        await Expect(Page.GetByLabel("Number of the client")).ToBeFocusedAsync();
+        await Expect(SendButton).ToBeDisabledAsync();
+        await Page.Keyboard.TypeAsync("1");
+        await Page.Locator("#send-data").FillAsync("for you");
+        await ClickSendAsync();
+        await Expect(SendResult).ToHaveTextAsync("Sent to client 1.");
+        Assert.Equal("for you", await ReceiveAsync(_alice));
+
+        await Page.GetByLabel("Number of the client").FillAsync("77");
+        await ClickSendAsync();
+        await Expect(SendResult).ToHaveTextAsync("Client 77 is not online.");
+    }
+
+    [Fact]
+    public async Task A_message_to_nobody_is_refused()
+    {
+        foreach (ClientWebSocket client in new[] { _alice, _bob })
+            await client.CloseAsync(WebSocketCloseStatus.NormalClosure, null, Timely);
+        await Expect(Rows).ToHaveCountAsync(0);
+        await Page.Locator("#send-data").FillAsync("hello?");
+        await ClickSendAsync();
+        await Expect(SendResult).ToHaveTextAsync("No client is online.");
+    }
+
+    private ILocator SendButton => Page.Locator("#send-form").GetByRole(AriaRole.Button, new() { Name = "Send" });
 
     private ILocator Visible => Page.Locator("#messages li:not([hidden]) .data");
 
-    private Task ClickSendAsync() => Page.Locator("#send-form").GetByRole(AriaRole.Button, new() { Name = "Send" }).ClickAsync();
+    private Task ClickSendAsync() => SendButton.ClickAsync();
 }

@@ -68,6 +68,20 @@ public sealed class RelayTests(Chromium chromium) : DashboardTest(chromium)
     }
 
     [Fact]
+    public async Task The_card_counts_what_was_relayed_and_not_what_the_page_sent()
+    {
+        await Page.Locator("#send-data").FillAsync("to you all");
+        await Page.Locator("#send-data").PressAsync("Control+Enter");
+        await Expect(Page.Locator("#send-result")).ToHaveTextAsync("Sent to 3 clients.");
+        await Expect(Messages).ToHaveCountAsync(1);
+        await Expect(Page.Locator("#relayed")).ToHaveTextAsync("Nothing relayed so far.");
+
+        await ChooseAsync("to all others");
+        await SendAsync(_alice, "hello");
+        await Expect(Page.Locator("#relayed")).ToHaveTextAsync("1 message relayed so far, in 2 copies.");
+    }
+
+    [Fact]
     public async Task All_pages_show_what_is_chosen()
     {
         IPage second = await OpenPageAsync(status: "Open");
