@@ -1,5 +1,6 @@
 using System.Net;
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.Transport;
 
@@ -74,7 +75,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
     protected override void Opened()
     {
         server.Clients.Add(_client!);
-        Log.ClientConnected(_client!.Id, RemoteEndPoint, _client.Path);
+        Log.ClientConnected(_client!.Id, RemoteEndPoint, new PeerText(_client.Path));
         // The server may have begun to stop while the host was asked; it does not look at connections twice.
         if (run.IsStopping)
             BeginStop();
@@ -84,7 +85,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
     {
         server.Clients.Remove(_client!);
         run.ClientClosed(WasClean);
-        Log.ClientDisconnected(_client!.Id, Ending!.Cause, (int)Ending.Code, Ending.Reason);
+        Log.ClientDisconnected(_client!.Id, Ending!.Cause, (int)Ending.Code, new PeerText(Ending.Reason));
     }
 
     protected override void Released() => run.Released(this);

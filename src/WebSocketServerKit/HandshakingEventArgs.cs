@@ -75,7 +75,7 @@ public sealed class HandshakingEventArgs : EventArgs
     internal ConcurrentDictionary<string, object?>? ItemsOrNull => _items;
 
     /// <summary>Adds a header to the answer that accepts the client, such as <c>Set-Cookie</c>. It may be called several times for one name.</summary>
-    /// <exception cref="ArgumentException">The name or the value cannot stand in a header, or the server sets this header itself.</exception>
+    /// <exception cref="ArgumentException">The name or the value is null or cannot stand in a header, or the server sets this header itself.</exception>
     public void AddResponseHeader(string name, string value)
     {
         ThrowIfDecided();
@@ -88,7 +88,7 @@ public sealed class HandshakingEventArgs : EventArgs
     /// <param name="status">300 to 599: 401 or 403 for a client without the right, 404 for an unknown path, 429 for one that comes too often.</param>
     /// <param name="body">What a person should read; browsers show it to nobody, tools and logs do.</param>
     /// <param name="headers">More headers, such as <c>WWW-Authenticate</c> or <c>Retry-After</c>.</param>
-    /// <exception cref="ArgumentException">The status is no refusal, or a header is not possible.</exception>
+    /// <exception cref="ArgumentException">The status is no refusal, the body is null, or a header is not possible.</exception>
     public void Refuse(HttpStatusCode status, string body = "", IEnumerable<KeyValuePair<string, string>>? headers = null)
     {
         ThrowIfDecided();

@@ -95,7 +95,7 @@ internal sealed class ServerRun
     public void ForeignOriginRefused(string origin)
     {
         if (Interlocked.Exchange(ref _foreignOriginLogged, 1) == 0)
-            Log.ForeignOriginRefused(origin);
+            Log.ForeignOriginRefused(new PeerText(origin));
     }
 
     /// <summary>No new clients, 1001 to everyone, then a cut for those that are still there. Call it once.</summary>

@@ -54,6 +54,8 @@ public sealed class HandshakingEventArgsTests
         _handshake.AddResponseHeader("Set-Cookie", "a=1");
         _handshake.AddResponseHeader("Set-Cookie", "b=2");
         Assert.Throws<ArgumentException>(() => _handshake.AddResponseHeader("X-Split", "a\r\nInjected: b"));
+        Assert.Throws<ArgumentException>(() => _handshake.AddResponseHeader("X-Split", "a\u0085Injected: b"));
+        Assert.Throws<ArgumentNullException>("value", () => _handshake.AddResponseHeader("X-Null", null!));
         Assert.Throws<ArgumentException>(() => _handshake.AddResponseHeader("Sec-WebSocket-Accept", "forged"));
         Assert.Equal([new("Set-Cookie", "a=1"), new("Set-Cookie", "b=2")], _handshake.ResponseHeaders);
     }

@@ -5,7 +5,7 @@ namespace WebSocketServerKit.Diagnostics;
 
 /// <summary>
 /// Every line that the library logs. Event ids are never reused. What a peer can cause at will is Debug: at Information the log
-/// stays quiet under load and under attack.
+/// stays quiet under load and under attack. Text that a peer chose is a <see cref="PeerText"/>.
 /// </summary>
 internal sealed partial class ServerLog(ILogger log)
 {
@@ -24,17 +24,17 @@ internal sealed partial class ServerLog(ILogger log)
     public partial void AcceptTrouble(Exception exception, EndPoint endPoint);
 
     [LoggerMessage(5, LogLevel.Debug, "Client {Id} connected from {RemoteEndPoint} for {Path}.")]
-    public partial void ClientConnected(long id, EndPoint remoteEndPoint, string path);
+    public partial void ClientConnected(long id, EndPoint remoteEndPoint, PeerText path);
 
     [LoggerMessage(6, LogLevel.Debug, "Client {Id} disconnected: {Cause}, close code {CloseCode} {CloseReason}")]
-    public partial void ClientDisconnected(long id, DisconnectCause cause, int closeCode, string closeReason);
+    public partial void ClientDisconnected(long id, DisconnectCause cause, int closeCode, PeerText closeReason);
 
     [LoggerMessage(7, LogLevel.Debug, "A request from {RemoteEndPoint} was answered with {Status}: {Reason}")]
     public partial void RequestRefused(EndPoint remoteEndPoint, int status, string reason);
 
     [LoggerMessage(8, LogLevel.Warning,
         "Refused a handshake from a page of origin {Origin}. To allow it: options.AllowedOrigins.Add(\"{Origin}\"). Further refusals of foreign origins are logged as Debug.")]
-    public partial void ForeignOriginRefused(string origin);
+    public partial void ForeignOriginRefused(PeerText origin);
 
     [LoggerMessage(9, LogLevel.Debug, "{RemoteEndPoint} broke a rule of the protocol: {Reason} (RFC 6455 section {Section}); closing with {CloseCode}.")]
     public partial void ProtocolViolated(EndPoint remoteEndPoint, string reason, string section, int closeCode);

@@ -58,7 +58,26 @@ public sealed class ServerLogTests
     public void How_to_allow_an_origin_can_be_copied_from_the_log()
     {
         var logger = new FakeLogger();
-        new ServerLog(logger).ForeignOriginRefused("https://app.example.com");
+        new ServerLog(logger).ForeignOriginRefused(new PeerText("https://app.example.com"));
         Assert.Contains("options.AllowedOrigins.Add(\"https://app.example.com\")", logger.LatestRecord.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_a_peer_writes_makes_no_line_of_its_own()
+    {
+        var logger = new FakeLogger();
+        new ServerLog(logger).ClientDisconnected(7, DisconnectCause.Closed, 1000, new PeerText("bye\nfail: forged"));
+        Assert.Equal("Client 7 disconnected: Closed, close code 1000 bye\\u000Afail: forged", logger.LatestRecord.Message);
+        Assert.Equal("bye\\u000Afail: forged", logger.LatestRecord.GetStructuredStateValue("CloseReason"));
+    }
+
+    /// <summary>Each text among a line's values is either the server's own or goes through <see cref="PeerText"/>.</summary>
+    [Fact]
+    public void Text_that_is_logged_as_it_is_comes_from_the_server_itself()
+    {
+        string[] own = ["RequestRefused reason", "ProtocolViolated reason", "ProtocolViolated section", "HandlerFailed event", "HandlerSlow event"];
+        IEnumerable<string> logged = typeof(ServerLog).GetMethods(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
+            .SelectMany(method => method.GetParameters().Where(parameter => parameter.ParameterType == typeof(string)).Select(parameter => $"{method.Name} {parameter.Name}"));
+        Assert.Equal(own.Order(StringComparer.Ordinal), logged.Order(StringComparer.Ordinal));
     }
 }
