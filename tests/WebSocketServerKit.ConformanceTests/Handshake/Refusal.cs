@@ -20,8 +20,8 @@ internal sealed record Refusal(string Status, string Body, params (string Name, 
         "The request target has a fragment. Leave it out, or write # as %23 if it is part of a name.");
     public static readonly Refusal TargetForm = BadRequest(
         "The request target must be a path such as /chat, or a ws, wss, http or https URL.");
-    public static readonly Refusal PathEscape = BadRequest(
-        "The path has a % without two hexadecimal digits, or decodes to control characters or invalid UTF-8. Write % as %25.");
+    public static readonly Refusal PathControl = BadRequest(
+        "The path has an escape of a control character, such as %00 or %0A. Leave it out.");
     public static readonly Refusal LongTarget = new(
         "414 URI Too Long", "The request line is longer than this server accepts. Send less in the URL.");
     public static readonly Refusal HttpVersion = new(

@@ -15,7 +15,7 @@ internal enum HandshakeViolation
     InvalidTargetCharacter,
     FragmentInTarget,
     UnsupportedTargetForm,
-    InvalidPathEscape,
+    ControlInPath,
     TargetTooLong,
     UnsupportedHttpVersion,
     BareLineFeed,
@@ -84,9 +84,9 @@ internal static class HandshakeViolations
         HandshakeViolation.UnsupportedTargetForm => new(
             HttpStatusCode.BadRequest,
             "The request target must be a path such as /chat, or a ws, wss, http or https URL.\n"),
-        HandshakeViolation.InvalidPathEscape => new(
+        HandshakeViolation.ControlInPath => new(
             HttpStatusCode.BadRequest,
-            "The path has a % without two hexadecimal digits, or decodes to control characters or invalid UTF-8. Write % as %25.\n"),
+            "The path has an escape of a control character, such as %00 or %0A. Leave it out.\n"),
         HandshakeViolation.TargetTooLong => new(
             HttpStatusCode.RequestUriTooLong,
             "The request line is longer than this server accepts. Send less in the URL.\n"),
