@@ -31,8 +31,9 @@ internal sealed class ServerRun
         _server = server;
         _time = options.TimeProvider;
         _stopTimeout = options.StopTimeout;
-        _maxTurnedAway = options.MaxConcurrentHandshakes;
-        _table = new ConnectionTable(options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes);
+        ClientLimits limits = ClientLimits.Of(options, OpenFileLimit.Read(), log);
+        _maxTurnedAway = limits.MaxTurnedAway;
+        _table = new ConnectionTable(limits.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes);
         Log = log;
         Settings = options.ToConnectionSettings();
         Origins = new OriginRules(options.AllowedOrigins);

@@ -11,6 +11,8 @@ namespace WebSocketServerKit;
 /// </summary>
 public sealed class WebSocketServerOptions
 {
+    private int? _maxClients;
+
     /// <summary>
     /// Where to listen; at least one. Port 0 lets the system choose: <see cref="WebSocketServer.EndPoints"/> tells what it chose.
     /// <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too.
@@ -81,8 +83,16 @@ public sealed class WebSocketServerOptions
     /// </summary>
     public PerMessageDeflateOptions? PerMessageDeflate { get; set; }
 
-    /// <summary>How many clients may be connected at once, handshakes included. Default: 100,000. Further ones are answered with 503. Mind the system's limit on open files.</summary>
-    public int MaxClients { get; set; } = 100_000;
+    /// <summary>
+    /// How many clients may be connected at once, handshakes included. Default: 100,000, or on Linux so many as the limit on open files leaves room for, if that is
+    /// less; the log says so at the start. Further ones are answered with 503. A number that is set here is kept: if the limit on open files is too low for it, the log has a
+    /// warning with the number to set. When that limit is reached, no new client gets in, and .NET itself may end the process.
+    /// </summary>
+    public int MaxClients
+    {
+        get => _maxClients ?? 100_000;
+        set => _maxClients = value;
+    }
 
     /// <summary>
     /// How many of them may come from one remote address. Default: 20,000, which only stops a flood. Lower it for a server that faces the internet
@@ -119,6 +129,8 @@ public sealed class WebSocketServerOptions
 
     /// <summary>The clock. Default: the system's. Tests put a fake one here.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+
+    internal bool HasMaxClients => _maxClients is not null;
 
     // The shortest time that is waited for decides how often the server looks; a second is often enough for the defaults.
     internal TimeSpan HeartbeatInterval

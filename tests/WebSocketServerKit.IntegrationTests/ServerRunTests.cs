@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -256,5 +258,19 @@ public class ServerRunTests
             for (int i = 0; i < clients.Length; i++)
                 Assert.True((await server.NextEndAsync()).WasClean);
         }
+    }
+
+    [Fact]
+    public async Task More_clients_than_files_can_be_open_is_a_warning_at_the_start()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux tells the limit.");
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.MaxClients = int.MaxValue);
+        FakeLogRecord warning = Assert.Single(server.Log.Of(22));
+        Assert.Equal(LogLevel.Warning, warning.Level);
+        Assert.StartsWith("options.MaxClients is 2147483647, but this process may have ", warning.Message, StringComparison.Ordinal);
+
+        await using TestServer unset = await TestServer.StartEchoAsync();
+        Assert.Empty(unset.Log.Of(22));
+        Assert.DoesNotContain(unset.Log.All, line => line.Level >= LogLevel.Warning);
     }
 }

@@ -98,6 +98,13 @@ public sealed class WebSocketServerOptionsTests
         AssertRefused("AllowedOrigins", options => options.AllowedOrigins.Add(null!));
     }
 
+    [Fact]
+    public void It_is_known_whether_MaxClients_was_set()
+    {
+        Assert.False(Options().HasMaxClients);
+        Assert.True(Options(options => options.MaxClients = 100_000).HasMaxClients);
+    }
+
     public static TheoryData<string, long, long> Numbers => new()
     {
         { nameof(WebSocketServerOptions.MaxMessageSize), 1, Array.MaxLength / 2 },

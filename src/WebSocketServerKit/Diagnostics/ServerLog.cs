@@ -51,4 +51,14 @@ internal sealed partial class ServerLog(ILogger log)
 
     [LoggerMessage(13, LogLevel.Error, "The connection with {RemoteEndPoint} ended by an error inside the server. Please report it.")]
     public partial void ConnectionFailed(Exception exception, EndPoint remoteEndPoint);
+
+    [LoggerMessage(22, LogLevel.Warning,
+        "options.MaxClients is {MaxClients}, but this process may have {Limit} files open, sockets included, and when they run out it may fail as a whole. Raise the "
+        + "limit to {Needed} (ulimit -n {Needed}; of a systemd service LimitNOFILE={Needed}), or set options.MaxClients to {Possible}.")]
+    public partial void OpenFilesTooFew(int maxClients, long limit, long needed, int possible);
+
+    [LoggerMessage(23, LogLevel.Information,
+        "Up to {MaxClients} clients fit, since this process may have {Limit} files open, sockets included. For more, raise the limit "
+        + "(ulimit -n; of a systemd service LimitNOFILE=).")]
+    public partial void MaxClientsLowered(int maxClients, long limit);
 }

@@ -30,6 +30,8 @@ public sealed class ServerLogTests
             "11 Debug HandlerOutlivedClient",
             "12 Warning HandlerSlow",
             "13 Error ConnectionFailed",
+            "22 Warning OpenFilesTooFew",
+            "23 Information MaxClientsLowered",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }
