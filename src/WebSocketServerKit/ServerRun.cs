@@ -42,7 +42,7 @@ internal sealed class ServerRun
         try
         {
             foreach (IPEndPoint endPoint in options.EndPoints)
-                _listeners.Add(TransportListener.Start(endPoint, options.Backlog));
+                _listeners.Add(TransportListener.Start(endPoint, options.Backlog, [.. _listeners.Select(listener => listener.LocalEndPoint)]));
         }
         catch
         {

@@ -15,7 +15,7 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// Where to listen; at least one. Port 0 lets the system choose: <see cref="WebSocketServer.EndPoints"/> tells what it chose.
-    /// <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too.
+    /// <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too, so <see cref="IPAddress.Any"/> with the same port cannot stand beside it.
     /// </summary>
     public IList<IPEndPoint> EndPoints { get; } = [];
 
@@ -44,8 +44,11 @@ public sealed class WebSocketServerOptions
     /// </summary>
     public int MaxFragmentsPerMessage { get; set; } = 131_072;
 
-    /// <summary>The largest head of a request, in bytes: request line and headers. Default: 8 KiB. A larger one is answered with 431. Raise it for large cookies.</summary>
-    public int MaxRequestHeadSize { get; set; } = 8 * 1024;
+    /// <summary>
+    /// The largest head of a request, in bytes: request line and headers. Default: 32 KiB, which lets sites with long cookies pass. A larger one is answered with
+    /// 431. Memory is taken for what came only, not for what may come.
+    /// </summary>
+    public int MaxRequestHeadSize { get; set; } = 32 * 1024;
 
     /// <summary>How many header lines a request may have. Default: 100. More are answered with 431.</summary>
     public int MaxHeaderLines { get; set; } = 100;

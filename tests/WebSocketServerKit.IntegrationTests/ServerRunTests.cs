@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
 using WebSocketServerKit.Protocol.Framing;
@@ -258,6 +259,25 @@ public class ServerRunTests
             for (int i = 0; i < clients.Length; i++)
                 Assert.True((await server.NextEndAsync()).WasClean);
         }
+    }
+
+    [Fact]
+    public async Task Two_end_points_that_exclude_each_other_are_told_as_that()
+    {
+        IOException failure;
+        do
+        {
+            int port;
+            await using (TestServer server = await TestServer.StartEchoAsync())
+                port = server.EndPoint.Port;
+            var endPoint = new IPEndPoint(IPAddress.Loopback, port);
+            await using var both = new WebSocketServer(new WebSocketServerOptions { EndPoints = { endPoint, endPoint } });
+            failure = await Assert.ThrowsAsync<IOException>(both.StartAsync);
+            Assert.False(both.IsListening);
+        }
+        while (failure.Message.Contains("Stop the program that uses it", StringComparison.Ordinal)); // which has taken the port meanwhile
+
+        Assert.EndsWith("it is among the server's end points twice. Leave one out.", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]

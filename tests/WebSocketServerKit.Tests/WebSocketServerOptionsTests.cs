@@ -31,7 +31,7 @@ public sealed class WebSocketServerOptionsTests
         WebSocketServerOptions options = Options();
         options.Validate();
         ConnectionSettings settings = options.ToConnectionSettings();
-        Assert.Equal((1024 * 1024, 131_072, 8192, 100, 1024 * 1024),
+        Assert.Equal((1024 * 1024, 131_072, 32 * 1024, 100, 1024 * 1024),
             (settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.MaxRequestHeadSize, settings.MaxHeaderLines, settings.SendQueueLimit));
         Assert.Equal((10, 20, 20, 5, 5), (
             (int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds, (int)settings.PingTimeout.TotalSeconds,

@@ -7,6 +7,7 @@ namespace WebSocketServerKit.Conformance.Handshake;
 internal static class HandshakeBattery
 {
     private const string Key2 = "AAAAAAAAAAAAAAAAAAAAAA==";
+    private const int MaxHead = 32 * 1024;
 
     private static readonly string[] Lines =
     [
@@ -79,7 +80,8 @@ internal static class HandshakeBattery
         ("the server's own origin", Plus("Origin: http://localhost"), null),
         ("an allowed origin", Plus("Origin: https://app.example.com"), null),
         ("as many header lines as are allowed", Plus([.. Enumerable.Repeat("X: y", 95)]), null),
-        ("as large a head as is allowed", Plus("X: " + new string('x', 8192 - Good.Length - "X: \r\n".Length)), null),
+        ("cookies of 16 KiB", Plus([.. Enumerable.Range(0, 4).Select(i => $"Cookie: c{i}=" + new string('x', 4090))]), null),
+        ("as large a head as is allowed", Plus("X: " + new string('x', MaxHead - Good.Length - "X: \r\n".Length)), null),
     ];
 
     /// <summary>Requests that are refused.</summary>
@@ -128,7 +130,7 @@ internal static class HandshakeBattery
         ("NUL in the target", Line("GET /\0 HTTP/1.1"), TargetCharacter),
         ("DEL in the target", Line("GET /\x7F HTTP/1.1"), TargetCharacter),
         ("a target beyond ASCII", Line("GET /caf\u00E9 HTTP/1.1"), TargetCharacter),
-        ("a target of 9,000 bytes", Line("GET /" + new string('x', 9000) + " HTTP/1.1"), LongTarget),
+        ("a target of 33,000 bytes", Line("GET /" + new string('x', 33_000) + " HTTP/1.1"), LongTarget),
         // Line ends
         ("LF alone after the request line", Good.Replace("HTTP/1.1\r\n", "HTTP/1.1\n", StringComparison.Ordinal), BareLf),
         ("LF alone after a header", Good.Replace("localhost\r\n", "localhost\n", StringComparison.Ordinal), BareLf),
@@ -156,10 +158,10 @@ internal static class HandshakeBattery
         ("ESC in a value", Plus("X: \x1B[2J"), HeaderValue),
         ("DEL in a value", Plus("X: \x7F"), HeaderValue),
         ("one header line too many", Plus([.. Enumerable.Repeat("X: y", 96)]), ManyLines),
-        ("a head one byte too large", Plus("X: " + new string('x', 8193 - Good.Length - "X: \r\n".Length)), LargeHead),
+        ("a head one byte too large", Plus("X: " + new string('x', MaxHead + 1 - Good.Length - "X: \r\n".Length)), LargeHead),
         ("a header that does not end", Head(Lines)[..^2] + "X: " + new string('x', 1_000_000), LargeHead),
         ("headers that do not end", Head(Lines)[..^2] + string.Concat(Enumerable.Repeat("X: y\r\n", 100_000)), ManyLines),
-        ("a name that does not end", Head(Lines)[..^2] + new string('x', 20_000), LargeHead),
+        ("a name that does not end", Head(Lines)[..^2] + new string('x', 40_000), LargeHead),
         // Host
         ("no Host", With("Host"), NoHost),
         ("two Hosts", With("Host", "Host: localhost", "Host: localhost"), Repeated),
