@@ -35,23 +35,20 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
     protected override bool BeginRequest(HandshakeRequest request)
     {
         _request = request;
+        HandshakeViolation violation = request.IsWebSocket ? HandshakeRules.Check(request) : HandshakeViolation.None;
+        if (violation == HandshakeViolation.None)
+            violation = run.Access.Check(request, LocalEndPoint.Address);
+        if (violation != HandshakeViolation.None)
+        {
+            run.Advise(violation, request);
+            _refusal = Refuse(violation);
+            return false;
+        }
+
         if (!request.IsWebSocket)
         {
             _http = new HttpRequestReceivedEventArgs(request, RemoteEndPoint, LocalEndPoint);
             return server.HasHttpRequestHandlers;
-        }
-
-        HandshakeViolation violation = HandshakeRules.Check(request);
-        if (violation == HandshakeViolation.None && !run.Origins.Allows(request.Origin, request.Host))
-        {
-            violation = HandshakeViolation.OriginNotAllowed;
-            run.ForeignOriginRefused(request.Origin!);
-        }
-
-        if (violation != HandshakeViolation.None)
-        {
-            _refusal = Refuse(violation);
-            return false;
         }
 
         if (!server.HasHandshakingHandlers)
@@ -132,6 +129,8 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
 
         string? extensions = AgreeOnExtensions(request.Headers["Sec-WebSocket-Extensions"]);
         string? subprotocol = _handshaking is null ? SelectSubprotocol(request) : _handshaking.Subprotocol;
+        if (subprotocol is null && request.RequestedSubprotocols.Count > 0 && SelectSubprotocol(request) is null)
+            run.AdviseOnSubprotocols(request.RequestedSubprotocols);
         _client = new WebSocketConnection(server.NextClientId(), this, request, _handshaking, subprotocol, extensions, run.UtcNow());
         return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
     }

@@ -20,7 +20,9 @@ internal sealed class ServerRun
     private readonly List<TransportListener> _listeners = [];
     private readonly List<Task> _accepting = [];
     private volatile bool _stopping;
+    private int _foreignHostLogged;
     private int _foreignOriginLogged;
+    private int _subprotocolsLogged;
     private int _closedCleanly; // clients that left since it began to stop
     private int _closedOtherwise;
 
@@ -36,7 +38,7 @@ internal sealed class ServerRun
         _table = new ConnectionTable(limits.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes);
         Log = log;
         Settings = options.ToConnectionSettings();
-        Origins = new OriginRules(options.AllowedOrigins);
+        Access = new AccessRules(new HostRules(options.AllowedHosts), new OriginRules(options.AllowedOrigins));
         Subprotocols = [.. options.Subprotocols];
 
         try
@@ -66,7 +68,7 @@ internal sealed class ServerRun
 
     public Heartbeat Heartbeat { get; }
 
-    public OriginRules Origins { get; }
+    public AccessRules Access { get; }
 
     public IReadOnlyCollection<string> Subprotocols { get; }
 
@@ -92,11 +94,20 @@ internal sealed class ServerRun
 
     public void Released(ClientSession session) => _table.Remove(session);
 
-    /// <summary>Says once how an origin is allowed; a page that tries again and again must not fill the log.</summary>
-    public void ForeignOriginRefused(string origin)
+    /// <summary>Says once how a host or an origin is allowed; a page that tries again and again must not fill the log.</summary>
+    public void Advise(HandshakeViolation violation, HandshakeRequest refused)
     {
-        if (Interlocked.Exchange(ref _foreignOriginLogged, 1) == 0)
-            Log.ForeignOriginRefused(new PeerText(origin));
+        if (violation == HandshakeViolation.HostNotAllowed && HostRules.EntryFor(refused.Host) is { } host && IsFirst(ref _foreignHostLogged))
+            Log.ForeignHostRefused(new PeerText(refused.Host), new PeerText(host));
+        if (violation == HandshakeViolation.OriginNotAllowed && OriginRules.EntryFor(refused.Origin!) is { } origin && IsFirst(ref _foreignOriginLogged))
+            Log.ForeignOriginRefused(new PeerText(refused.Origin!), new PeerText(origin));
+    }
+
+    /// <summary>Says once how subprotocols are agreed on.</summary>
+    public void AdviseOnSubprotocols(IReadOnlyList<string> offered)
+    {
+        if (IsFirst(ref _subprotocolsLogged))
+            Log.NoSubprotocolAgreed(new PeerText(string.Join(", ", offered)), new PeerText(offered[0]));
     }
 
     /// <summary>No new clients, 1001 to everyone, then a cut for those that are still there. Call it once.</summary>
@@ -123,6 +134,8 @@ internal sealed class ServerRun
         Log.Stopped(result.ClosedCleanly, result.Cut);
         return result;
     }
+
+    private static bool IsFirst(ref int logged) => Interlocked.Exchange(ref logged, 1) == 0;
 
     private async Task WaitForEmptyAsync(TimeSpan timeout, CancellationToken cancellationToken)
     {

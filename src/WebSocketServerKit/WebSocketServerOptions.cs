@@ -30,7 +30,29 @@ public sealed class WebSocketServerOptions
     /// Default: none, so a browser connects only from a page of the server's own host and port. Programs that are no browsers send no origin
     /// and are not concerned. Danger of <c>*</c>: any page that a user visits can then speak to this server with that user's cookies and from the user's network.
     /// </summary>
+    /// <remarks>
+    /// Some devices and libraries send an <c>Origin</c> that is none (<c>file://</c>, <c>192.168.1.10</c>, their name): an entry may be any value of the header,
+    /// as sent. Case does not matter, nor a slash at the end, nor a port that the scheme has anyway.
+    /// </remarks>
     public IList<string> AllowedOrigins { get; } = [];
+
+    /// <summary>
+    /// Hosts for which the server answers, as clients name them: <c>example.com</c> (any port), <c>example.com:8080</c>, <c>*.example.com</c> for every name below
+    /// it, <c>[::1]</c>, or <c>*</c> for every host. A request for another host gets 421. Default: none, which means:
+    /// pages and plain HTTP requests that arrive on a loopback address may name <c>localhost</c>, a name below it, or an IP address; elsewhere any host will do.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// It keeps foreign pages out that had their own name point at this machine (DNS rebinding): to the browser they are of the server's own origin. On a
+    /// loopback address that is found out by default, elsewhere the server does not know its names: name them here where pages need a guard.
+    /// Behind a proxy on the same machine that passes the public host on, add that host.
+    /// </para>
+    /// <para>
+    /// A list that is not empty holds for every request on every address, of programs too, and for one that names no host. So add every name that
+    /// clients use: <c>localhost</c> or the address of a health check as well. Pages of <see cref="AllowedOrigins"/> are let in whatever host they name, unless there is a list.
+    /// </para>
+    /// </remarks>
+    public IList<string> AllowedHosts { get; } = [];
 
     /// <summary>
     /// The largest message that a client may send, in bytes, fragments added up. Default: 1 MiB. A larger one closes the connection with 1009.
@@ -169,6 +191,14 @@ public sealed class WebSocketServerOptions
         {
             if (OriginRules.Validate(origin) is { } problem)
                 throw new ArgumentException($"{Name(nameof(AllowedOrigins))}: {problem}");
+        }
+
+        if (AllowedHosts.Contains(null!))
+            throw new ArgumentException($"{Name(nameof(AllowedHosts))} has an entry that is null.");
+        foreach (string host in AllowedHosts)
+        {
+            if (HostRules.Validate(host) is { } problem)
+                throw new ArgumentException($"{Name(nameof(AllowedHosts))}: {problem}");
         }
 
         Check(MaxMessageSize, 1, Array.MaxLength / 2);

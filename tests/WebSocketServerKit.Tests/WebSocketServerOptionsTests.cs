@@ -89,13 +89,21 @@ public sealed class WebSocketServerOptionsTests
     }
 
     [Fact]
-    public void Allowed_origins_are_origins()
+    public void Allowed_origins_are_what_the_header_can_say()
     {
-        AssertPossible(options => options.AllowedOrigins.Add("https://app.example.com"));
-        AssertPossible(options => options.AllowedOrigins.Add("*"));
-        AssertPossible(options => options.AllowedOrigins.Add("null"));
-        AssertRefused("AllowedOrigins", options => options.AllowedOrigins.Add("app.example.com"));
-        AssertRefused("AllowedOrigins", options => options.AllowedOrigins.Add(null!));
+        foreach (string possible in (string[])["https://app.example.com", "*", "null", "file://", "192.168.1.10", "ArduinoSocketIOClient"])
+            AssertPossible(options => options.AllowedOrigins.Add(possible));
+        foreach (string impossible in (string[])["https://app.example.com/chat", "https://*.example.com", "a\nb", null!])
+            AssertRefused("AllowedOrigins", options => options.AllowedOrigins.Add(impossible));
+    }
+
+    [Fact]
+    public void Allowed_hosts_are_hosts()
+    {
+        foreach (string possible in (string[])["example.com", "example.com:8080", "*.example.com", "[::1]", "*"])
+            AssertPossible(options => options.AllowedHosts.Add(possible));
+        foreach (string impossible in (string[])["https://example.com", "example.com/chat", "a.*", "::1", "", null!])
+            AssertRefused("AllowedHosts", options => options.AllowedHosts.Add(impossible));
     }
 
     [Fact]

@@ -33,8 +33,8 @@ internal sealed partial class ServerLog(ILogger log)
     public partial void RequestRefused(EndPoint remoteEndPoint, int status, string reason);
 
     [LoggerMessage(8, LogLevel.Warning,
-        "Refused a handshake from a page of origin {Origin}. To allow it: options.AllowedOrigins.Add(\"{Origin}\"). Further refusals of foreign origins are logged as Debug.")]
-    public partial void ForeignOriginRefused(PeerText origin);
+        "Refused a handshake from a page of origin {Origin}. To allow it: options.AllowedOrigins.Add(\"{Entry}\"). Further refusals of foreign origins are logged as Debug.")]
+    public partial void ForeignOriginRefused(PeerText origin, PeerText entry);
 
     [LoggerMessage(9, LogLevel.Debug, "{RemoteEndPoint} broke a rule of the protocol: {Reason} (RFC 6455 section {Section}); closing with {CloseCode}.")]
     public partial void ProtocolViolated(EndPoint remoteEndPoint, string reason, string section, int closeCode);
@@ -51,6 +51,17 @@ internal sealed partial class ServerLog(ILogger log)
 
     [LoggerMessage(13, LogLevel.Error, "The connection with {RemoteEndPoint} ended by an error inside the server. Please report it.")]
     public partial void ConnectionFailed(Exception exception, EndPoint remoteEndPoint);
+
+    [LoggerMessage(20, LogLevel.Warning,
+        "Refused a request for the host {Host}, for which this server does not answer. If clients rightly use that name, as through a proxy on this machine: "
+        + "options.AllowedHosts.Add(\"{Entry}\"), and every other name that they use, for a list holds for all requests. If nobody does, a foreign page tried to "
+        + "get in (DNS rebinding). Further refusals of hosts are logged as Debug.")]
+    public partial void ForeignHostRefused(PeerText host, PeerText entry);
+
+    [LoggerMessage(21, LogLevel.Warning,
+        "A client offered the subprotocols {Offered} and got none of them; browsers then close the connection at once. If the server speaks one: "
+        + "options.Subprotocols.Add(\"{First}\"). This is logged once.")]
+    public partial void NoSubprotocolAgreed(PeerText offered, PeerText first);
 
     [LoggerMessage(22, LogLevel.Warning,
         "options.MaxClients is {MaxClients}, but this process may have {Limit} files open, sockets included, and when they run out it may fail as a whole. Raise the "

@@ -81,6 +81,10 @@ internal sealed record Refusal(string Status, string Body, params (string Name, 
         "The Sec-WebSocket-Extensions are malformed. Write \"name; parameter; parameter=value\", with commas between extensions.");
     public static readonly Refusal BadOrigin = new(
         "403 Forbidden", "Pages of this origin may not connect. The server's operator can add the origin to those that it allows.");
+    public static readonly Refusal WrongHost = new(
+        "421 Misdirected Request",
+        "This server does not answer for the host that the request names. Use another of its names, or its address. The server's operator can add "
+        + "the host to those that it answers for.");
 
     /// <summary>The answer has this status, these headers in their order and none besides, this body, and a date.</summary>
     public void AssertIs(HttpAnswer answer, bool toHead)

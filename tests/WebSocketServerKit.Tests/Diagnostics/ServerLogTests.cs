@@ -30,6 +30,8 @@ public sealed class ServerLogTests
             "11 Debug HandlerOutlivedClient",
             "12 Warning HandlerSlow",
             "13 Error ConnectionFailed",
+            "20 Warning ForeignHostRefused",
+            "21 Warning NoSubprotocolAgreed",
             "22 Warning OpenFilesTooFew",
             "23 Information MaxClientsLowered",
         ];
@@ -57,11 +59,18 @@ public sealed class ServerLogTests
     }
 
     [Fact]
-    public void How_to_allow_an_origin_can_be_copied_from_the_log()
+    public void What_to_set_can_be_copied_from_the_log()
     {
         var logger = new FakeLogger();
-        new ServerLog(logger).ForeignOriginRefused(new PeerText("https://app.example.com"));
+        var log = new ServerLog(logger);
+        log.ForeignOriginRefused(new PeerText("https://app.example.com/"), new PeerText("https://app.example.com"));
         Assert.Contains("options.AllowedOrigins.Add(\"https://app.example.com\")", logger.LatestRecord.Message, StringComparison.Ordinal);
+        log.ForeignOriginRefused(new PeerText("say \"hi\"\t"), new PeerText("say \"hi\"\t"));
+        Assert.Contains("options.AllowedOrigins.Add(\"say \\\"hi\\\"\\u0009\")", logger.LatestRecord.Message, StringComparison.Ordinal);
+        log.ForeignHostRefused(new PeerText("chat.example.com:81"), new PeerText("chat.example.com"));
+        Assert.Contains("options.AllowedHosts.Add(\"chat.example.com\")", logger.LatestRecord.Message, StringComparison.Ordinal);
+        log.NoSubprotocolAgreed(new PeerText("v1, v2"), new PeerText("v1"));
+        Assert.Contains("options.Subprotocols.Add(\"v1\")", logger.LatestRecord.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -56,8 +56,8 @@ public sealed class HandshakeRequest
 
     /// <summary>The host, with its port if named, to which the client believes to be talking: <c>example.com:8080</c>.</summary>
     /// <remarks>
-    /// From the target if that has one, else from the <c>Host</c> header; empty for an HTTP/1.0 request with neither.
-    /// The client can write here what it likes.
+    /// From the target if that has one, else from the <c>Host</c> header; empty if that is empty, and for an HTTP/1.0 request with neither.
+    /// The client can write here what it likes, unless <see cref="WebSocketServerOptions.AllowedHosts"/> says otherwise.
     /// </remarks>
     public string Host { get; }
 

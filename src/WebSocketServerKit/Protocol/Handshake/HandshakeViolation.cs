@@ -47,7 +47,8 @@ internal enum HandshakeViolation
     InvalidSubprotocol,
     RepeatedSubprotocol,
 
-    // Found by OriginRules
+    // Found by AccessRules
+    HostNotAllowed,
     OriginNotAllowed,
 }
 
@@ -179,6 +180,11 @@ internal static class HandshakeViolations
         HandshakeViolation.RepeatedSubprotocol => new(
             HttpStatusCode.BadRequest,
             "A subprotocol stands twice in Sec-WebSocket-Protocol. Name each once.\n"),
+        // RFC 9110 15.5.20: "the request was directed at a server that is unable or unwilling to produce an authoritative response for the target URI."
+        HandshakeViolation.HostNotAllowed => new(
+            HttpStatusCode.MisdirectedRequest,
+            "This server does not answer for the host that the request names. Use another of its names, or its address. The server's operator can add "
+            + "the host to those that it answers for.\n"),
         HandshakeViolation.OriginNotAllowed => new(
             HttpStatusCode.Forbidden,
             "Pages of this origin may not connect. The server's operator can add the origin to those that it allows.\n"),
