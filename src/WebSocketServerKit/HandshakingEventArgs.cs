@@ -9,9 +9,13 @@ namespace WebSocketServerKit;
 /// A client asks to connect, and its request is in order. Handlers may refuse it, choose the subprotocol, add headers to the answer, and attach a user
 /// and items. If none refuses, the client is accepted when all handlers have ended, async ones included.
 /// </summary>
-/// <remarks>The members are for the handlers, one after the other; after they have ended, every change throws.</remarks>
+/// <remarks>
+/// The members are for the handlers; after they have ended, every change throws. Handlers begin one after the other; async ones go on side by side from their
+/// first await on, and may use the members then.
+/// </remarks>
 public sealed class HandshakingEventArgs : EventArgs
 {
+    private readonly Lock _gate = new();
     private List<KeyValuePair<string, string>>? _responseHeaders;
     private ConcurrentDictionary<string, object?>? _items;
     private string? _subprotocol;
@@ -63,7 +67,14 @@ public sealed class HandshakingEventArgs : EventArgs
     }
 
     /// <summary>What the host wants to keep with the client; <see cref="WebSocketConnection.Items"/> from then on.</summary>
-    public ConcurrentDictionary<string, object?> Items => _items ??= new ConcurrentDictionary<string, object?>(StringComparer.Ordinal);
+    public ConcurrentDictionary<string, object?> Items
+    {
+        get
+        {
+            lock (_gate)
+                return _items ??= new ConcurrentDictionary<string, object?>(StringComparer.Ordinal);
+        }
+    }
 
     /// <summary>Whether a handler has refused the client.</summary>
     public bool IsRefused => Refusal is not null;
@@ -80,8 +91,11 @@ public sealed class HandshakingEventArgs : EventArgs
     {
         ThrowIfDecided();
         HandshakeResponse.ThrowIfInvalidHeader(name, value);
-        _responseHeaders ??= [];
-        _responseHeaders.Add(new(name, value));
+        lock (_gate)
+        {
+            _responseHeaders ??= [];
+            _responseHeaders.Add(new(name, value));
+        }
     }
 
     /// <summary>Refuses the client. The last call counts.</summary>

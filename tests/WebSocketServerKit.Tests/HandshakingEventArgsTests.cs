@@ -69,6 +69,37 @@ public sealed class HandshakingEventArgsTests
     }
 
     [Fact]
+    public async Task Handlers_that_go_on_side_by_side_lose_nothing_of_what_they_attach()
+    {
+        HandshakingEventArgs[] handshakes =
+        [
+            .. Enumerable.Range(0, 5_000).Select(_ => new HandshakingEventArgs(_handshake.Request, _handshake.RemoteEndPoint, _handshake.LocalEndPoint, subprotocol: null)),
+        ];
+        int arrivals = 0;
+        void Handle(string handler)
+        {
+            for (int i = 0; i < handshakes.Length; i++)
+            {
+                // Both begin at the same moment: whoever comes first waits for the other.
+                Interlocked.Increment(ref arrivals);
+                SpinWait wait = default;
+                while (Volatile.Read(ref arrivals) < 2 * (i + 1))
+                    wait.SpinOnce();
+                handshakes[i].Items[handler] = true;
+                handshakes[i].AddResponseHeader("X-Handler", handler);
+            }
+        }
+
+        await Task.WhenAll(((string[])["0", "1"]).Select(handler =>
+            Task.Factory.StartNew(() => Handle(handler), TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+        Assert.All(handshakes, handshake =>
+        {
+            Assert.Equal(2, handshake.Items.Count);
+            Assert.Equal("01", string.Concat(handshake.ResponseHeaders!.Select(header => header.Value).Order(StringComparer.Ordinal)));
+        });
+    }
+
+    [Fact]
     public void Once_decided_every_change_throws_and_says_why()
     {
         var user = new ClaimsPrincipal();
