@@ -10,7 +10,7 @@ public class SendQueueAppend
 {
     private const int Burst = 16;
 
-    private readonly SendQueue _queue = new(new MemoryTransport(), limit: 1 << 20, ArrayPool<byte>.Shared);
+    private readonly SendQueue _queue = new(new MemoryTransport(), limit: 1 << 20, new MemoryBudget(long.MaxValue, ArrayPool<byte>.Shared));
     private byte[] _payload = [];
 
     [Params(16, 1_024, 16_384)]

@@ -31,7 +31,7 @@ public sealed class ClientDisconnectedEventArgs : EventArgs
     /// </summary>
     public WebSocketCloseStatus CloseCode { get; }
 
-    /// <summary>The reason of that Close frame; empty if it had none.</summary>
+    /// <summary>The reason of that Close frame, which may have any characters, line breaks included; empty if it had none.</summary>
     public string CloseReason { get; }
 
     /// <summary>Whether both sides sent a Close frame, so that each knows that the other got everything up to it.</summary>

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Text;
 using WebSocketServerKit.Connections;
@@ -49,12 +50,20 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
             return _byPath.Find(path);
     }
 
-    /// <summary>The clients that come from this address, whatever their ports, in no particular order.</summary>
+    /// <summary>
+    /// The clients that come from this address, whatever their ports, in no particular order. A link-local address without a scope (<c>fe80::1</c>) finds those of
+    /// every network interface, one with a scope (<c>fe80::1%2</c>) those of that one.
+    /// </summary>
     public IReadOnlyList<WebSocketConnection> FindByRemoteAddress(IPAddress address)
     {
         ArgumentNullException.ThrowIfNull(address);
+        if (address.IsIPv4MappedToIPv6)
+            address = address.MapToIPv4();
+        IPAddress anyScope = WithoutScope(address);
+        IReadOnlyList<WebSocketConnection> found;
         lock (_gate)
-            return _byRemoteAddress.Find(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address);
+            found = _byRemoteAddress.Find(anyScope);
+        return ReferenceEquals(anyScope, address) ? found : [.. found.Where(client => client.RemoteEndPoint.Address.Equals(address))];
     }
 
     /// <summary>
@@ -103,7 +112,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
         {
             _byId.Add(client.Id, client);
             _byPath.Add(client.Path, client);
-            _byRemoteAddress.Add(client.RemoteEndPoint.Address, client);
+            _byRemoteAddress.Add(WithoutScope(client.RemoteEndPoint.Address), client);
             _snapshot = null;
         }
     }
@@ -114,10 +123,13 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketConnection>
         {
             _byId.Remove(client.Id);
             _byPath.Remove(client.Path, client);
-            _byRemoteAddress.Remove(client.RemoteEndPoint.Address, client);
+            _byRemoteAddress.Remove(WithoutScope(client.RemoteEndPoint.Address), client);
             _snapshot = null;
         }
     }
+
+    private static IPAddress WithoutScope(IPAddress address) =>
+        address is { AddressFamily: AddressFamily.InterNetworkV6, ScopeId: not 0 } ? new IPAddress(address.GetAddressBytes()) : address;
 
     private WebSocketConnection[] Snapshot()
     {

@@ -1,5 +1,6 @@
 using System.Net;
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.Transport;
 
@@ -34,23 +35,20 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
     protected override bool BeginRequest(HandshakeRequest request)
     {
         _request = request;
+        HandshakeViolation violation = request.IsWebSocket ? HandshakeRules.Check(request) : HandshakeViolation.None;
+        if (violation == HandshakeViolation.None)
+            violation = run.Access.Check(request, LocalEndPoint.Address);
+        if (violation != HandshakeViolation.None)
+        {
+            run.Advise(violation, request);
+            _refusal = Refuse(violation);
+            return false;
+        }
+
         if (!request.IsWebSocket)
         {
             _http = new HttpRequestReceivedEventArgs(request, RemoteEndPoint, LocalEndPoint, this);
             return server.HasHttpRequestHandlers;
-        }
-
-        HandshakeViolation violation = HandshakeRules.Check(request);
-        if (violation == HandshakeViolation.None && !run.Origins.Allows(request.Origin, request.Host))
-        {
-            violation = HandshakeViolation.OriginNotAllowed;
-            run.ForeignOriginRefused(request.Origin!);
-        }
-
-        if (violation != HandshakeViolation.None)
-        {
-            _refusal = Refuse(violation);
-            return false;
         }
 
         if (!server.HasHandshakingHandlers)
@@ -74,7 +72,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
     protected override void Opened()
     {
         server.Clients.Add(_client!);
-        Log.ClientConnected(_client!.Id, RemoteEndPoint, _client.Path);
+        Log.ClientConnected(_client!.Id, RemoteEndPoint, new PeerText(_client.Path));
         // The server may have begun to stop while the host was asked; it does not look at connections twice.
         if (run.IsStopping)
             BeginStop();
@@ -83,7 +81,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
     protected override void Closed()
     {
         server.Clients.Remove(_client!);
-        Log.ClientDisconnected(_client!.Id, Ending!.Cause, (int)Ending.Code, Ending.Reason);
+        Log.ClientDisconnected(_client!.Id, Ending!.Cause, (int)Ending.Code, new PeerText(Ending.Reason));
     }
 
     protected override void Ended(bool handlersEnded) => run.ClientEnded(WasClean && handlersEnded);
@@ -134,6 +132,8 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
 
         string? extensions = AgreeOnExtensions(request.Headers["Sec-WebSocket-Extensions"]);
         string? subprotocol = _handshaking is null ? SelectSubprotocol(request) : _handshaking.Subprotocol;
+        if (subprotocol is null && request.RequestedSubprotocols.Count > 0 && SelectSubprotocol(request) is null)
+            run.AdviseOnSubprotocols(request.RequestedSubprotocols);
         _client = new WebSocketConnection(server.NextClientId(), this, request, _handshaking, subprotocol, extensions, run.UtcNow());
         return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
     }

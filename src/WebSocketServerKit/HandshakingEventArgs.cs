@@ -10,9 +10,13 @@ namespace WebSocketServerKit;
 /// A client asks to connect, and its request is in order. Handlers may refuse it, choose the subprotocol, add headers to the answer, and attach a user
 /// and items. If none refuses, the client is accepted when all handlers have ended, async ones included.
 /// </summary>
-/// <remarks>The members are for the handlers, one after the other; after they have ended, every change throws.</remarks>
+/// <remarks>
+/// The members are for the handlers; after they have ended, every change throws. Handlers begin one after the other; async ones go on side by side from their
+/// first await on, and may use the members then.
+/// </remarks>
 public sealed class HandshakingEventArgs : EventArgs
 {
+    private readonly Lock _gate = new();
     private List<KeyValuePair<string, string>>? _responseHeaders;
     private ConcurrentDictionary<string, object?>? _items;
     private string? _subprotocol;
@@ -73,7 +77,14 @@ public sealed class HandshakingEventArgs : EventArgs
     }
 
     /// <summary>What the host wants to keep with the client; <see cref="WebSocketConnection.Items"/> from then on.</summary>
-    public ConcurrentDictionary<string, object?> Items => _items ??= new ConcurrentDictionary<string, object?>(StringComparer.Ordinal);
+    public ConcurrentDictionary<string, object?> Items
+    {
+        get
+        {
+            lock (_gate)
+                return _items ??= new ConcurrentDictionary<string, object?>(StringComparer.Ordinal);
+        }
+    }
 
     /// <summary>Whether a handler has refused the client.</summary>
     public bool IsRefused => Refusal is not null;
@@ -85,20 +96,23 @@ public sealed class HandshakingEventArgs : EventArgs
     internal ConcurrentDictionary<string, object?>? ItemsOrNull => _items;
 
     /// <summary>Adds a header to the answer that accepts the client, such as <c>Set-Cookie</c>. It may be called several times for one name.</summary>
-    /// <exception cref="ArgumentException">The name or the value cannot stand in a header, or the server sets this header itself.</exception>
+    /// <exception cref="ArgumentException">The name or the value is null or cannot stand in a header, or the server sets this header itself.</exception>
     public void AddResponseHeader(string name, string value)
     {
         ThrowIfDecided();
         HandshakeResponse.ThrowIfInvalidHeader(name, value);
-        _responseHeaders ??= [];
-        _responseHeaders.Add(new(name, value));
+        lock (_gate)
+        {
+            _responseHeaders ??= [];
+            _responseHeaders.Add(new(name, value));
+        }
     }
 
     /// <summary>Refuses the client. The last call counts.</summary>
     /// <param name="status">300 to 599: 401 or 403 for a client without the right, 404 for an unknown path, 429 for one that comes too often.</param>
     /// <param name="body">What a person should read; browsers show it to nobody, tools and logs do.</param>
     /// <param name="headers">More headers, such as <c>WWW-Authenticate</c> or <c>Retry-After</c>.</param>
-    /// <exception cref="ArgumentException">The status is no refusal, or a header is not possible.</exception>
+    /// <exception cref="ArgumentException">The status is no refusal, the body is null, or a header is not possible.</exception>
     public void Refuse(HttpStatusCode status, string body = "", IEnumerable<KeyValuePair<string, string>>? headers = null)
     {
         ThrowIfDecided();

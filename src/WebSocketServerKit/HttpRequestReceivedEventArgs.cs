@@ -49,7 +49,7 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
     /// <param name="contentType">What the bytes are, such as <c>image/png</c>.</param>
     /// <param name="body">May be empty.</param>
     /// <param name="headers">More headers, such as <c>Cache-Control</c>.</param>
-    /// <exception cref="ArgumentException">The status, the content type or a header is not possible.</exception>
+    /// <exception cref="ArgumentException">The status, the content type, the body or a header is not possible; null is none.</exception>
     public void Respond(HttpStatusCode status, string contentType, ReadOnlyMemory<byte> body, IEnumerable<KeyValuePair<string, string>>? headers = null)
     {
         if (_decided)
@@ -60,8 +60,11 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
     /// <summary>Answers with text, sent as UTF-8: name the charset in a content type of your own. The last call counts.</summary>
     /// <inheritdoc cref="Respond(HttpStatusCode, string, ReadOnlyMemory{byte}, IEnumerable{KeyValuePair{string, string}}?)"/>
     public void Respond(
-        HttpStatusCode status, string body, string contentType = "text/plain; charset=utf-8", IEnumerable<KeyValuePair<string, string>>? headers = null) =>
+        HttpStatusCode status, string body, string contentType = "text/plain; charset=utf-8", IEnumerable<KeyValuePair<string, string>>? headers = null)
+    {
+        ArgumentNullException.ThrowIfNull(body);
         Respond(status, contentType, Encoding.UTF8.GetBytes(body), headers);
+    }
 
     internal void Decide() => _decided = true;
 }

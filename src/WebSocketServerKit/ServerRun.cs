@@ -24,7 +24,9 @@ internal sealed class ServerRun
     private readonly bool _hasEventContext;
     private readonly TaskCompletionSource _cutNow = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _stopping;
+    private int _foreignHostLogged;
     private int _foreignOriginLogged;
+    private int _subprotocolsLogged;
     private int _closedCleanly; // clients that left, with all their handlers, since it began to stop
     private int _closedOtherwise;
 
@@ -35,20 +37,21 @@ internal sealed class ServerRun
         _server = server;
         _time = options.TimeProvider;
         _stopTimeout = options.StopTimeout;
-        _maxTurnedAway = options.MaxConcurrentHandshakes;
+        ClientLimits limits = ClientLimits.Of(options, OpenFileLimit.Read(), log);
+        _maxTurnedAway = limits.MaxTurnedAway;
         _hasEventContext = options.EventContext is not null;
         _table = new ConnectionTable(
-            options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes, options.EffectiveMaxConcurrentHandshakesPerRemoteAddress);
+            limits.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes, options.EffectiveMaxConcurrentHandshakesPerRemoteAddress);
         Log = log;
         Budget = new MemoryBudget(options.EffectiveMaxBufferedBytes, ArrayPool<byte>.Shared, log) { BecameShort = Relieve };
         Settings = options.ToConnectionSettings(Budget);
-        Origins = new OriginRules(options.AllowedOrigins);
+        Access = new AccessRules(new HostRules(options.AllowedHosts), new OriginRules(options.AllowedOrigins));
         Subprotocols = [.. options.Subprotocols];
 
         try
         {
             foreach (IPEndPoint endPoint in options.EndPoints)
-                _listeners.Add(TransportListener.Start(endPoint, options.Backlog, Budget.Pool));
+                _listeners.Add(TransportListener.Start(endPoint, options.Backlog, [.. _listeners.Select(listener => listener.LocalEndPoint)], Budget.Pool));
         }
         catch
         {
@@ -75,7 +78,7 @@ internal sealed class ServerRun
 
     public Heartbeat Heartbeat { get; }
 
-    public OriginRules Origins { get; }
+    public AccessRules Access { get; }
 
     public IReadOnlyCollection<string> Subprotocols { get; }
 
@@ -104,11 +107,20 @@ internal sealed class ServerRun
 
     public void Released(ClientSession session) => _table.Remove(session);
 
-    /// <summary>Says once how an origin is allowed; a page that tries again and again must not fill the log.</summary>
-    public void ForeignOriginRefused(string origin)
+    /// <summary>Says once how a host or an origin is allowed; a page that tries again and again must not fill the log.</summary>
+    public void Advise(HandshakeViolation violation, HandshakeRequest refused)
     {
-        if (Interlocked.Exchange(ref _foreignOriginLogged, 1) == 0)
-            Log.ForeignOriginRefused(origin);
+        if (violation == HandshakeViolation.HostNotAllowed && HostRules.EntryFor(refused.Host) is { } host && IsFirst(ref _foreignHostLogged))
+            Log.ForeignHostRefused(new PeerText(refused.Host), new PeerText(host));
+        if (violation == HandshakeViolation.OriginNotAllowed && OriginRules.EntryFor(refused.Origin!) is { } origin && IsFirst(ref _foreignOriginLogged))
+            Log.ForeignOriginRefused(new PeerText(refused.Origin!), new PeerText(origin));
+    }
+
+    /// <summary>Says once how subprotocols are agreed on.</summary>
+    public void AdviseOnSubprotocols(IReadOnlyList<string> offered)
+    {
+        if (IsFirst(ref _subprotocolsLogged))
+            Log.NoSubprotocolAgreed(new PeerText(string.Join(", ", offered)), new PeerText(offered[0]));
     }
 
     /// <summary>Cuts the clients that are left, if the server is being stopped or when it is.</summary>
@@ -140,6 +152,8 @@ internal sealed class ServerRun
         Log.Stopped(result.ClosedCleanly, result.Cut, result.Unfinished);
         return result;
     }
+
+    private static bool IsFirst(ref int logged) => Interlocked.Exchange(ref logged, 1) == 0;
 
     // Events that wait for the host's context are waited for as long as it gets on with them: its thread may be blocked in this very stop.
     private async Task WaitForHandlersAsync(long began)

@@ -11,9 +11,11 @@ namespace WebSocketServerKit;
 /// </summary>
 public sealed class WebSocketServerOptions
 {
+    private int? _maxClients;
+
     /// <summary>
     /// Where to listen; at least one. Port 0 lets the system choose: <see cref="WebSocketServer.EndPoints"/> tells what it chose.
-    /// <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too.
+    /// <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too, so <see cref="IPAddress.Any"/> with the same port cannot stand beside it.
     /// </summary>
     public IList<IPEndPoint> EndPoints { get; } = [];
 
@@ -28,7 +30,29 @@ public sealed class WebSocketServerOptions
     /// Default: none, so a browser connects only from a page of the server's own host and port. Programs that are no browsers send no origin
     /// and are not concerned. Danger of <c>*</c>: any page that a user visits can then speak to this server with that user's cookies and from the user's network.
     /// </summary>
+    /// <remarks>
+    /// Some devices and libraries send an <c>Origin</c> that is none (<c>file://</c>, <c>192.168.1.10</c>, their name): an entry may be any value of the header,
+    /// as sent. Case does not matter, nor a slash at the end, nor a port that the scheme has anyway.
+    /// </remarks>
     public IList<string> AllowedOrigins { get; } = [];
+
+    /// <summary>
+    /// Hosts for which the server answers, as clients name them: <c>example.com</c> (any port), <c>example.com:8080</c>, <c>*.example.com</c> for every name below
+    /// it, <c>[::1]</c>, or <c>*</c> for every host. A request for another host gets 421. Default: none, which means:
+    /// pages and plain HTTP requests that arrive on a loopback address may name <c>localhost</c>, a name below it, or an IP address; elsewhere any host will do.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// It keeps foreign pages out that had their own name point at this machine (DNS rebinding): to the browser they are of the server's own origin. On a
+    /// loopback address that is found out by default, elsewhere the server does not know its names: name them here where pages need a guard.
+    /// Behind a proxy on the same machine that passes the public host on, add that host.
+    /// </para>
+    /// <para>
+    /// A list that is not empty holds for every request on every address, of programs too, and for one that names no host. So add every name that
+    /// clients use: <c>localhost</c> or the address of a health check as well. Pages of <see cref="AllowedOrigins"/> are let in whatever host they name, unless there is a list.
+    /// </para>
+    /// </remarks>
+    public IList<string> AllowedHosts { get; } = [];
 
     /// <summary>
     /// The largest message that a client may send, in bytes, fragments added up. Default: 1 MiB. A larger one closes the connection with 1009.
@@ -42,8 +66,11 @@ public sealed class WebSocketServerOptions
     /// </summary>
     public int MaxFragmentsPerMessage { get; set; } = 131_072;
 
-    /// <summary>The largest head of a request, in bytes: request line and headers. Default: 8 KiB. A larger one is answered with 431. Raise it for large cookies.</summary>
-    public int MaxRequestHeadSize { get; set; } = 8 * 1024;
+    /// <summary>
+    /// The largest head of a request, in bytes: request line and headers. Default: 32 KiB, which lets sites with long cookies pass. A larger one is answered with
+    /// 431. Memory is taken for what came only, not for what may come.
+    /// </summary>
+    public int MaxRequestHeadSize { get; set; } = 32 * 1024;
 
     /// <summary>How many header lines a request may have. Default: 100. More are answered with 431.</summary>
     public int MaxHeaderLines { get; set; } = 100;
@@ -98,8 +125,16 @@ public sealed class WebSocketServerOptions
     /// </summary>
     public long? MaxBufferedBytes { get; set; }
 
-    /// <summary>How many clients may be connected at once, handshakes included. Default: 100,000. Further ones are answered with 503. Mind the system's limit on open files.</summary>
-    public int MaxClients { get; set; } = 100_000;
+    /// <summary>
+    /// How many clients may be connected at once, handshakes included. Default: 100,000, or on Linux so many as the limit on open files leaves room for, if that is
+    /// less; the log says so at the start. Further ones are answered with 503. A number that is set here is kept: if the limit on open files is too low for it, the log has a
+    /// warning with the number to set. When that limit is reached, no new client gets in, and .NET itself may end the process.
+    /// </summary>
+    public int MaxClients
+    {
+        get => _maxClients ?? 100_000;
+        set => _maxClients = value;
+    }
 
     /// <summary>
     /// How many of them may come from one remote address. Default: 20,000, which only stops a flood. Lower it for a server that faces the internet
@@ -149,6 +184,8 @@ public sealed class WebSocketServerOptions
     /// <summary>The clock. Default: the system's. Tests put a fake one here.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
+    internal bool HasMaxClients => _maxClients is not null;
+
     // The shortest time that is waited for decides how often the server looks. What a peer does while a handler runs is seen at the second beat, within a second.
     internal TimeSpan HeartbeatInterval
     {
@@ -183,6 +220,14 @@ public sealed class WebSocketServerOptions
         {
             if (OriginRules.Validate(origin) is { } problem)
                 throw new ArgumentException($"{Name(nameof(AllowedOrigins))}: {problem}");
+        }
+
+        if (AllowedHosts.Contains(null!))
+            throw new ArgumentException($"{Name(nameof(AllowedHosts))} has an entry that is null.");
+        foreach (string host in AllowedHosts)
+        {
+            if (HostRules.Validate(host) is { } problem)
+                throw new ArgumentException($"{Name(nameof(AllowedHosts))}: {problem}");
         }
 
         Check(MaxMessageSize, 1, Array.MaxLength / 2);

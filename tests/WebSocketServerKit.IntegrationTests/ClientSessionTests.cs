@@ -2,7 +2,9 @@ using System.Net;
 using System.Net.WebSockets;
 using System.Security.Claims;
 using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -146,22 +148,192 @@ public class ClientSessionTests
     }
 
     [Fact]
+    public async Task A_client_that_gets_none_of_its_subprotocols_is_told_to_the_log_once_with_what_to_set()
+    {
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.Handshaking += (_, e) =>
+            {
+                if (e.Request.Path == "/choose")
+                    e.Subprotocol = "v3";
+                if (e.Request.Path == "/none")
+                    e.Subprotocol = null;
+            },
+            options => options.Subprotocols.Add("v1"));
+        async Task ConnectAsync(string path, params string[] subprotocols)
+        {
+            using ClientWebSocket client = await server.ConnectWebSocketAsync(path, options => Array.ForEach(subprotocols, options.AddSubProtocol));
+            await server.NextClientAsync();
+        }
+
+        await ConnectAsync("/");
+        await ConnectAsync("/", "v1");
+        await ConnectAsync("/choose", "v3"); // a handler chose
+        await ConnectAsync("/none", "v1"); // a handler chose none of them
+        Assert.Empty(server.Log.Of(21));
+
+        await ConnectAsync("/", "v8", "v9");
+        await ConnectAsync("/", "v7");
+        FakeLogRecord warning = Assert.Single(server.Log.Of(21));
+        Assert.Equal(LogLevel.Warning, warning.Level);
+        Assert.StartsWith("A client offered the subprotocols v8, v9 and got none of them", warning.Message, StringComparison.Ordinal);
+        Assert.Contains("options.Subprotocols.Add(\"v8\")", warning.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task<HttpAnswer> AskAsync(TestServer server, byte[] request)
+    {
+        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+        await client.WriteAsync(request);
+        HttpAnswer answer = await client.ReadAnswerAsync();
+        if (answer.Status != 101)
+            await client.AssertEndAsync();
+        return answer;
+    }
+
+    private static byte[] Handshake(string host, string? origin = null) => Encoding.Latin1.GetBytes(
+        Encoding.Latin1.GetString(RawClient.Request("/", origin is null ? [] : [$"Origin: {origin}"])).Replace("Host: localhost", $"Host: {host}", StringComparison.Ordinal));
+
+    private static byte[] Plain(string host) => Encoding.Latin1.GetBytes($"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+
+    [Fact]
+    public async Task A_page_that_had_its_name_point_at_this_machine_gets_nothing_and_the_log_says_once_why()
+    {
+        int asked = 0;
+        await using TestServer server = await TestServer.StartAsync(server =>
+        {
+            server.Handshaking += (_, _) => Interlocked.Increment(ref asked);
+            server.HttpRequestReceived += (_, e) =>
+            {
+                Interlocked.Increment(ref asked);
+                e.Respond(HttpStatusCode.OK, "secret");
+            };
+        });
+        string evil = $"evil.test:{server.EndPoint.Port}";
+        foreach (byte[] request in (byte[][])[Handshake(evil, $"http://{evil}"), Plain(evil), Plain("other.test")])
+        {
+            HttpAnswer answer = await AskAsync(server, request);
+            Assert.Equal((421, "Misdirected Request"), (answer.Status, answer.Reason));
+            Assert.StartsWith("This server does not answer for the host that the request names.", answer.Body, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(0, asked);
+        FakeLogRecord warning = Assert.Single(server.Log.Of(20));
+        Assert.Equal(LogLevel.Warning, warning.Level);
+        Assert.Contains("options.AllowedHosts.Add(\"evil.test\")", warning.Message, StringComparison.Ordinal);
+        Assert.Contains("DNS rebinding", warning.Message, StringComparison.Ordinal);
+        Assert.Equal(3, server.Log.Of(7).Count);
+        Assert.Empty(server.Log.Of(8));
+    }
+
+    [Fact]
+    public async Task Those_who_know_where_the_server_is_get_in_on_a_loopback_address()
+    {
+        await using TestServer server = await TestServer.StartAsync(server => server.HttpRequestReceived += (_, e) => e.Respond(HttpStatusCode.OK, "page"));
+        foreach (string host in (string[])["localhost", $"127.0.0.1:{server.EndPoint.Port}", "[::1]:80", "app.localhost"])
+        {
+            Assert.Equal(101, (await AskAsync(server, Handshake(host, $"http://{host}"))).Status);
+            Assert.Equal(200, (await AskAsync(server, Plain(host))).Status);
+        }
+
+        // What is no browser: it sends no origin, or no host.
+        Assert.Equal(101, (await AskAsync(server, Handshake("anything.example"))).Status);
+        Assert.Equal(200, (await AskAsync(server, "GET / HTTP/1.0\r\n\r\n"u8.ToArray())).Status);
+        Assert.Equal(200, (await AskAsync(server, Plain(""))).Status);
+        Assert.Empty(server.Log.Of(20));
+    }
+
+    [Fact]
+    public async Task The_pages_behind_a_proxy_on_this_machine_get_in_by_what_the_log_advises()
+    {
+        byte[] page = Handshake("chat.example", "https://chat.example");
+        await using (TestServer unset = await TestServer.StartEchoAsync())
+        {
+            Assert.Equal(421, (await AskAsync(unset, page)).Status);
+            Assert.Contains("options.AllowedHosts.Add(\"chat.example\")", Assert.Single(unset.Log.Of(20)).Message, StringComparison.Ordinal);
+        }
+
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.HttpRequestReceived += (_, e) => e.Respond(HttpStatusCode.OK, e.Request.Host), options => options.AllowedHosts.Add("chat.example"));
+        Assert.Equal(101, (await AskAsync(server, page)).Status);
+        Assert.Equal("chat.example:443", (await AskAsync(server, Plain("chat.example:443"))).Body);
+
+        // Now the list says it all.
+        Assert.Equal(421, (await AskAsync(server, Handshake("localhost"))).Status);
+        Assert.Equal(421, (await AskAsync(server, Plain("localhost"))).Status);
+        Assert.Equal(421, (await AskAsync(server, "GET / HTTP/1.0\r\n\r\n"u8.ToArray())).Status);
+        Assert.Equal(403, (await AskAsync(server, Handshake("chat.example", "https://evil.test"))).Status);
+    }
+
+    [Fact]
+    public async Task The_log_advises_nothing_that_a_client_could_make_dangerous()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        Assert.Equal(421, (await AskAsync(server, Plain("*"))).Status);
+        Assert.Equal(403, (await AskAsync(server, Handshake("localhost", "*"))).Status);
+        Assert.Empty(server.Log.Of(20));
+        Assert.Empty(server.Log.Of(8));
+    }
+
+    [Theory]
+    [InlineData("https://app.example.com")]
+    [InlineData("http://localhost:9001/")]
+    [InlineData("http://app.example.com/page")]
+    [InlineData("file://")]
+    [InlineData("file:///android_asset/index.html")]
+    [InlineData("null")]
+    [InlineData("ArduinoSocketIOClient")]
+    [InlineData("192.168.1.10")]
+    [InlineData("")]
+    [InlineData("caf\u00E9 \u0085\t\"\\")]
+    public async Task An_origin_gets_in_by_what_the_log_advises(string origin)
+    {
+        string advised;
+        await using (TestServer unset = await TestServer.StartEchoAsync())
+        {
+            Assert.Equal(403, (await AskAsync(unset, Handshake("localhost", origin))).Status);
+            FakeLogRecord warning = Assert.Single(unset.Log.Of(8));
+            string literal = warning.GetStructuredStateValue("Entry")!;
+            Assert.Contains($"options.AllowedOrigins.Add(\"{literal}\")", warning.Message, StringComparison.Ordinal);
+            advised = Regex.Unescape(literal); // of \", \\ and \uXXXX it makes what C# does
+        }
+
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.AllowedOrigins.Add(advised));
+        Assert.Equal(101, (await AskAsync(server, Handshake("localhost", origin))).Status);
+    }
+
+    [Fact]
+    public async Task What_is_no_UTF_8_is_shown_as_it_can_be()
+    {
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.Handshaking += (_, e) => e.Items["seen"] = $"{e.Request.Cookies["name"]} {e.Request.Headers["X-Name"]} {e.Request.Query["q"]}");
+        using RawClient raw = await RawClient.ConnectAsync(server.EndPoint);
+        await raw.WriteAsync(RawClient.Request("/100%/caf%E9?q=%E9", "Cookie: name=Zo\u00C3\u00AB", "X-Name: Zo\u00EB"));
+        Assert.Equal(101, (await raw.ReadAnswerAsync()).Status);
+        WebSocketConnection client = await server.NextClientAsync();
+        Assert.Equal("/100%/caf%E9", client.Path);
+        Assert.Equal("Zo\u00EB Zo\u00EB %E9", client.Items["seen"]);
+    }
+
+    [Fact]
+    public async Task A_close_reason_makes_no_line_of_its_own_in_the_log()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        using RawClient client = await server.OpenAsync();
+        await client.SendCloseAsync(1000, "bye\r\ncrit: forged\u2028too");
+        await client.AssertClosedAsync(1000);
+        Assert.Equal("bye\r\ncrit: forged\u2028too", (await server.NextEndAsync()).CloseReason);
+        Assert.EndsWith("close code 1000 bye\\u000D\\u000Acrit: forged\\u2028too", Assert.Single(server.Log.Of(6)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Foreign_origins_are_refused_and_the_log_says_once_how_to_allow_them()
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.AllowedOrigins.Add("https://friend.example"));
-        async Task<HttpAnswer> AskAsync(params string[] headers)
-        {
-            using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-            await client.WriteAsync(RawClient.Request("/", headers));
-            return await client.ReadAnswerAsync();
-        }
-
-        Assert.Equal(101, (await AskAsync()).Status);
-        Assert.Equal(101, (await AskAsync("Origin: http://localhost")).Status); // the request's own host
-        Assert.Equal(101, (await AskAsync("Origin: https://friend.example")).Status);
+        Assert.Equal(101, (await AskAsync(server, Handshake("localhost"))).Status);
+        Assert.Equal(101, (await AskAsync(server, Handshake("localhost", "http://localhost"))).Status); // the request's own host
+        Assert.Equal(101, (await AskAsync(server, Handshake("localhost", "https://friend.example"))).Status);
         foreach (string foreign in (string[])["https://evil.example", "http://friend.example", "null", "https://evil.example"])
         {
-            HttpAnswer answer = await AskAsync($"Origin: {foreign}");
+            HttpAnswer answer = await AskAsync(server, Handshake("localhost", foreign));
             Assert.Equal((403, "Pages of this origin may not connect. The server's operator can add the origin to those that it allows.\n"), (answer.Status, answer.Body));
         }
 
@@ -193,7 +365,7 @@ public class ClientSessionTests
             [("GET", "/health", 200, "GET from 127.0.0.1"), ("POST", "/health", 200, "POST from 127.0.0.1"), ("GET", "/bytes", 200, "AB"), ("DELETE", "/other", 405, "")])
         {
             using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-            await client.WriteAsync(Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
+            await client.WriteAsync(Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
             HttpAnswer answer = await client.ReadAnswerAsync();
             Assert.Equal(status, answer.Status);
             if (body != "")
@@ -203,7 +375,7 @@ public class ClientSessionTests
         }
 
         using RawClient head = await RawClient.ConnectAsync(server.EndPoint);
-        await head.WriteAsync("HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray());
+        await head.WriteAsync("HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
         HttpAnswer headers = await head.ReadAnswerAsync(toHead: true);
         Assert.Equal((200, "19", "no-store"), (headers.Status, headers.Headers["Content-Length"], headers.Headers["Cache-Control"]));
         await head.AssertEndAsync(); // no body
@@ -220,14 +392,14 @@ public class ClientSessionTests
                 server.HttpRequestReceived += (_, _) => { };
         });
         using RawClient get = await RawClient.ConnectAsync(server.EndPoint);
-        await get.WriteAsync("GET / HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray());
+        await get.WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
         HttpAnswer answer = await get.ReadAnswerAsync();
         Assert.Equal((426, "websocket", "Upgrade, close"), (answer.Status, answer.Headers["Upgrade"], answer.Headers["Connection"]));
         Assert.StartsWith("This is a WebSocket server.", answer.Body, StringComparison.Ordinal);
         await get.AssertEndAsync();
 
         using RawClient head = await RawClient.ConnectAsync(server.EndPoint);
-        await head.WriteAsync("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray());
+        await head.WriteAsync("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
         Assert.Equal(426, (await head.ReadAnswerAsync(toHead: true)).Status);
         await head.AssertEndAsync();
     }
@@ -242,7 +414,7 @@ public class ClientSessionTests
             throw new InvalidDataException("the other half");
         });
         using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        await client.WriteAsync("GET / HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray());
+        await client.WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
         Assert.Equal(500, (await client.ReadAnswerAsync()).Status);
         await client.AssertEndAsync();
     }
@@ -293,8 +465,8 @@ public class ClientSessionTests
         foreach ((string request, int status) in ((string, int)[])
             [
                 ("GET / HTTP/1.1\r\n\r\n", 400), ("GET / HTTP/2.0\r\n\r\n", 505), ("\x16\x03\x01", 400),
-                ("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 8\r\n\r\n", 426),
-                ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", 413),
+                ("GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 8\r\n\r\n", 426),
+                ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 413),
             ])
         {
             using RawClient client = await RawClient.ConnectAsync(server.EndPoint);

@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -262,5 +265,38 @@ public class ServerRunTests
             for (int i = 0; i < clients.Length; i++)
                 Assert.True((await server.NextEndAsync()).WasClean);
         }
+    }
+
+    [Fact]
+    public async Task Two_end_points_that_exclude_each_other_are_told_as_that()
+    {
+        IOException failure;
+        do
+        {
+            int port;
+            await using (TestServer server = await TestServer.StartEchoAsync())
+                port = server.EndPoint.Port;
+            var endPoint = new IPEndPoint(IPAddress.Loopback, port);
+            await using var both = new WebSocketServer(new WebSocketServerOptions { EndPoints = { endPoint, endPoint } });
+            failure = await Assert.ThrowsAsync<IOException>(both.StartAsync);
+            Assert.False(both.IsListening);
+        }
+        while (failure.Message.Contains("Stop the program that uses it", StringComparison.Ordinal)); // which has taken the port meanwhile
+
+        Assert.EndsWith("it is among the server's end points twice. Leave one out.", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task More_clients_than_files_can_be_open_is_a_warning_at_the_start()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux tells the limit.");
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.MaxClients = int.MaxValue);
+        FakeLogRecord warning = Assert.Single(server.Log.Of(22));
+        Assert.Equal(LogLevel.Warning, warning.Level);
+        Assert.StartsWith("options.MaxClients is 2147483647, but this process may have ", warning.Message, StringComparison.Ordinal);
+
+        await using TestServer unset = await TestServer.StartEchoAsync();
+        Assert.Empty(unset.Log.Of(22));
+        Assert.DoesNotContain(unset.Log.All, line => line.Level >= LogLevel.Warning);
     }
 }

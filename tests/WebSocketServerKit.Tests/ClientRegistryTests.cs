@@ -42,6 +42,20 @@ public sealed class ClientRegistryTests : IDisposable
     }
 
     [Fact]
+    public void A_link_local_client_is_found_without_its_interface_and_with_the_right_one()
+    {
+        WebSocketConnection first = Add(address: "fe80::1%2"), second = Add(address: "fe80::1%3"), other = Add(address: "fe80::2%2");
+        Assert.Equal([first, second], ById(_clients.FindByRemoteAddress(IPAddress.Parse("fe80::1"))));
+        Assert.Equal([second], _clients.FindByRemoteAddress(IPAddress.Parse("fe80::1%3")));
+        Assert.Empty(_clients.FindByRemoteAddress(IPAddress.Parse("fe80::1%4")));
+        Assert.Equal([other], _clients.FindByRemoteAddress(IPAddress.Parse("fe80::2")));
+        _clients.Remove(first);
+        Assert.Equal([second], _clients.FindByRemoteAddress(IPAddress.Parse("fe80::1")));
+        _clients.Remove(second);
+        Assert.Empty(_clients.FindByRemoteAddress(IPAddress.Parse("fe80::1")));
+    }
+
+    [Fact]
     public void Who_has_left_is_found_no_more()
     {
         WebSocketConnection gone = Add("/chat"), stays = Add("/chat");

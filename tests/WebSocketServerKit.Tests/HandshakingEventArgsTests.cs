@@ -54,6 +54,8 @@ public sealed class HandshakingEventArgsTests
         _handshake.AddResponseHeader("Set-Cookie", "a=1");
         _handshake.AddResponseHeader("Set-Cookie", "b=2");
         Assert.Throws<ArgumentException>(() => _handshake.AddResponseHeader("X-Split", "a\r\nInjected: b"));
+        Assert.Throws<ArgumentException>(() => _handshake.AddResponseHeader("X-Split", "a\u0085Injected: b"));
+        Assert.Throws<ArgumentNullException>("value", () => _handshake.AddResponseHeader("X-Null", null!));
         Assert.Throws<ArgumentException>(() => _handshake.AddResponseHeader("Sec-WebSocket-Accept", "forged"));
         Assert.Equal([new("Set-Cookie", "a=1"), new("Set-Cookie", "b=2")], _handshake.ResponseHeaders);
     }
@@ -64,6 +66,37 @@ public sealed class HandshakingEventArgsTests
         Assert.Null(_handshake.ItemsOrNull);
         _handshake.Items["a"] = 1;
         Assert.Same(_handshake.Items, _handshake.ItemsOrNull);
+    }
+
+    [Fact]
+    public async Task Handlers_that_go_on_side_by_side_lose_nothing_of_what_they_attach()
+    {
+        HandshakingEventArgs[] handshakes =
+        [
+            .. Enumerable.Range(0, 5_000).Select(_ => new HandshakingEventArgs(_handshake.Request, _handshake.RemoteEndPoint, _handshake.LocalEndPoint, subprotocol: null)),
+        ];
+        int arrivals = 0;
+        void Handle(string handler)
+        {
+            for (int i = 0; i < handshakes.Length; i++)
+            {
+                // Both begin at the same moment: whoever comes first waits for the other.
+                Interlocked.Increment(ref arrivals);
+                SpinWait wait = default;
+                while (Volatile.Read(ref arrivals) < 2 * (i + 1))
+                    wait.SpinOnce();
+                handshakes[i].Items[handler] = true;
+                handshakes[i].AddResponseHeader("X-Handler", handler);
+            }
+        }
+
+        await Task.WhenAll(((string[])["0", "1"]).Select(handler =>
+            Task.Factory.StartNew(() => Handle(handler), TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+        Assert.All(handshakes, handshake =>
+        {
+            Assert.Equal(2, handshake.Items.Count);
+            Assert.Equal("01", string.Concat(handshake.ResponseHeaders!.Select(header => header.Value).Order(StringComparer.Ordinal)));
+        });
     }
 
     [Fact]

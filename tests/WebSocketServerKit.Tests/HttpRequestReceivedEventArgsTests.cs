@@ -29,6 +29,8 @@ public sealed class HttpRequestReceivedEventArgsTests
         Assert.Throws<ArgumentOutOfRangeException>(() => _request.Respond(HttpStatusCode.SwitchingProtocols, ""));
         Assert.Throws<ArgumentException>(() => _request.Respond(HttpStatusCode.NoContent, "a body"));
         Assert.Throws<ArgumentException>(() => _request.Respond(HttpStatusCode.OK, "", "text/plain\r\nX: y"));
+        Assert.Throws<ArgumentNullException>("body", () => _request.Respond(HttpStatusCode.OK, null!));
+        Assert.Throws<ArgumentNullException>("value", () => _request.Respond(HttpStatusCode.OK, "", headers: [new("X", null!)]));
         Assert.False(_request.IsAnswered);
     }
 

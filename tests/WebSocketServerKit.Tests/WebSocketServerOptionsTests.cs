@@ -31,7 +31,7 @@ public sealed class WebSocketServerOptionsTests
         WebSocketServerOptions options = Options();
         options.Validate();
         ConnectionSettings settings = options.ToConnectionSettings(new MemoryBudget(long.MaxValue, System.Buffers.ArrayPool<byte>.Shared));
-        Assert.Equal((1024 * 1024, 131_072, 8192, 100, 1024 * 1024),
+        Assert.Equal((1024 * 1024, 131_072, 32 * 1024, 100, 1024 * 1024),
             (settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.MaxRequestHeadSize, settings.MaxHeaderLines, settings.SendQueueLimit));
         Assert.Equal((10, 20, 20, 5, 5), (
             (int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds, (int)settings.PingTimeout.TotalSeconds,
@@ -89,13 +89,28 @@ public sealed class WebSocketServerOptionsTests
     }
 
     [Fact]
-    public void Allowed_origins_are_origins()
+    public void Allowed_origins_are_what_the_header_can_say()
     {
-        AssertPossible(options => options.AllowedOrigins.Add("https://app.example.com"));
-        AssertPossible(options => options.AllowedOrigins.Add("*"));
-        AssertPossible(options => options.AllowedOrigins.Add("null"));
-        AssertRefused("AllowedOrigins", options => options.AllowedOrigins.Add("app.example.com"));
-        AssertRefused("AllowedOrigins", options => options.AllowedOrigins.Add(null!));
+        foreach (string possible in (string[])["https://app.example.com", "*", "null", "file://", "192.168.1.10", "ArduinoSocketIOClient"])
+            AssertPossible(options => options.AllowedOrigins.Add(possible));
+        foreach (string impossible in (string[])["https://app.example.com/chat", "https://*.example.com", "a\nb", null!])
+            AssertRefused("AllowedOrigins", options => options.AllowedOrigins.Add(impossible));
+    }
+
+    [Fact]
+    public void Allowed_hosts_are_hosts()
+    {
+        foreach (string possible in (string[])["example.com", "example.com:8080", "*.example.com", "[::1]", "*"])
+            AssertPossible(options => options.AllowedHosts.Add(possible));
+        foreach (string impossible in (string[])["https://example.com", "example.com/chat", "a.*", "::1", "", null!])
+            AssertRefused("AllowedHosts", options => options.AllowedHosts.Add(impossible));
+    }
+
+    [Fact]
+    public void It_is_known_whether_MaxClients_was_set()
+    {
+        Assert.False(Options().HasMaxClients);
+        Assert.True(Options(options => options.MaxClients = 100_000).HasMaxClients);
     }
 
     public static TheoryData<string, long, long> Numbers => new()

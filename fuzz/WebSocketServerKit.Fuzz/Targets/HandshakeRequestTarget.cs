@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Net;
 using System.Text;
 using WebSocketServerKit.Buffers;
 using WebSocketServerKit.Protocol.Handshake;
@@ -10,7 +11,7 @@ internal static class HandshakeRequestTarget
 {
     private const int MaxHeaderLines = 8;
 
-    private static readonly OriginRules OwnOriginOnly = new([]);
+    private static readonly AccessRules DefaultAccess = new(new HostRules([]), new OriginRules([]));
 
     public static (HandshakeParseStatus Status, HandshakeViolation Violation) Run(byte[] input)
     {
@@ -69,8 +70,10 @@ internal static class HandshakeRequestTarget
             ? HandshakeResponse.Accept(request.Key!, SubprotocolSelection.Select(request.RequestedSubprotocols, ["chat"]))
             : HandshakeResponse.Refuse(broken);
 
-        bool originAllowed = OwnOriginOnly.Allows(request.Origin, request.Host);
-        return $"{request.Method} {request.Target} {request.Path} {request.QueryString} {request.Version} {request.Host} {originAllowed}\n"
+        HandshakeViolation access = DefaultAccess.Check(request, IPAddress.Loopback);
+        Promise.Holds(
+            access != HandshakeViolation.None || request.Origin is null || !request.IsWebSocket || request.Host.Length > 0, "no page is of no host");
+        return $"{request.Method} {request.Target} {request.Path} {request.QueryString} {request.Version} {request.Host} {access}\n"
             + $"{string.Join('\n', request.Headers)}\n{string.Join('\n', request.Query)}\n{string.Join('\n', request.Cookies)}\n"
             + Written(answer);
     }

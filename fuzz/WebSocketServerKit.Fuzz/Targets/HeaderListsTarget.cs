@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Net;
 using System.Text;
 using WebSocketServerKit.Protocol.Handshake;
 
@@ -15,6 +16,7 @@ internal static class HeaderListsTarget
         string text = Encoding.Latin1.GetString(input);
         CheckTokens(text);
         CheckAuthority(text);
+        CheckHost(text);
         CheckOrigin(text);
         CheckCookiesAndQuery(text);
         CheckTarget(text);
@@ -54,19 +56,48 @@ internal static class HeaderListsTarget
         Promise.Holds(!ownOnly.Allows($"http://x{plain}", text) || host[0] == '[');
     }
 
+    private static void CheckHost(string text)
+    {
+        bool onLoopback = new HostRules([]).Allows(text, IPAddress.Loopback);
+        if (onLoopback && Authority.TryParse(text, out ReadOnlySpan<char> host, out _))
+        {
+            string name = host.ToString().TrimEnd('.');
+            Promise.Holds(
+                IPAddress.TryParse(name, out _) || name.Split('.')[^1].Equals("localhost", StringComparison.OrdinalIgnoreCase), "nobody owns such a name");
+        }
+
+        if (HostRules.Validate(text) is null)
+        {
+            HostRules rules = new([text]);
+            Promise.Holds(rules.AreListed && (text.Contains('*', StringComparison.Ordinal) || rules.Allows(text, IPAddress.Any)), "what is listed is answered");
+            Promise.Holds(text is "*" || !rules.Allows("", IPAddress.Loopback));
+        }
+
+        if (HostRules.EntryFor(text) is { } entry)
+            Promise.Holds(HostRules.Validate(entry) is null && new HostRules([entry]).Allows(text, IPAddress.Loopback), "what is advised helps");
+    }
+
     private static void CheckOrigin(string text)
     {
-        bool valid = OriginRules.Validate(text) is null;
         OriginRules ownOnly = new([]);
         bool sameOrigin = ownOnly.Allows(text, "example.com");
         Promise.Holds(!sameOrigin || text.StartsWith("http", StringComparison.OrdinalIgnoreCase));
-        if (!valid)
-            return;
+        Promise.Holds(!ownOnly.Allows(text, ""), "no page is of no host");
 
+        bool canBeSent = text.All(c => c is '\t' or (>= ' ' and not '\x7F'));
+        string? advised = OriginRules.EntryFor(text);
+        if (canBeSent && advised is not null)
+            Promise.Holds(OriginRules.Validate(advised) is null && new OriginRules([advised]).Allows(text, ""), "what is advised helps");
+
+        if (OriginRules.Validate(text) is not null)
+            return;
+        Promise.Holds(canBeSent);
         OriginRules rules = new([text]);
-        Promise.Holds(rules.Allows(text, "") && rules.Allows(text, "other.example"), "what is allowed may connect");
-        Promise.Holds(text is "*" || !rules.Allows(text + "x", "other.example") || rules.Allows(text, text));
-        Promise.Holds(text is "*" or "null" || !rules.Allows("null", "other.example"));
+        Promise.Holds(rules.Allows(text, "") && rules.Allows(text.ToUpperInvariant(), ""), "what is allowed may connect");
+        bool becomesUrl = text.EndsWith(":/", StringComparison.Ordinal);
+        Promise.Holds(becomesUrl || rules.Allows(text + "/", "other.example"), "a slash at the end does not matter");
+        Promise.Holds(text is "*" || "null".Equals(advised, StringComparison.OrdinalIgnoreCase) || !rules.Allows("null", "other.example"));
+        Promise.Holds(text is "*" || !rules.Allows("x" + text, "other.example"), "nothing else may");
     }
 
     private static void CheckCookiesAndQuery(string text)
@@ -98,8 +129,7 @@ internal static class HeaderListsTarget
     private static void CheckKey(string text)
     {
         byte[] decoded = new byte[64];
-        bool sixteenBytes = text.Length == 24 && Convert.TryFromBase64String(text, decoded, out int length) && length == 16
-            && Convert.ToBase64String(decoded.AsSpan(0, 16)) == text;
+        bool sixteenBytes = text.Length == 24 && Convert.TryFromBase64String(text, decoded, out int length) && length == 16;
         Promise.Holds(SecWebSocketAccept.IsKey(text) == sixteenBytes);
         if (sixteenBytes)
         {

@@ -5,7 +5,7 @@ namespace WebSocketServerKit.Diagnostics;
 
 /// <summary>
 /// Every line that the library logs. Event ids are never reused. What a peer can cause at will is Debug: at Information the log
-/// stays quiet under load and under attack.
+/// stays quiet under load and under attack. Text that a peer chose is a <see cref="PeerText"/>.
 /// </summary>
 internal sealed partial class ServerLog(ILogger log)
 {
@@ -24,17 +24,17 @@ internal sealed partial class ServerLog(ILogger log)
     public partial void AcceptTrouble(Exception exception, EndPoint endPoint);
 
     [LoggerMessage(5, LogLevel.Debug, "Client {Id} connected from {RemoteEndPoint} for {Path}.")]
-    public partial void ClientConnected(long id, EndPoint remoteEndPoint, string path);
+    public partial void ClientConnected(long id, EndPoint remoteEndPoint, PeerText path);
 
     [LoggerMessage(6, LogLevel.Debug, "Client {Id} disconnected: {Cause}, close code {CloseCode} {CloseReason}")]
-    public partial void ClientDisconnected(long id, DisconnectCause cause, int closeCode, string closeReason);
+    public partial void ClientDisconnected(long id, DisconnectCause cause, int closeCode, PeerText closeReason);
 
     [LoggerMessage(7, LogLevel.Debug, "A request from {RemoteEndPoint} was answered with {Status}: {Reason}")]
     public partial void RequestRefused(EndPoint remoteEndPoint, int status, string reason);
 
     [LoggerMessage(8, LogLevel.Warning,
-        "Refused a handshake from a page of origin {Origin}. To allow it: options.AllowedOrigins.Add(\"{Origin}\"). Further refusals of foreign origins are logged as Debug.")]
-    public partial void ForeignOriginRefused(string origin);
+        "Refused a handshake from a page of origin {Origin}. To allow it: options.AllowedOrigins.Add(\"{Entry}\"). Further refusals of foreign origins are logged as Debug.")]
+    public partial void ForeignOriginRefused(PeerText origin, PeerText entry);
 
     [LoggerMessage(9, LogLevel.Debug, "{RemoteEndPoint} broke a rule of the protocol: {Reason} (RFC 6455 section {Section}); closing with {CloseCode}.")]
     public partial void ProtocolViolated(EndPoint remoteEndPoint, string reason, string section, int closeCode);
@@ -58,4 +58,25 @@ internal sealed partial class ServerLog(ILogger log)
 
     [LoggerMessage(15, LogLevel.Information, "The server holds {Used} bytes for its clients, of {Limit} that it may: all clients are read from again.")]
     public partial void MemorySuffices(long used, long limit);
+
+    [LoggerMessage(20, LogLevel.Warning,
+        "Refused a request for the host {Host}, for which this server does not answer. If clients rightly use that name, as through a proxy on this machine: "
+        + "options.AllowedHosts.Add(\"{Entry}\"), and every other name that they use, for a list holds for all requests. If nobody does, a foreign page tried to "
+        + "get in (DNS rebinding). Further refusals of hosts are logged as Debug.")]
+    public partial void ForeignHostRefused(PeerText host, PeerText entry);
+
+    [LoggerMessage(21, LogLevel.Warning,
+        "A client offered the subprotocols {Offered} and got none of them; browsers then close the connection at once. If the server speaks one: "
+        + "options.Subprotocols.Add(\"{First}\"). This is logged once.")]
+    public partial void NoSubprotocolAgreed(PeerText offered, PeerText first);
+
+    [LoggerMessage(22, LogLevel.Warning,
+        "options.MaxClients is {MaxClients}, but this process may have {Limit} files open, sockets included, and when they run out it may fail as a whole. Raise the "
+        + "limit to {Needed} (ulimit -n {Needed}; of a systemd service LimitNOFILE={Needed}), or set options.MaxClients to {Possible}.")]
+    public partial void OpenFilesTooFew(int maxClients, long limit, long needed, int possible);
+
+    [LoggerMessage(23, LogLevel.Information,
+        "Up to {MaxClients} clients fit, since this process may have {Limit} files open, sockets included. For more, raise the limit "
+        + "(ulimit -n; of a systemd service LimitNOFILE=).")]
+    public partial void MaxClientsLowered(int maxClients, long limit);
 }

@@ -12,14 +12,24 @@ internal static class TransportErrors
     private const string ClosedHere = "this side cut it";
 
     /// <summary>The error for an end point that cannot be listened on. The message says why and what to do about it.</summary>
-    public static IOException CannotListen(IPEndPoint endPoint, SocketException failure)
+    /// <param name="endPoint">Where.</param>
+    /// <param name="failure">What the system says.</param>
+    /// <param name="others">Where the same server listens already.</param>
+    public static IOException CannotListen(IPEndPoint endPoint, SocketException failure, IReadOnlyList<IPEndPoint> others)
     {
         bool ipv6 = endPoint.AddressFamily == AddressFamily.InterNetworkV6;
         string why = failure.SocketErrorCode switch
         {
+            SocketError.AddressAlreadyInUse when others.FirstOrDefault(other => Covers(other, endPoint) || Covers(endPoint, other)) is { } other =>
+                TellOverlap(endPoint, other),
             SocketError.AddressAlreadyInUse =>
                 "the address is already in use. "
                 + "Stop the program that uses it, choose another port, or use port 0 to let the system choose.",
+
+            // Linux says InvalidArgument, Windows AddressNotAvailable.
+            SocketError.InvalidArgument or SocketError.AddressNotAvailable when ipv6 && endPoint.Address is { IsIPv6LinkLocal: true, ScopeId: 0 } =>
+                "a link-local address says nothing without the network interface that it is meant on. "
+                + $"Write its name or number behind a %, as in {endPoint.Address}%eth0 (Linux, macOS) or {endPoint.Address}%12 (Windows).",
             SocketError.AddressNotAvailable =>
                 $"this machine does not have that address. Use one of its own, or {(ipv6 ? "[::]" : "0.0.0.0")} for all of them.",
 
@@ -36,6 +46,21 @@ internal static class TransportErrors
         };
         return new IOException($"Cannot listen on {endPoint}: {why}", failure);
     }
+
+    private static string TellOverlap(IPEndPoint endPoint, IPEndPoint other)
+    {
+        if (other.Equals(endPoint))
+            return "it is among the server's end points twice. Leave one out.";
+        (IPEndPoint wide, IPEndPoint narrow) = Covers(other, endPoint) ? (other, endPoint) : (endPoint, other);
+        string ipv4Too = wide.AddressFamily == narrow.AddressFamily ? "" : ", since [::] takes IPv4 clients too";
+        return $"the server cannot listen on {other} as well: {wide} includes {narrow}{ipv4Too}. Leave {narrow} out.";
+    }
+
+    private static bool Covers(IPEndPoint wide, IPEndPoint narrow) =>
+        wide.Port == narrow.Port
+        && (wide.Address.Equals(IPAddress.IPv6Any)
+            || (wide.Address.Equals(IPAddress.Any) && narrow.Address.MapToIPv6().IsIPv4MappedToIPv6)
+            || wide.Address.MapToIPv6().Equals(narrow.Address.MapToIPv6()));
 
     /// <summary>
     /// Whether a failed accept concerns one client only, so that the next can be accepted at once. Anything else calls for a pause, lest

@@ -37,6 +37,7 @@ internal sealed class TransportListener : IDisposable
     /// <param name="backlog">
     /// How many connections the system may hold for us. It lowers the number to its own limit (Linux: <c>net.core.somaxconn</c>).
     /// </param>
+    /// <param name="others">Where the same server listens already; it matters only for what is said when this end point cannot be listened on.</param>
     /// <param name="pool">Where connections rent their buffers.</param>
     /// <exception cref="IOException">
     /// The address cannot be listened on; the message tells why and what to do, the socket error is inside.
@@ -45,7 +46,8 @@ internal sealed class TransportListener : IDisposable
     /// A port is free again as soon as its listener is disposed: .NET sets SO_REUSEADDR where it means that old connections in TIME_WAIT
     /// do not count, and a port on which another program listens still is an error.
     /// </remarks>
-    public static TransportListener Start(IPEndPoint endPoint, int backlog = DefaultBacklog, ArrayPool<byte>? pool = null)
+    public static TransportListener Start(
+        IPEndPoint endPoint, int backlog = DefaultBacklog, IReadOnlyList<IPEndPoint>? others = null, ArrayPool<byte>? pool = null)
     {
         TcpListener? listener = null;
         try
@@ -63,7 +65,7 @@ internal sealed class TransportListener : IDisposable
         catch (SocketException failure)
         {
             listener?.Dispose();
-            throw TransportErrors.CannotListen(endPoint, failure);
+            throw TransportErrors.CannotListen(endPoint, failure, others ?? []);
         }
     }
 

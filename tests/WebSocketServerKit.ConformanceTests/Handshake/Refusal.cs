@@ -20,8 +20,8 @@ internal sealed record Refusal(string Status, string Body, params (string Name, 
         "The request target has a fragment. Leave it out, or write # as %23 if it is part of a name.");
     public static readonly Refusal TargetForm = BadRequest(
         "The request target must be a path such as /chat, or a ws, wss, http or https URL.");
-    public static readonly Refusal PathEscape = BadRequest(
-        "The path has a % without two hexadecimal digits, or decodes to control characters or invalid UTF-8. Write % as %25.");
+    public static readonly Refusal PathControl = BadRequest(
+        "The path has an escape of a control character, such as %00 or %0A. Leave it out.");
     public static readonly Refusal LongTarget = new(
         "414 URI Too Long", "The request line is longer than this server accepts. Send less in the URL.");
     public static readonly Refusal HttpVersion = new(
@@ -81,6 +81,10 @@ internal sealed record Refusal(string Status, string Body, params (string Name, 
         "The Sec-WebSocket-Extensions are malformed. Write \"name; parameter; parameter=value\", with commas between extensions.");
     public static readonly Refusal BadOrigin = new(
         "403 Forbidden", "Pages of this origin may not connect. The server's operator can add the origin to those that it allows.");
+    public static readonly Refusal WrongHost = new(
+        "421 Misdirected Request",
+        "This server does not answer for the host that the request names. Use another of its names, or its address. The server's operator can add "
+        + "the host to those that it answers for.");
 
     /// <summary>The answer has this status, these headers in their order and none besides, this body, and a date.</summary>
     public void AssertIs(HttpAnswer answer, bool toHead)

@@ -81,6 +81,28 @@ public class HandshakeAttackTests
     }
 
     [Fact]
+    public async Task A_head_takes_memory_for_what_came_of_it_and_not_for_what_may_come()
+    {
+        const int Halves = 500;
+        await using AttackedServer server = await AttackedServer.StartAsync(new() { MaxRequestHeadSize = 1024 * 1024 });
+        await server.AssertServesOthersAsync();
+        long before = AttackedServer.Heap;
+        Attacker[] halves = new Attacker[Halves];
+        for (int i = 0; i < Halves; i++)
+        {
+            halves[i] = await server.ConnectAsync();
+            await halves[i].SendAsync(Attacker.RequestLine + "Host: localhost\r\nCookie: " + new string('c', 3_000));
+        }
+
+        await server.AssertServesOthersAsync();
+        long during = AttackedServer.Heap;
+        Assert.True(during - before < Halves * 32 * 1024L, $"{(during - before) / Halves} bytes for each, both ends of it");
+
+        foreach (Attacker half in halves)
+            half.Dispose();
+    }
+
+    [Fact]
     public async Task A_flood_above_the_limit_gets_503_and_is_served_when_there_is_room_again()
     {
         await using AttackedServer server = await AttackedServer.StartAsync(new() { MaxClients = 10 });

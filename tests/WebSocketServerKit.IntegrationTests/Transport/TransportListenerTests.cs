@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
@@ -68,6 +69,34 @@ public class TransportListenerTests
         IOException failure = Assert.Throws<IOException>(() => TransportListener.Start(IPEndPoint.Parse("192.0.2.1:0")));
 
         const string Expected = "Cannot listen on 192.0.2.1:0: this machine does not have that address.";
+        Assert.StartsWith(Expected, failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1", "0.0.0.0", "0.0.0.0:{0} includes 127.0.0.1:{0}. Leave 127.0.0.1:{0} out.")]
+    [InlineData("0.0.0.0", "::", "[::]:{0} includes 0.0.0.0:{0}, since [::] takes IPv4 clients too. Leave 0.0.0.0:{0} out.")]
+    [InlineData("::", "0.0.0.0", "[::]:{0} includes 0.0.0.0:{0}, since [::] takes IPv4 clients too. Leave 0.0.0.0:{0} out.")]
+    [InlineData("::", "::1", "[::]:{0} includes [::1]:{0}. Leave [::1]:{0} out.")]
+    [InlineData("127.0.0.1", "127.0.0.1", "it is among the server's end points twice. Leave one out.")]
+    public void Two_end_points_that_exclude_each_other_are_an_error_that_says_which_one_to_leave_out(string first, string second, string why)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Socket.OSSupportsIPv6, "Other systems let both listen, or have no IPv6.");
+        using TransportListener listener = TransportListener.Start(new IPEndPoint(IPAddress.Parse(first), 0));
+        int port = listener.LocalEndPoint.Port;
+
+        IOException failure = Assert.Throws<IOException>(
+            () => TransportListener.Start(new IPEndPoint(IPAddress.Parse(second), port), others: [listener.LocalEndPoint]));
+
+        Assert.EndsWith(string.Format(CultureInfo.InvariantCulture, why, port), failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_link_local_address_without_its_interface_is_an_error_that_says_what_is_missing()
+    {
+        Assert.SkipUnless(Socket.OSSupportsIPv6, "This machine has no IPv6.");
+        IOException failure = Assert.Throws<IOException>(() => TransportListener.Start(IPEndPoint.Parse("[fe80::1]:0")));
+
+        const string Expected = "Cannot listen on [fe80::1]:0: a link-local address says nothing without the network interface that it is meant on.";
         Assert.StartsWith(Expected, failure.Message, StringComparison.Ordinal);
     }
 

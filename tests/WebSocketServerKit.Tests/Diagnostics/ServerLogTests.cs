@@ -29,7 +29,13 @@ public sealed class ServerLogTests
             "10 Error HandlerFailed",
             "11 Debug HandlerOutlivedClient",
             "12 Warning HandlerSlow",
-            "13 Error ConnectionFailed", "14 Warning MemoryShort", "15 Information MemorySuffices",
+            "13 Error ConnectionFailed",
+            "14 Warning MemoryShort",
+            "15 Information MemorySuffices",
+            "20 Warning ForeignHostRefused",
+            "21 Warning NoSubprotocolAgreed",
+            "22 Warning OpenFilesTooFew",
+            "23 Information MaxClientsLowered",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }
@@ -55,10 +61,36 @@ public sealed class ServerLogTests
     }
 
     [Fact]
-    public void How_to_allow_an_origin_can_be_copied_from_the_log()
+    public void What_to_set_can_be_copied_from_the_log()
     {
         var logger = new FakeLogger();
-        new ServerLog(logger).ForeignOriginRefused("https://app.example.com");
+        var log = new ServerLog(logger);
+        log.ForeignOriginRefused(new PeerText("https://app.example.com/"), new PeerText("https://app.example.com"));
         Assert.Contains("options.AllowedOrigins.Add(\"https://app.example.com\")", logger.LatestRecord.Message, StringComparison.Ordinal);
+        log.ForeignOriginRefused(new PeerText("say \"hi\"\t"), new PeerText("say \"hi\"\t"));
+        Assert.Contains("options.AllowedOrigins.Add(\"say \\\"hi\\\"\\u0009\")", logger.LatestRecord.Message, StringComparison.Ordinal);
+        log.ForeignHostRefused(new PeerText("chat.example.com:81"), new PeerText("chat.example.com"));
+        Assert.Contains("options.AllowedHosts.Add(\"chat.example.com\")", logger.LatestRecord.Message, StringComparison.Ordinal);
+        log.NoSubprotocolAgreed(new PeerText("v1, v2"), new PeerText("v1"));
+        Assert.Contains("options.Subprotocols.Add(\"v1\")", logger.LatestRecord.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_a_peer_writes_makes_no_line_of_its_own()
+    {
+        var logger = new FakeLogger();
+        new ServerLog(logger).ClientDisconnected(7, DisconnectCause.Closed, 1000, new PeerText("bye\nfail: forged"));
+        Assert.Equal("Client 7 disconnected: Closed, close code 1000 bye\\u000Afail: forged", logger.LatestRecord.Message);
+        Assert.Equal("bye\\u000Afail: forged", logger.LatestRecord.GetStructuredStateValue("CloseReason"));
+    }
+
+    /// <summary>Each text among a line's values is either the server's own or goes through <see cref="PeerText"/>.</summary>
+    [Fact]
+    public void Text_that_is_logged_as_it_is_comes_from_the_server_itself()
+    {
+        string[] own = ["RequestRefused reason", "ProtocolViolated reason", "ProtocolViolated section", "HandlerFailed event", "HandlerSlow event"];
+        IEnumerable<string> logged = typeof(ServerLog).GetMethods(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
+            .SelectMany(method => method.GetParameters().Where(parameter => parameter.ParameterType == typeof(string)).Select(parameter => $"{method.Name} {parameter.Name}"));
+        Assert.Equal(own.Order(StringComparer.Ordinal), logged.Order(StringComparer.Ordinal));
     }
 }

@@ -20,16 +20,64 @@ public class TransportErrorsTests
     {
         var failure = new SocketException((int)error);
 
-        IOException told = TransportErrors.CannotListen(IPEndPoint.Parse(endPoint), failure);
+        IOException told = TransportErrors.CannotListen(IPEndPoint.Parse(endPoint), failure, []);
 
         Assert.Equal($"Cannot listen on {endPoint}: {why}", told.Message);
         Assert.Same(failure, told.InnerException);
     }
 
+    [Theory]
+    [InlineData("[::]:8080", "0.0.0.0:8080",
+        "the server cannot listen on 0.0.0.0:8080 as well: [::]:8080 includes 0.0.0.0:8080, since [::] takes IPv4 clients too. Leave 0.0.0.0:8080 out.")]
+    [InlineData("0.0.0.0:8080", "[::]:8080",
+        "the server cannot listen on [::]:8080 as well: [::]:8080 includes 0.0.0.0:8080, since [::] takes IPv4 clients too. Leave 0.0.0.0:8080 out.")]
+    [InlineData("[::]:8080", "127.0.0.1:8080",
+        "the server cannot listen on 127.0.0.1:8080 as well: [::]:8080 includes 127.0.0.1:8080, since [::] takes IPv4 clients too. Leave 127.0.0.1:8080 out.")]
+    [InlineData("[::1]:8080", "[::]:8080", "the server cannot listen on [::]:8080 as well: [::]:8080 includes [::1]:8080. Leave [::1]:8080 out.")]
+    [InlineData("0.0.0.0:8080", "127.0.0.1:8080",
+        "the server cannot listen on 127.0.0.1:8080 as well: 0.0.0.0:8080 includes 127.0.0.1:8080. Leave 127.0.0.1:8080 out.")]
+    [InlineData("127.0.0.1:8080", "127.0.0.1:8080", "it is among the server's end points twice. Leave one out.")]
+    public void Says_that_two_end_points_of_one_server_exclude_each_other(string endPoint, string other, string why)
+    {
+        IOException told = TransportErrors.CannotListen(
+            IPEndPoint.Parse(endPoint), new SocketException((int)SocketError.AddressAlreadyInUse), [IPEndPoint.Parse("192.0.2.1:8081"), IPEndPoint.Parse(other)]);
+
+        Assert.Equal($"Cannot listen on {endPoint}: {why}", told.Message);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1:8080", "0.0.0.0:8081")]
+    [InlineData("127.0.0.1:8080", "127.0.0.2:8080")]
+    [InlineData("[::1]:8080", "0.0.0.0:8080")]
+    public void Blames_another_program_where_the_servers_own_end_points_do_not_meet(string endPoint, string other)
+    {
+        IOException told = TransportErrors.CannotListen(
+            IPEndPoint.Parse(endPoint), new SocketException((int)SocketError.AddressAlreadyInUse), [IPEndPoint.Parse(other)]);
+
+        Assert.Contains("Stop the program that uses it", told.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(SocketError.InvalidArgument)]
+    [InlineData(SocketError.AddressNotAvailable)]
+    public void Says_that_a_link_local_address_lacks_its_interface(SocketError error)
+    {
+        IOException told = TransportErrors.CannotListen(IPEndPoint.Parse("[fe80::1]:8080"), new SocketException((int)error), []);
+
+        Assert.Equal(
+            "Cannot listen on [fe80::1]:8080: a link-local address says nothing without the network interface that it is meant on. "
+            + "Write its name or number behind a %, as in fe80::1%eth0 (Linux, macOS) or fe80::1%12 (Windows).",
+            told.Message);
+        Assert.DoesNotContain(
+            "interface",
+            TransportErrors.CannotListen(IPEndPoint.Parse("[fe80::1%2]:8080"), new SocketException((int)error), []).Message,
+            StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Says_that_a_low_port_needs_rights()
     {
-        IOException told = TransportErrors.CannotListen(IPEndPoint.Parse("0.0.0.0:80"), new SocketException((int)SocketError.AccessDenied));
+        IOException told = TransportErrors.CannotListen(IPEndPoint.Parse("0.0.0.0:80"), new SocketException((int)SocketError.AccessDenied), []);
 
         const string Expected = "Cannot listen on 0.0.0.0:80: the system does not permit it. Ports below 1024 usually need special rights";
         Assert.StartsWith(Expected, told.Message, StringComparison.Ordinal);
@@ -40,7 +88,7 @@ public class TransportErrorsTests
     {
         var failure = new SocketException((int)SocketError.InvalidArgument);
 
-        IOException told = TransportErrors.CannotListen(IPEndPoint.Parse("127.0.0.1:1"), failure);
+        IOException told = TransportErrors.CannotListen(IPEndPoint.Parse("127.0.0.1:1"), failure, []);
 
         Assert.Equal($"Cannot listen on 127.0.0.1:1: {failure.Message}", told.Message);
     }

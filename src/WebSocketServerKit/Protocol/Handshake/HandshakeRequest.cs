@@ -1,5 +1,4 @@
 using System.Collections.ObjectModel;
-using System.Net;
 using WebSocketServerKit.Protocol.Handshake;
 
 namespace WebSocketServerKit;
@@ -33,7 +32,8 @@ public sealed class HandshakeRequest
 
     /// <summary>The path, percent-decoded, ready for use as a key: <c>/chat/room 1</c>. It starts with <c>/</c>.</summary>
     /// <remarks>
-    /// An encoded slash stays <c>%2F</c>, so that it is not taken for a separator (<c>%252F</c> decodes to the same).
+    /// An encoded slash stays <c>%2F</c>, so that it is not taken for a separator (<c>%252F</c> decodes to the same). So does what is no percent escape of
+    /// UTF-8: <c>/100%</c> and <c>/caf%E9</c> stand as they were sent.
     /// Dot segments (<c>..</c>) stand as they were sent: do not use the path as the name of a file without resolving and checking it.
     /// </remarks>
     public string Path { get; }
@@ -43,8 +43,8 @@ public sealed class HandshakeRequest
 
     /// <summary>The query's parameters, percent-decoded, <c>+</c> read as a space; of several with one name, the first.</summary>
     /// <remarks>
-    /// Names are case-sensitive. A parameter without <c>=</c> has an empty value. A malformed percent escape stays as sent,
-    /// and one that decodes to invalid UTF-8 becomes U+FFFD.
+    /// Names are case-sensitive. A parameter without <c>=</c> has an empty value. What is no percent escape of UTF-8 stays as sent.
+    /// Unlike the path, a value may have control characters.
     /// </remarks>
     public IReadOnlyDictionary<string, string> Query => _query ??= ParseQuery(QueryString);
 
@@ -56,8 +56,8 @@ public sealed class HandshakeRequest
 
     /// <summary>The host, with its port if named, to which the client believes to be talking: <c>example.com:8080</c>.</summary>
     /// <remarks>
-    /// From the target if that has one, else from the <c>Host</c> header; empty for an HTTP/1.0 request with neither.
-    /// The client can write here what it likes.
+    /// From the target if that has one, else from the <c>Host</c> header; empty if that is empty, and for an HTTP/1.0 request with neither.
+    /// The client can write here what it likes, unless <see cref="WebSocketServerOptions.AllowedHosts"/> says otherwise.
     /// </remarks>
     public string Host { get; }
 
@@ -65,7 +65,7 @@ public sealed class HandshakeRequest
     public string? Origin => Headers["Origin"];
 
     /// <summary>The cookies, values as sent; of several with one name, the first, which is the one with the most specific path.</summary>
-    /// <remarks>Names are case-sensitive. What is no <c>name=value</c> is left out.</remarks>
+    /// <remarks>Names are case-sensitive. What is no <c>name=value</c> is left out. Bytes become text as in <see cref="HeaderFields"/>.</remarks>
     public IReadOnlyDictionary<string, string> Cookies => _cookies ??= ParseCookies(Headers.GetValues("Cookie"));
 
     /// <summary>The subprotocols that the client offers, in its order of preference; empty if it offers none.</summary>
@@ -89,7 +89,7 @@ public sealed class HandshakeRequest
             int equals = parameter.IndexOf('=');
             string name = equals < 0 ? parameter : parameter[..equals];
             string value = equals < 0 ? "" : parameter[(equals + 1)..];
-            parameters.TryAdd(WebUtility.UrlDecode(name), WebUtility.UrlDecode(value));
+            parameters.TryAdd(PercentEncoding.DecodeForm(name), PercentEncoding.DecodeForm(value));
         }
 
         return parameters.AsReadOnly();

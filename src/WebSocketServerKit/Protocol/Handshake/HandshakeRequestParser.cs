@@ -3,6 +3,7 @@ using System.Collections.Frozen;
 using System.Net;
 using System.Numerics;
 using System.Text;
+using System.Text.Unicode;
 
 namespace WebSocketServerKit.Protocol.Handshake;
 
@@ -308,7 +309,9 @@ internal struct HandshakeRequestParser
         // invalid field value."
         if (host is null && _minorVersion > 0)
             return HandshakeViolation.MissingHost;
-        if (host is not null && !Authority.TryParse(host, out _, out _))
+
+        // "If the authority component is missing or undefined for the target URI, then a client MUST send a Host header field with an empty field value."
+        if (host is not (null or "") && !Authority.TryParse(host, out _, out _))
             return HandshakeViolation.InvalidHost;
 
         HandshakeViolation bodyViolation = CheckBody(_headers["Content-Length"], _headers["Transfer-Encoding"]);
@@ -343,18 +346,22 @@ internal struct HandshakeRequestParser
     private static string TextOf(ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length > LongestKnownText)
-            return Encoding.Latin1.GetString(bytes);
+            return EncodingOf(bytes).GetString(bytes);
 
         Span<char> characters = stackalloc char[LongestKnownText];
-        characters = characters[..Encoding.Latin1.GetChars(bytes, characters)];
+        characters = characters[..EncodingOf(bytes).GetChars(bytes, characters)];
         return KnownText.TryGetValue(characters, out string? known) ? known : characters.ToString();
     }
 
     private static string SharedTextOf(ReadOnlySpan<byte> bytes)
     {
         Span<char> characters = stackalloc char[LongestSharedValue];
-        return SharedValues.Get(characters[..Encoding.Latin1.GetChars(bytes, characters)]);
+        return SharedValues.Get(characters[..EncodingOf(bytes).GetChars(bytes, characters)]);
     }
+
+    // RFC 9110 5.5: "Historically, HTTP allowed field content with text in the ISO-8859-1 charset […]. A recipient SHOULD treat other allowed octets in field
+    // content (i.e., obs-text) as opaque data." What comes today is UTF-8, and text in Latin-1 is hardly ever valid UTF-8 by accident.
+    private static Encoding EncodingOf(ReadOnlySpan<byte> bytes) => Utf8.IsValid(bytes) ? Encoding.UTF8 : Encoding.Latin1;
 
     private static SearchValues<byte> BytesWhere(Func<byte, bool> holds) =>
         SearchValues.Create([.. Enumerable.Range(0, 256).Select(value => (byte)value).Where(holds)]);

@@ -127,6 +127,7 @@ internal sealed class HandshakeResponse
     public static HandshakeResponse Refuse(
         HttpStatusCode status, string body = "", string contentType = PlainText, IEnumerable<KeyValuePair<string, string>>? headers = null)
     {
+        ArgumentNullException.ThrowIfNull(body);
         if ((int)status is < 300 or > 599)
             throw new ArgumentOutOfRangeException(nameof(status), status, "A refusal needs a status from 300 to 599, such as 403.");
 
@@ -154,7 +155,7 @@ internal sealed class HandshakeResponse
     }
 
     /// <summary>Checks a header that the host wants to send.</summary>
-    /// <exception cref="ArgumentException">The name is no token or one that the server sets itself, or the value is invalid.</exception>
+    /// <exception cref="ArgumentException">The name is no token or one that the server sets itself, or the value is null or invalid.</exception>
     public static void ThrowIfInvalidHeader(string name, string value)
     {
         if (!HeaderTokens.IsToken(name))
@@ -231,11 +232,15 @@ internal sealed class HandshakeResponse
     }
 
     /// <summary>A line end in a value would let whoever supplied it write headers, or a whole answer, of their own.</summary>
-    private static void ThrowIfInvalidValue(string name, string value, string parameterName)
+    private static void ThrowIfInvalidValue(string name, string? value, string parameterName)
     {
+        if (value is null)
+            throw new ArgumentNullException(parameterName, $"The value of {name} is null: leave the header out, or give it an empty value.");
+
         foreach (char character in value)
         {
-            if (character is not '\t' and (< ' ' or '\x7F' or > '\xFF'))
+            // U+0080 to U+009F are controls as well: U+0085 is a line end to some readers, and U+009B begins commands to some terminals.
+            if (character is not '\t' and (< ' ' or (>= '\x7F' and < '\xA0') or > '\xFF'))
                 throw new ArgumentException($"The value of {name} has a control or non-Latin-1 character: encode it.", parameterName);
         }
     }

@@ -15,7 +15,7 @@ internal enum HandshakeViolation
     InvalidTargetCharacter,
     FragmentInTarget,
     UnsupportedTargetForm,
-    InvalidPathEscape,
+    ControlInPath,
     TargetTooLong,
     UnsupportedHttpVersion,
     BareLineFeed,
@@ -47,7 +47,8 @@ internal enum HandshakeViolation
     InvalidSubprotocol,
     RepeatedSubprotocol,
 
-    // Found by OriginRules
+    // Found by AccessRules
+    HostNotAllowed,
     OriginNotAllowed,
 }
 
@@ -84,9 +85,9 @@ internal static class HandshakeViolations
         HandshakeViolation.UnsupportedTargetForm => new(
             HttpStatusCode.BadRequest,
             "The request target must be a path such as /chat, or a ws, wss, http or https URL.\n"),
-        HandshakeViolation.InvalidPathEscape => new(
+        HandshakeViolation.ControlInPath => new(
             HttpStatusCode.BadRequest,
-            "The path has a % without two hexadecimal digits, or decodes to control characters or invalid UTF-8. Write % as %25.\n"),
+            "The path has an escape of a control character, such as %00 or %0A. Leave it out.\n"),
         HandshakeViolation.TargetTooLong => new(
             HttpStatusCode.RequestUriTooLong,
             "The request line is longer than this server accepts. Send less in the URL.\n"),
@@ -179,6 +180,11 @@ internal static class HandshakeViolations
         HandshakeViolation.RepeatedSubprotocol => new(
             HttpStatusCode.BadRequest,
             "A subprotocol stands twice in Sec-WebSocket-Protocol. Name each once.\n"),
+        // RFC 9110 15.5.20: "the request was directed at a server that is unable or unwilling to produce an authoritative response for the target URI."
+        HandshakeViolation.HostNotAllowed => new(
+            HttpStatusCode.MisdirectedRequest,
+            "This server does not answer for the host that the request names. Use another of its names, or its address. The server's operator can add "
+            + "the host to those that it answers for.\n"),
         HandshakeViolation.OriginNotAllowed => new(
             HttpStatusCode.Forbidden,
             "Pages of this origin may not connect. The server's operator can add the origin to those that it allows.\n"),

@@ -4,7 +4,8 @@ namespace WebSocketServerKit;
 
 /// <summary>The header lines of a request, in the order in which they were received.</summary>
 /// <remarks>
-/// Names are compared without regard to case. Values are Latin-1 text without the whitespace around them.
+/// Names are compared without regard to case. Values are text without the whitespace around them: UTF-8 where the bytes of the line's value are
+/// valid UTF-8, else Latin-1, so every byte sequence is some text. The only controls that values may have are the tab and U+0080 to U+009F.
 /// The host application cannot change it; it may be read from several threads and kept as long as wanted.
 /// </remarks>
 public sealed class HeaderFields : IEnumerable<KeyValuePair<string, string>>

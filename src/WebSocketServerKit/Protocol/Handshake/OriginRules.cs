@@ -7,23 +7,20 @@ namespace WebSocketServerKit.Protocol.Handshake;
 internal sealed class OriginRules
 {
     private readonly bool _allowsAll;
-    private readonly bool _allowsNull;
-    private readonly AllowedOrigin[] _allowed;
+    private readonly string[] _allowed;
 
-    /// <param name="allowedOrigins">Origins besides the server's own: <c>https://example.com</c>, <c>null</c>, or <c>*</c> for all.</param>
-    /// <exception cref="ArgumentException">An entry is no origin; the message is that of <see cref="Validate"/>.</exception>
+    /// <param name="allowedOrigins">Values of the header besides the server's own origin, or <c>*</c> for all; see <see cref="Allows"/>.</param>
+    /// <exception cref="ArgumentException">An entry is impossible; the message is that of <see cref="Validate"/>.</exception>
     public OriginRules(IEnumerable<string> allowedOrigins)
     {
-        List<AllowedOrigin> allowed = [];
+        List<string> allowed = [];
         foreach (string entry in allowedOrigins)
         {
             if (Validate(entry) is { } problem)
                 throw new ArgumentException(problem, nameof(allowedOrigins));
 
             _allowsAll |= entry is "*";
-            _allowsNull |= entry is "null";
-            if (TryParse(entry, out ReadOnlySpan<char> scheme, out ReadOnlySpan<char> host, out int? port))
-                allowed.Add(new(scheme.ToString(), host.ToString(), port));
+            allowed.Add(Essence(entry).ToString());
         }
 
         _allowed = [.. allowed];
@@ -32,46 +29,44 @@ internal sealed class OriginRules
     /// <summary>Says what is wrong with an entry of the allow-list, or <see langword="null"/> if nothing is.</summary>
     public static string? Validate(string entry)
     {
-        if (entry is "*" or "null")
+        if (entry is "*")
             return null;
-
-        int schemeLength = entry.IndexOf("://", StringComparison.Ordinal);
-        if (schemeLength < 0)
-            return $"\"{entry}\" is no origin: write scheme and host, and the port unless it is the default: \"https://example.com:8443\".";
-
-        ReadOnlySpan<char> afterScheme = entry.AsSpan(schemeLength + 3);
-        int pathStart = afterScheme.IndexOfAny('/', '?', '#');
-        if (pathStart > 0)
-            return $"\"{entry}\" is no origin, because it has a path: write \"{entry[..(schemeLength + 3 + pathStart)]}\".";
-        if (afterScheme.Contains('*'))
+        if (entry.Any(character => character is (< ' ' and not '\t') or '\x7F'))
+            return "an entry has a control character, which is in no header.";
+        if (entry.Contains('*', StringComparison.Ordinal))
             return $"\"{entry}\" has a wildcard, which would match nothing: list each origin, or \"*\" to allow all.";
-        if (!TryParse(entry, out _, out _, out _))
-            return $"\"{entry}\" is no origin: scheme, host or port is malformed. Write international names in their \"xn--\" form.";
 
-        return null;
+        ReadOnlySpan<char> origin = WithoutPath(entry);
+        return entry.AsSpan(origin.Length).TrimStart('/').IsEmpty ? null : $"\"{entry}\" has a path, which is in no origin: write \"{origin}\".";
+    }
+
+    /// <summary>The entry of the allow-list that lets this origin in, or <see langword="null"/> if only <c>*</c> does.</summary>
+    public static string? EntryFor(string origin)
+    {
+        ReadOnlySpan<char> entry = WithoutPath(origin);
+        return entry.Contains('*') ? null : entry.ToString();
     }
 
     /// <summary>Whether a page of this origin may connect.</summary>
+    /// <remarks>
+    /// Browsers send a scheme, a host and perhaps a port, or <c>null</c>. Devices and libraries send what they like: an address alone, their name, a URL. So
+    /// origins are compared with the list as text, in any case; what follows the host of a URL does not count, nor does a port that the scheme has anyway.
+    /// </remarks>
     /// <param name="origin">The <c>Origin</c> header; <see langword="null"/> if absent, as with clients that are no browsers.</param>
-    /// <param name="host">The host, with its port if named, to which the client believes to be talking.</param>
-    public bool Allows(string? origin, string host)
+    /// <param name="ownHost">The host, with its port if named, to which the client believes to be talking, if it is the server's; else empty.</param>
+    public bool Allows(string? origin, string ownHost)
     {
         // RFC 6455 4.2.1: "This header field is sent by all browser clients. A connection attempt lacking this header field SHOULD NOT be
         // interpreted as coming from a browser client."
         if (origin is null || _allowsAll)
             return true;
-        if (origin is "null")
-            return _allowsNull;
-        if (!TryParse(origin, out ReadOnlySpan<char> scheme, out ReadOnlySpan<char> originHost, out int? originPort))
-            return false;
-        if (IsSameOrigin(scheme, originHost, originPort, host))
+        if (IsSameOrigin(origin, ownHost))
             return true;
 
-        foreach (AllowedOrigin allowed in _allowed)
+        ReadOnlySpan<char> essence = Essence(origin);
+        foreach (string allowed in _allowed)
         {
-            if (originPort == allowed.Port
-                && scheme.Equals(allowed.Scheme, StringComparison.OrdinalIgnoreCase)
-                && originHost.Equals(allowed.Host, StringComparison.OrdinalIgnoreCase))
+            if (essence.Equals(allowed, StringComparison.OrdinalIgnoreCase))
                 return true;
         }
 
@@ -80,46 +75,42 @@ internal sealed class OriginRules
 
     /// <summary>Whether the page came from the host that it now connects to.</summary>
     /// <remarks>Behind a proxy that ends TLS the scheme is unknown, so a host without a port stands for either default port.</remarks>
-    private static bool IsSameOrigin(ReadOnlySpan<char> scheme, ReadOnlySpan<char> originHost, int? originPort, string host) =>
-        IsHttp(scheme)
-        && Authority.TryParse(host, out ReadOnlySpan<char> ownHost, out int? ownPort)
-        && ownHost.Equals(originHost, StringComparison.OrdinalIgnoreCase)
-        && originPort == (ownPort ?? DefaultPort(scheme));
+    private static bool IsSameOrigin(string origin, string ownHost) =>
+        DefaultPort(origin) is not 0 and var defaultPort
+        && Authority.TryParse(WithoutPath(origin)[HostStart(origin)..], out ReadOnlySpan<char> host, out int? port)
+        && Authority.TryParse(ownHost, out ReadOnlySpan<char> own, out int? ownPort)
+        && own.Equals(host, StringComparison.OrdinalIgnoreCase)
+        && (port ?? defaultPort) == (ownPort ?? defaultPort);
 
-    private static bool TryParse(ReadOnlySpan<char> origin, out ReadOnlySpan<char> scheme, out ReadOnlySpan<char> host, out int? port)
+    /// <summary>What two values must have in common, apart from case, to be one origin.</summary>
+    private static ReadOnlySpan<char> Essence(string origin)
     {
-        int schemeLength = Math.Max(origin.IndexOf("://"), 0);
-        scheme = origin[..schemeLength];
-        host = default;
-        port = null;
-        if (!IsScheme(scheme) || !Authority.TryParse(origin[(schemeLength + 3)..], out host, out port))
-            return false;
-
-        port ??= DefaultPort(scheme);
-        return true;
-    }
-
-    private static bool IsScheme(ReadOnlySpan<char> text)
-    {
-        // RFC 3986 3.1: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )
-        if (text.IsEmpty || !char.IsAsciiLetter(text[0]))
-            return false;
-
-        foreach (char character in text)
+        ReadOnlySpan<char> withoutPath = WithoutPath(origin);
+        return DefaultPort(origin) switch
         {
-            if (!char.IsAsciiLetterOrDigit(character) && character is not ('+' or '-' or '.'))
-                return false;
-        }
-
-        return true;
+            80 when withoutPath.EndsWith(":80") => withoutPath[..^":80".Length],
+            443 when withoutPath.EndsWith(":443") => withoutPath[..^":443".Length],
+            _ => withoutPath,
+        };
     }
 
-    private static bool IsHttp(ReadOnlySpan<char> scheme) =>
-        scheme.Equals("http", StringComparison.OrdinalIgnoreCase) || scheme.Equals("https", StringComparison.OrdinalIgnoreCase);
+    /// <summary>A URL up to its host and port; what is no URL, whole but for slashes at its end.</summary>
+    private static ReadOnlySpan<char> WithoutPath(string origin)
+    {
+        int hostStart = HostStart(origin);
+        if (hostStart == 0)
+            return origin.AsSpan().TrimEnd('/');
 
-    /// <summary>The port that an origin without one has; <see langword="null"/> for schemes without ports (browser extensions).</summary>
-    private static int? DefaultPort(ReadOnlySpan<char> scheme) =>
-        !IsHttp(scheme) ? null : scheme.Length == "http".Length ? 80 : 443;
+        int hostLength = origin.AsSpan(hostStart).IndexOfAny('/', '?', '#');
+        return hostLength < 0 ? origin : origin.AsSpan(0, hostStart + hostLength);
+    }
 
-    private readonly record struct AllowedOrigin(string Scheme, string Host, int? Port);
+    /// <summary>Where the host begins in a URL; 0 in what is none.</summary>
+    private static int HostStart(string origin) => origin.IndexOf("://", StringComparison.Ordinal) is >= 0 and var schemeLength ? schemeLength + 3 : 0;
+
+    /// <summary>The port that an origin without one has; 0 for what is no <c>http</c> or <c>https</c> origin.</summary>
+    private static int DefaultPort(string origin) =>
+        origin.StartsWith("http://", StringComparison.OrdinalIgnoreCase) ? 80
+        : origin.StartsWith("https://", StringComparison.OrdinalIgnoreCase) ? 443
+        : 0;
 }

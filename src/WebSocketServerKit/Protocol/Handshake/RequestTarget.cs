@@ -1,7 +1,3 @@
-using System.Globalization;
-using System.Text;
-using System.Text.Unicode;
-
 namespace WebSocketServerKit.Protocol.Handshake;
 
 /// <summary>What a request target says.</summary>
@@ -35,10 +31,14 @@ internal readonly record struct RequestTarget(string Path, string QueryString, s
         int questionMark = pathAndQuery.IndexOf('?');
         string path = questionMark < 0 ? pathAndQuery : pathAndQuery[..questionMark];
         string query = questionMark < 0 ? "" : pathAndQuery[(questionMark + 1)..];
-        if (!TryPercentDecode(path, out string? decodedPath))
-            return HandshakeViolation.InvalidPathEscape;
+        path = PercentEncoding.DecodePath(path);
 
-        result = new(decodedPath is "" ? "/" : decodedPath, query, authority);
+        // A control character has no place in a name, and would forge lines in the logs of whoever writes the path there. It cannot stay encoded either:
+        // whoever decodes the path once more would have it after all.
+        if (path.Any(char.IsControl))
+            return HandshakeViolation.ControlInPath;
+
+        result = new(path is "" ? "/" : path, query, authority);
         return HandshakeViolation.None;
     }
 
@@ -47,41 +47,4 @@ internal readonly record struct RequestTarget(string Path, string QueryString, s
         || scheme.Equals("wss", StringComparison.OrdinalIgnoreCase)
         || scheme.Equals("http", StringComparison.OrdinalIgnoreCase)
         || scheme.Equals("https", StringComparison.OrdinalIgnoreCase);
-
-    private static bool TryPercentDecode(string path, out string decoded)
-    {
-        decoded = path;
-        if (!path.Contains('%', StringComparison.Ordinal))
-            return true;
-
-        Span<byte> bytes = path.Length <= 256 ? stackalloc byte[path.Length] : new byte[path.Length];
-        int length = 0;
-        for (int i = 0; i < path.Length; i++)
-        {
-            if (path[i] != '%')
-            {
-                bytes[length++] = (byte)path[i];
-                continue;
-            }
-
-            ReadOnlySpan<char> digits = path.AsSpan(i + 1, Math.Min(2, path.Length - i - 1));
-            if (digits.Length < 2 || !byte.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value))
-                return false;
-
-            // RFC 3986 2.2: "URIs that differ in the replacement of a reserved character with its corresponding percent-encoded octet
-            // are not equivalent." An encoded slash is part of a name, so it stays encoded, in the normal form of 6.2.2.1.
-            if (value == '/')
-                length += Encoding.ASCII.GetBytes("%2F", bytes[length..]);
-            else
-                bytes[length++] = value;
-            i += 2;
-        }
-
-        bytes = bytes[..length];
-        decoded = Encoding.UTF8.GetString(bytes);
-
-        // RFC 3629 3: "Implementations of the decoding algorithm above MUST protect against decoding invalid sequences."
-        // A control character has no place in a name, and would forge lines in the logs of whoever writes the path there.
-        return Utf8.IsValid(bytes) && !decoded.Any(char.IsControl);
-    }
 }

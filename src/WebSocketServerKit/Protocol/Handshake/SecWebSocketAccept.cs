@@ -16,15 +16,15 @@ internal static class SecWebSocketAccept
     private static readonly SearchValues<char> Base64Chars =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 
-    /// <summary>Whether the text is the one base64 form of 16 bytes.</summary>
+    /// <summary>Whether the text is a base64 form of 16 bytes.</summary>
     /// <remarks>
-    /// The last of its 22 digits carries two bits of the last byte and four that must be zero (RFC 4648 3.5), which leaves A, Q, g and w.
-    /// Base64 decoders differ on that, on whitespace and on missing padding; none of it comes from a sound client.
+    /// The last of its 22 digits carries two bits of the last byte and four that no byte gets. A sound encoder sets those to zero (RFC 4648 3.5), but the
+    /// example in RFC 6455 4.1 does not, and nothing rests on them: the answer is computed from the text. On whitespace and on missing padding
+    /// decoders differ, and both come from no sound client.
     /// </remarks>
     public static bool IsKey(ReadOnlySpan<char> text) =>
         text.Length == KeyLength
-        && !text[..21].ContainsAnyExcept(Base64Chars)
-        && text[21] is 'A' or 'Q' or 'g' or 'w'
+        && !text[..22].ContainsAnyExcept(Base64Chars)
         && text[22..] is "==";
 
     /// <summary>Writes the value that answers a key for which <see cref="IsKey"/> holds: <see cref="Length"/> bytes.</summary>

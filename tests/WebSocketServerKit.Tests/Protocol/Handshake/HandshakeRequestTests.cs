@@ -22,12 +22,13 @@ public sealed class HandshakeRequestTests
     }
 
     [Fact]
-    public void Keeps_a_malformed_escape_in_the_query_and_replaces_invalid_UTF_8()
+    public void Keeps_what_is_no_percent_encoded_UTF_8_in_the_query_as_it_was_sent()
     {
-        HandshakeRequest request = WithQuery("a=100%&b=%zz&c=%FF");
+        HandshakeRequest request = WithQuery("a=100%&b=%zz&c=caf%E9&d%E9=%00");
         Assert.Equal("100%", request.Query["a"]);
         Assert.Equal("%zz", request.Query["b"]);
-        Assert.Equal("\uFFFD", request.Query["c"]);
+        Assert.Equal("caf%E9", request.Query["c"]);
+        Assert.Equal("\0", request.Query["d%E9"]);
     }
 
     [Fact]
@@ -58,6 +59,12 @@ public sealed class HandshakeRequestTests
             request.Cookies);
         Assert.Same(request.Cookies, request.Cookies);
     }
+
+    [Theory]
+    [InlineData("Zo\u00C3\u00AB", "Zo\u00EB")] // bytes of UTF-8
+    [InlineData("Zo\u00EB", "Zo\u00EB")] // bytes of Latin-1
+    public void Reads_a_cookie_as_UTF_8_and_else_as_Latin_1(string bytes, string value) =>
+        Assert.Equal(value, RequestHeads.Parse(RequestHeads.Get($"Cookie: a=b; name={bytes}")).Cookies["name"]);
 
     [Fact]
     public void Has_no_cookies_and_no_subprotocols_and_no_origin_unless_sent()

@@ -31,7 +31,7 @@ public sealed class HandshakeResponseTests
         HandshakeResponse response = HandshakeResponse.Accept(
             RequestHeads.SampleKey,
             extensions: "permessage-deflate; server_no_context_takeover",
-            headers: [new("Set-Cookie", "a=1"), new("Set-Cookie", "b=2"), new("X-Name", "J\u00FCrgen\t\u00FF"), new("X-Empty", "")]);
+            headers: [new("Set-Cookie", "a=1"), new("Set-Cookie", "b=2"), new("X-Name", "J\u00FCrgen\t\u00A0\u00FF"), new("X-Empty", "")]);
 
         Assert.Equal(
             "HTTP/1.1 101 Switching Protocols\r\n"
@@ -41,7 +41,7 @@ public sealed class HandshakeResponseTests
             + "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n"
             + "Set-Cookie: a=1\r\n"
             + "Set-Cookie: b=2\r\n"
-            + "X-Name: J\u00FCrgen\t\u00FF\r\n"
+            + "X-Name: J\u00FCrgen\t\u00A0\u00FF\r\n"
             + "X-Empty: \r\n"
             + "\r\n",
             Written(response));
@@ -245,9 +245,34 @@ public sealed class HandshakeResponseTests
     [InlineData("\0")]
     [InlineData("\u001B")]
     [InlineData("\u007F")]
+    [InlineData("\u0080")]
+    [InlineData("a\u0085Set-Cookie: b")]
+    [InlineData("\u009B")]
+    [InlineData("\u009F")]
     [InlineData("\u0100")]
     [InlineData("\u560A")] // its low byte is LF
     public void Refuses_a_header_value_that_could_split_the_answer(string value) => AssertRefused("value", "X", value, "The value of X");
+
+    [Fact]
+    public void Says_that_a_header_value_is_null()
+    {
+        KeyValuePair<string, string>[] headers = [new("X", null!)];
+        foreach (Action use in (Action[])
+            [
+                () => HandshakeResponse.ThrowIfInvalidHeader("X", null!),
+                () => HandshakeResponse.Accept(RequestHeads.SampleKey, headers: headers),
+                () => HandshakeResponse.Refuse(HttpStatusCode.NotFound, headers: headers),
+                () => HandshakeResponse.Answer(HttpStatusCode.OK, default, "text/plain", headers),
+            ])
+        {
+            ArgumentNullException thrown = Assert.Throws<ArgumentNullException>("value", use);
+            Assert.Contains("The value of X is null: leave the header out", thrown.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Throws<ArgumentException>("name", () => HandshakeResponse.ThrowIfInvalidHeader(null!, "a"));
+        Assert.Throws<ArgumentNullException>("contentType", () => HandshakeResponse.Answer(HttpStatusCode.OK, default, null!));
+        Assert.Throws<ArgumentNullException>("body", () => HandshakeResponse.Refuse(HttpStatusCode.NotFound, null!));
+    }
 
     [Theory]
     [InlineData("Connection")]

@@ -41,13 +41,22 @@ public sealed class SecWebSocketAcceptTests
     [InlineData("dGhlIHNhbXBsZSBub25\u00FFZQ==")]
     public void Refuses_a_key_that_is_not_the_base64_form_of_16_bytes(string key) => Assert.False(SecWebSocketAccept.IsKey(key));
 
-    [Fact]
-    public void Refuses_bits_after_the_16th_byte()
+    [Theory]
+    [InlineData("AQIDBAUGBwgJCgsMDQ4PEC==", "OfS0wDaT5NoxF2gqm7Zj2YtetzM=")] // RFC 6455 4.1
+    [InlineData("dGhlIHNhbXBsZSBub25jZR==", "Zgw8jYXtqX5qJr7MJ1Q/MqzeSRI=")]
+    public void Takes_a_key_with_bits_after_the_16th_byte_and_answers_it_as_it_stands(string key, string accept)
     {
-        IEnumerable<char> sound = Enumerable.Range(0, 128)
+        Assert.True(SecWebSocketAccept.IsKey(key));
+        Computes_the_answer_to_a_key(key, accept);
+    }
+
+    [Fact]
+    public void Takes_each_digit_of_base64_as_the_last_one()
+    {
+        IEnumerable<char> taken = Enumerable.Range(0, 128)
             .Select(value => (char)value)
             .Where(lastDigit => SecWebSocketAccept.IsKey($"dGhlIHNhbXBsZSBub25jZ{lastDigit}=="));
-        Assert.Equal("AQgw", string.Concat(sound));
+        Assert.Equal("+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", string.Concat(taken));
     }
 
     [Fact]
