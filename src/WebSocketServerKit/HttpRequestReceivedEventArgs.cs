@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 using System.Text;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Protocol.Handshake;
@@ -12,6 +13,9 @@ namespace WebSocketServerKit;
 /// <remarks>The connection ends with the answer. The members are for the handlers, one after the other; after they have ended, an answer throws.</remarks>
 public sealed class HttpRequestReceivedEventArgs : EventArgs
 {
+    // A page is one string for all who ask for it: its bytes are shared too, for as long as the host keeps the string.
+    private static readonly ConditionalWeakTable<string, byte[]> Encoded = [];
+
     private readonly ConnectionLifetime? _connection;
     private bool _decided;
 
@@ -44,7 +48,10 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
 
     internal HandshakeResponse? Answer { get; private set; }
 
-    /// <summary>Answers with bytes, which must not change until they are sent. The last call counts.</summary>
+    /// <summary>
+    /// Answers with bytes, which must not change until they are sent. They are not copied: however many clients ask for them, and however slowly they read, they share them. The last call
+    /// counts.
+    /// </summary>
     /// <param name="status">200 to 599.</param>
     /// <param name="contentType">What the bytes are, such as <c>image/png</c>.</param>
     /// <param name="body">May be empty.</param>
@@ -63,7 +70,7 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
         HttpStatusCode status, string body, string contentType = "text/plain; charset=utf-8", IEnumerable<KeyValuePair<string, string>>? headers = null)
     {
         ArgumentNullException.ThrowIfNull(body);
-        Respond(status, contentType, Encoding.UTF8.GetBytes(body), headers);
+        Respond(status, contentType, Encoded.GetValue(body, static body => Encoding.UTF8.GetBytes(body)), headers);
     }
 
     internal void Decide() => _decided = true;

@@ -534,4 +534,49 @@ public class WebSocketConnectionTests
 
         return accepted;
     }
+
+    [Fact]
+    public async Task Messages_that_nobody_waits_for_do_not_fill_the_memory_when_the_client_does_not_read()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        byte[] payload = new byte[64 * 1024];
+        List<Task> sends = [.. Enumerable.Range(0, 1_000).Select(_ => client.SendAsync(payload, cancellationToken: TestServer.Timely).AsTask())];
+        // The queue, as much again in line, and what lies in buffers that grow by doubling.
+        Assert.InRange(server.Server.BufferedBytes, 1024 * 1024, 6 * 1024 * 1024);
+        WebSocketException refused = await Assert.ThrowsAsync<WebSocketException>(() => sends[^1]);
+        Assert.Contains("reads too slowly", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("TrySend", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(WebSocketError.InvalidState, refused.WebSocketErrorCode);
+        Assert.True(client.IsOpen);
+
+        // Those that were accepted come, in their order, when it reads again.
+        int accepted = sends.Count(send => !send.IsFaulted);
+        await raw.SkipAsync((payload.Length + 10L) * accepted);
+        await Task.WhenAll(sends.Where(send => !send.IsFaulted)).Timely();
+        await client.SendAsync("and on", TestServer.Timely);
+        Assert.Equal("and on", await raw.ReadTextAsync());
+        Assert.All(sends.Where(send => send.IsFaulted), send => Assert.IsType<WebSocketException>(send.Exception!.InnerException));
+        raw.Dispose();
+    }
+
+    [Fact]
+    public async Task A_handler_that_forwards_to_a_client_that_is_too_slow_does_not_lose_its_own_client()
+    {
+        WebSocketConnection? slow = null;
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.MessageReceived += async (_, e) =>
+            {
+                Task[] forwards = [.. Enumerable.Range(0, 200).Select(_ => slow!.SendAsync(new byte[64 * 1024]).AsTask())];
+                await forwards[^1];
+            });
+        (RawClient deaf, slow) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        await raw.SendAsync("forward this");
+        await Async.UntilAsync(() => server.Log.Of(11).Count > 0);
+        Assert.True(client.IsOpen);
+        Assert.Empty(server.Log.Of(10));
+        deaf.Dispose();
+        raw.Dispose();
+    }
 }

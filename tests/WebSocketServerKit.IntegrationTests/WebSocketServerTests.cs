@@ -248,4 +248,24 @@ public class WebSocketServerTests
         Assert.Null(seen);
         Assert.Equal("the starter's", ambient.Value);
     }
+
+    [Fact]
+    public async Task A_second_StopAsync_can_still_say_that_it_has_waited_for_long_enough()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync(options =>
+        {
+            options.CloseTimeout = TimeSpan.FromMinutes(10);
+            options.StopTimeout = TimeSpan.FromMinutes(10);
+        });
+        using RawClient deaf = await server.OpenAsync();
+        Task<StopResult> first = server.Server.StopAsync(CancellationToken.None);
+        Assert.Equal(1001, (await deaf.ReadFrameAsync()).CloseCode);
+        using var enough = new CancellationTokenSource();
+        Task<StopResult> second = server.Server.StopAsync(enough.Token);
+        Assert.False(first.IsCompleted);
+        await enough.CancelAsync();
+        Assert.Equal(new StopResult { Cut = 1 }, await second.Timely());
+        Assert.Equal(new StopResult { Cut = 1 }, await first.Timely());
+        await deaf.AssertResetAsync();
+    }
 }

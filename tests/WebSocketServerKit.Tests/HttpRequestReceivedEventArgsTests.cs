@@ -42,4 +42,16 @@ public sealed class HttpRequestReceivedEventArgsTests
         Assert.Contains("async lambda", late.Message, StringComparison.Ordinal);
         Assert.False(_request.IsAnswered);
     }
+
+    [Fact]
+    public void One_string_that_many_ask_for_is_encoded_once()
+    {
+        string page = new('x', 100_000);
+        _request.Respond(HttpStatusCode.OK, page);
+        ReadOnlyMemory<byte> first = _request.Answer!.Body;
+        _request.Respond(HttpStatusCode.OK, page, "text/html");
+        Assert.True(first.Equals(_request.Answer.Body));
+        _request.Respond(HttpStatusCode.OK, "y" + page[1..]);
+        Assert.False(first.Equals(_request.Answer.Body));
+    }
 }

@@ -1,5 +1,5 @@
-using System.Text;
 using System.Net.WebSockets;
+using System.Text;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;
 

@@ -225,6 +225,8 @@ internal abstract class ConnectionLifetime : IHandlers
         _discards = true;
         // What it holds is not to wait for the peer: neither what it has not been sent, nor what it has not finished.
         Queue.Close(ending.Code, ending.Reason, discard: true);
+        _receive.Discard();
+        _transport.ReleaseIdle();
         Volatile.Write(ref _deadline, _heartbeat.After(TimeSpan.FromSeconds(1)));
     }
 

@@ -120,8 +120,12 @@ internal sealed class MemoryBudget
 
     private void RentedMuch()
     {
+        long used = Used;
+        // At once, whenever a thread is found to look who holds most: nobody who holds much reads on before that.
+        if (used >= _limit)
+            Volatile.Write(ref _pauseAbove, SmallHolding);
         // Once it is known the beats look after it, unless the limit itself is passed.
-        if (Used >= (IsShort ? _limit : Near) && Volatile.Read(ref _isRelieving) == 0 && BecameShort is { } becameShort)
+        if (used >= (IsShort ? _limit : Near) && Volatile.Read(ref _isRelieving) == 0 && BecameShort is { } becameShort)
             ThreadPool.UnsafeQueueUserWorkItem(static becameShort => becameShort(), becameShort, preferLocal: false);
     }
 }

@@ -28,8 +28,8 @@ internal enum ReceiveEnd
 /// The only one that takes the input of a connection through its protocol. It steps through all complete frames of a read before it awaits
 /// the network again, but for no longer than a slice of time while others wait for a thread. A handler that goes on holds back the next message, and so the
 /// reading: that is the back-pressure.
-/// <para>While a handler runs, the heartbeat may <see cref="Look"/> at the peer. The two exclude each other: the loop touches the input only between handlers, the heartbeat only
-/// during one, and whoever ends a handler while the heartbeat looks waits for it.</para>
+/// <para>While a handler runs, the heartbeat may <see cref="Look"/> at the peer; while the loop waits for the network, others may <see cref="Discard"/> what has come of a message. They exclude
+/// each other: the loop touches the input and the protocol at other times only, and when it is back while another one is at it, it waits for that.</para>
 /// </summary>
 internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat)
 {
@@ -47,7 +47,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private bool _hasInflater;          // and it counts
     private long _inflated;             // bytes of ServerProtocol.InflatedBytes that count for the rate
     private bool _hasBegun;
-    private volatile bool _isLooking;
+    private volatile bool _isWaiting;   // for the network or for the time
+    private volatile bool _isVisited;   // another thread looks or discards
     private ReceiveEnd? _end;
 
     /// <summary>The message that handlers are being called for.</summary>
@@ -133,10 +134,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     {
         lock (_protocol)
         {
-            _isLooking = true;
-            // A full fence in the loop, for each message, would be dear; so this side issues one for both. Either this side sees that the run is over, or
-            // the loop sees that it has to wait.
-            Interlocked.MemoryBarrierProcessWide();
+            BeginVisit();
             try
             {
                 if (_end is null && connection.Handlers.Run == run)
@@ -144,8 +142,24 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             }
             finally
             {
-                _isLooking = false;
+                _isVisited = false;
             }
+        }
+    }
+
+    /// <summary>Gives up what has come of a message, if the loop waits for more of it: the connection is being closed, and the memory is needed.</summary>
+    public void Discard()
+    {
+        lock (_protocol)
+        {
+            BeginVisit();
+            if (_isWaiting)
+            {
+                _protocol.DiscardMessages();
+                CountInflater();
+            }
+
+            _isVisited = false;
         }
     }
 
@@ -155,6 +169,13 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         if (!IsPayloadLeft)
             _ahead?.Done();
         _ahead?.Release();
+    }
+
+    // A full fence in the loop, for each message, would be dear; so this side issues one for both. Either this side sees that the loop is back, or the loop sees that it has to wait.
+    private void BeginVisit()
+    {
+        _isVisited = true;
+        Interlocked.MemoryBarrierProcessWide();
     }
 
     private void LookDuring(long run, bool isOpen)
@@ -174,20 +195,26 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     {
         ValueTask<ReadResult> reading = _input.ReadAsync();
         if (!reading.IsCompleted)
+        {
             _slice.End();
+            _isWaiting = true;
+        }
+
         return reading;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask TakeAsync(ReadResult read)
     {
+        EndWait();
         if (!read.Buffer.IsEmpty)
         {
             connection.Heard();
             _byteRate?.Count(read.Buffer.Length, heartbeat.Now);
         }
 
-        _protocol.DiscardsMessages = connection.DiscardsMessages;
+        if (connection.DiscardsMessages)
+            _protocol.DiscardMessages();
         SequencePosition next = read.Buffer.Start;
         while (_end is null && read.Buffer.TryGet(ref next, out ReadOnlyMemory<byte> segment))
         {
@@ -232,7 +259,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 _slice.End();
             }
 
-            if (IsOverRate)
+            if (IsOverRate || IsPaused)
                 await HoldBackAsync().ConfigureAwait(false);
             if (!StepThrough())
                 TakeEnd(await connection.Handlers.WhenEnded().ConfigureAwait(false));
@@ -274,7 +301,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                     Take(found);
                 else if (!TakeMessage(handlers))
                     return false;
-                WaitForLook();
+                WaitForVisitor();
                 if (!_isUnfinished)
                     _protocol.ReleasePayload();
                 cork?.FlushWhenFull();
@@ -307,7 +334,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     {
         if (end != HandlersEnd.Ended)
             connection.RenewHandlers(end);
-        WaitForLook();
+        WaitForVisitor();
         if (end is HandlersEnd.GivenUp or HandlersEnd.Postponed)
         {
             IsPayloadLeft = true;
@@ -318,14 +345,20 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _protocol.ReleasePayload();
     }
 
-    // A handler has just ended, and the heartbeat may still be looking at what follows.
-    private void WaitForLook()
+    private void EndWait()
     {
-        if (!_isLooking)
+        _isWaiting = false;
+        WaitForVisitor();
+    }
+
+    // A handler or a wait has just ended, and another thread may still be at what is the loop's from here on.
+    private void WaitForVisitor()
+    {
+        if (!_isVisited)
             return;
         lock (_protocol)
         {
-            // It has looked.
+            // It has gone.
         }
     }
 
@@ -369,6 +402,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private async Task HoldBackAsync()
     {
         IsHoldingBack = true;
+        _isWaiting = true;
         Task nextBeat = heartbeat.WhenNextBeat(); // taken before each look, so that no beat falls between
         while (IsOverRate || IsPaused)
         {
@@ -377,5 +411,6 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
 
         IsHoldingBack = false;
+        EndWait();
     }
 }

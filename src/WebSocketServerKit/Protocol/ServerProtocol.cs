@@ -44,7 +44,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     public ProtocolViolation Violation { get; private set; }
 
     /// <summary>Whether messages are passed over and not gathered, because nobody wants them any more.</summary>
-    public bool DiscardsMessages { get; set; }
+    public bool DiscardsMessages { get; private set; }
 
     /// <summary>Whether a decompressor is at work, or kept for the next message.</summary>
     public bool HasInflater => _inflater is { HasContext: true };
@@ -98,6 +98,15 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         // A control frame may stand between the fragments of a message, whose beginning stays.
         if (!_fragmentation.InMessage)
             _message.Release();
+    }
+
+    /// <summary>Gives up what has come of a message, and passes over all that follow. Between two steps.</summary>
+    public void DiscardMessages()
+    {
+        DiscardsMessages = true;
+        _isInflating = false;
+        _message.Release();
+        _inflater?.Dispose();
     }
 
     /// <summary>Gives back all buffers. The last call.</summary>
@@ -275,8 +284,6 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         input = input[count..];
         _payloadLeft -= count;
         _inPayload = _payloadLeft > 0;
-        _isInflating = false;
-        _message.Release();
     }
 
     private bool IsMessageComplete => _header.Fin && _payloadLeft == 0;

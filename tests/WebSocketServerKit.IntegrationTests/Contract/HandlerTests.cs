@@ -378,4 +378,58 @@ public class HandlerTests
         Assert.Empty(server.Clients);
         Assert.IsType<InvalidOperationException>(server.Log.Of(10)[0].Exception);
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_handler_that_removes_its_context_does_not_make_the_next_ones_exception_the_processs(bool sameMessage)
+    {
+        await using TestServer server = await TestServer.StartAsync(
+            server =>
+            {
+                server.MessageReceived += (_, e) =>
+                {
+                    if (sameMessage || e.Text == "1")
+                        SynchronizationContext.SetSynchronizationContext(null);
+                };
+                server.MessageReceived += async (_, e) =>
+                {
+                    if (e.Text != "2")
+                        return;
+                    await Task.Yield();
+                    throw new InvalidTimeZoneException();
+                };
+            },
+            options => options.HandlerExceptions = HandlerExceptionPolicy.KeepClient);
+        using RawClient client = await server.OpenAsync();
+        await client.WriteAsync((byte[])[.. RawClient.Text("1"), .. RawClient.Text("2")]);
+        await Async.UntilAsync(() => server.Log.Of(10).Count > 0);
+        Assert.IsType<InvalidTimeZoneException>(Assert.Single(server.Log.Of(10)).Exception);
+        await client.LeaveAsync();
+    }
+
+    [Fact]
+    public async Task A_reply_to_another_client_does_not_wait_for_the_next_handler_that_blocks_the_same_thread()
+    {
+        using var mayEnd = new ManualResetEventSlim();
+        WebSocketConnection? other = null;
+        await using TestServer server = await TestServer.StartAsync(server =>
+        {
+            server.ClientConnected += (_, e) => other ??= e.Client;
+            server.MessageReceived += (_, e) =>
+            {
+                if (e.Text == "tell")
+                    other!.TrySend("told");
+                else
+                    mayEnd.Wait(TimeSpan.FromSeconds(30));
+            };
+        });
+        using RawClient told = await server.OpenAsync();
+        await server.NextClientAsync();
+        using RawClient teller = await server.OpenAsync();
+        await teller.WriteAsync((byte[])[.. RawClient.Text("tell"), .. RawClient.Text("block"), .. RawClient.Text("more")]);
+        Assert.Equal("told", await told.ReadTextAsync());
+        mayEnd.Set();
+        await teller.LeaveAsync();
+    }
 }

@@ -134,4 +134,78 @@ public class PayloadTests
         InvalidOperationException thrown = Assert.Throws<InvalidOperationException>(() => access());
         Assert.StartsWith("The payload of this message is no longer valid", thrown.Message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task A_copy_that_another_thread_takes_while_the_handler_returns_is_of_this_message_or_is_refused()
+    {
+        const int Count = 30_000;
+        const int Size = 32 * 1024;
+        int strange = 0, taken = 0, refused = 0;
+        TaskCompletionSource done = Async.Gate();
+        int left = 2;
+        await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += (_, e) =>
+        {
+            byte mine = e.Payload[0];
+            bool asText = e.Client.MessagesReceived % 2 == 0;
+            ThreadPool.UnsafeQueueUserWorkItem(
+                _ =>
+                {
+                    try
+                    {
+                        byte[] copy = asText ? System.Text.Encoding.UTF8.GetBytes(e.Text) : e.ToArray();
+                        Interlocked.Increment(ref taken);
+                        if (copy.Length != Size || copy.AsSpan().ContainsAnyExcept(mine))
+                            Interlocked.Increment(ref strange);
+                    }
+                    catch (InvalidOperationException)
+                    {
+                        Interlocked.Increment(ref refused);
+                    }
+                },
+                null);
+            if (e.Client.MessagesReceived == Count / 2 && Interlocked.Decrement(ref left) == 0)
+                done.SetResult();
+        });
+        using RawClient first = await server.OpenAsync(), second = await server.OpenAsync();
+        await Task.WhenAll(SendAsync(first, 'a'), SendAsync(second, 'n'));
+        await done.Task.Timely();
+        await Async.UntilAsync(() => Volatile.Read(ref taken) + Volatile.Read(ref refused) == Count);
+        Assert.Equal(0, strange);
+
+        // Each message is of one letter of its client's, so that a byte of any other shows.
+        static async Task SendAsync(RawClient client, char first)
+        {
+            byte[][] frames = [.. Enumerable.Range(0, 13).Select(i => RawClient.Frame(Opcode.Binary, Enumerable.Repeat((byte)(first + i), Size).ToArray()))];
+            for (int i = 0; i < Count / 2; i++)
+                await client.WriteAsync(frames[i % frames.Length]);
+        }
+    }
+
+    [Fact]
+    public async Task A_payload_that_is_pinned_stays_valid_and_holds_back_the_next_message_until_it_is_not()
+    {
+        System.Buffers.MemoryHandle pin = default;
+        TaskCompletionSource pinned = Async.Gate(), second = Async.Gate();
+        await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += (_, e) =>
+        {
+            if (e.Text != "first")
+            {
+                second.SetResult();
+                return;
+            }
+
+            pin = e.PayloadMemory.Pin();
+            pinned.SetResult();
+        });
+        using RawClient client = await server.OpenAsync();
+        await client.WriteAsync((byte[])[.. RawClient.Text("first"), .. RawClient.Text("second")]);
+        await pinned.Task.Timely();
+        Assert.Equal("first", PinnedText(pin, 5));
+        Assert.False(second.Task.IsCompleted);
+        pin.Dispose();
+        await second.Task.Timely();
+        await client.LeaveAsync();
+    }
+
+    private static unsafe string PinnedText(System.Buffers.MemoryHandle pin, int length) => Encoding.UTF8.GetString((byte*)pin.Pointer, length);
 }

@@ -35,8 +35,9 @@ public class AdmissionTests
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.MaxConcurrentHandshakes = 1);
         using (RawClient open = await server.OpenAsync())
-        using (RawClient silent = await RawClient.ConnectAsync(server.EndPoint))
+        using (RawClient slow = await RawClient.ConnectAsync(server.EndPoint))
         {
+            await slow.WriteAsync("GET "u8.ToArray());
             await AssertTurnedAwayAsync(server, "The server is full at present. Try again later.\n");
             await open.SendAsync("an open client needs no room");
             Assert.Equal("an open client needs no room", await open.ReadTextAsync());

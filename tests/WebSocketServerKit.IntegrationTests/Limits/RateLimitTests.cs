@@ -113,4 +113,32 @@ public class RateLimitTests
         raw.Dispose();
         Assert.True((await server.NextEndAsync()).WasClean);
     }
+
+    [Fact]
+    public async Task MaxBytesPerSecond_counts_what_a_message_inflates_to()
+    {
+        const int PerSecond = 100_000;
+        var time = new FakeTimeProvider();
+        long received = 0;
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.MessageReceived += (_, e) => Interlocked.Add(ref received, e.Payload.Length),
+            options =>
+            {
+                options.TimeProvider = time;
+                options.MaxBytesPerSecond = PerSecond;
+                options.PerMessageDeflate = new PerMessageDeflateOptions();
+            });
+        using System.Net.WebSockets.ClientWebSocket client = await server.ConnectWebSocketAsync(
+            configure: options => options.DangerousDeflateOptions = new System.Net.WebSockets.WebSocketDeflateOptions());
+        // 50,000 bytes that are about a hundred on the wire.
+        for (int i = 0; i < 20; i++)
+            await client.SendAsync(new byte[PerSecond / 2], System.Net.WebSockets.WebSocketMessageType.Binary, endOfMessage: true, TestServer.Timely);
+        await Async.UntilAsync(() => Volatile.Read(ref received) == PerSecond);
+        for (int second = 1; second <= 5; second++)
+        {
+            server.Pass(TimeSpan.FromSeconds(1));
+            await Async.UntilAsync(() => Volatile.Read(ref received) >= PerSecond * (second + 1L) - PerSecond / 2);
+            Assert.InRange(Volatile.Read(ref received), 0, PerSecond * (second + 1L));
+        }
+    }
 }

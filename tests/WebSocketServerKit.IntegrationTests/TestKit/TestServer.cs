@@ -48,6 +48,17 @@ internal sealed class TestServer : IAsyncDisposable
     public static Task<TestServer> StartEchoAsync(Action<WebSocketServerOptions>? configure = null) => StartAsync(
         server => server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType), configure);
 
+    /// <summary>An option that makes the server look at the time every 25 ms, for tests that wait for what it sees then.</summary>
+    public static void LookOften(WebSocketServerOptions options) => options.SlowHandlerThreshold = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>So much time passes on a clock of the test's own, and the server looks at it again and again.</summary>
+    public void Pass(TimeSpan time)
+    {
+        var clock = (FakeTimeProvider)Options.TimeProvider;
+        for (TimeSpan passed = TimeSpan.Zero; passed < time; passed += Options.HeartbeatInterval)
+            clock.Advance(Options.HeartbeatInterval);
+    }
+
     /// <summary>The next client for which ClientConnected was raised.</summary>
     public async Task<WebSocketConnection> NextClientAsync() => await _connected.Reader.ReadAsync(Timely);
 

@@ -1163,4 +1163,72 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
                 null);
         }
     }
+
+    // ---- Our own pauses
+
+    [Fact]
+    public async Task A_client_whose_answer_to_a_ping_lies_unread_is_not_blamed_for_it()
+    {
+        await _stage.OpenAsync();
+        _stage.Beats(34);
+        Transport.PretendsUnread = true;
+        _stage.Beats(30);
+        Assert.True(Connection.IsOpen);
+        Transport.PretendsUnread = false;
+        _stage.Beats(40);
+        await _stage.AssertReleasedAsync();
+        AssertEnding(DisconnectCause.PingTimeout, ConnectionSide.Server, 1006);
+    }
+
+    [Fact]
+    public async Task A_client_whose_request_lies_unread_is_not_blamed_for_it()
+    {
+        _stage.Start();
+        await Transport.WhenIdle;
+        Transport.PretendsUnread = true;
+        _stage.Beats(30);
+        Assert.Empty(Transport.Writes);
+        Transport.PretendsUnread = false;
+        Transport.Receive(Wire.Request);
+        Assert.StartsWith("HTTP/1.1 101 ", await AnswerAsync(), StringComparison.Ordinal);
+        await Connection.Called("Connected");
+    }
+
+    [Fact]
+    public async Task A_beat_that_fails_for_one_connection_ends_that_one_and_is_logged()
+    {
+        await _stage.OpenAsync();
+        Transport.OnReleaseIdle = () => throw new InvalidTimeZoneException("a bug");
+        _stage.Beats(2);
+        await _stage.AssertReleasedAsync();
+        Assert.IsType<InvalidTimeZoneException>(_stage.Logged(13).First().Exception);
+        AssertEnding(DisconnectCause.ConnectionLost, ConnectionSide.Server, 1006);
+    }
+
+    // ---- Answers
+
+    [Fact]
+    public async Task The_body_of_a_long_answer_is_written_from_where_it_lies_in_pieces_and_not_copied()
+    {
+        byte[] body = new byte[1_000_000];
+        new Random(1).NextBytes(body);
+        Connection.Answer = () => HandshakeResponse.Answer(HttpStatusCode.OK, body, "application/octet-stream");
+        Transport.HoldWrites();
+        _stage.Start();
+        Transport.Receive("GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        await Transport.NextWriteAsync();
+        Transport.LetWriteEnd();
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal(256 * 1024, (await Transport.NextWriteAsync()).Length);
+            Assert.Equal(0, _stage.Pool.Rented);
+            Transport.LetWriteEnd();
+        }
+
+        await Transport.NextWriteAsync();
+        Transport.LetAllWritesEnd();
+        Transport.EndInput();
+        await _stage.AssertReleasedAsync();
+        Assert.Equal(body, Transport.Written[^body.Length..]);
+    }
 }

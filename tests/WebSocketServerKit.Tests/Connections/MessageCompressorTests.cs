@@ -21,11 +21,12 @@ public sealed class MessageCompressorTests : IDisposable
 
     public void Dispose() => _pool.AssertNothingRented();
 
-    private MessageCompressor Compressor(bool contextTakeover, int limit = 100_000, CompressionLevel level = CompressionLevel.Fastest)
+    private MessageCompressor Compressor(
+        bool contextTakeover, int limit = 100_000, CompressionLevel level = CompressionLevel.Fastest, System.Buffers.ArrayPool<byte>? pool = null)
     {
         _queue = new SendQueue(_transport, limit, ConnectionStage.BudgetOf(_pool));
         var agreed = new PerMessageDeflateParameters(ServerNoContextTakeover: !contextTakeover, ClientNoContextTakeover: true);
-        return new MessageCompressor(_queue, agreed, new CompressionSettings(agreed, level, MinMessageSize: 100, _limits), _pool);
+        return new MessageCompressor(_queue, agreed, new CompressionSettings(agreed, level, MinMessageSize: 100, _limits), pool ?? _pool);
     }
 
     // What a client makes of all that was sent.
@@ -238,5 +239,73 @@ public sealed class MessageCompressorTests : IDisposable
         Assert.Throws<InvalidOperationException>(() => compressor.TrySend(Opcode.Binary, noise));
         compressor.TrySend(Opcode.Binary, Long);
         Assert.Equal([Long, Long], Received(contextTakeover: true));
+    }
+
+    [Fact]
+    public async Task While_a_long_message_is_compressed_what_never_waits_goes_as_it_is_and_does_not_wait()
+    {
+        var pool = new BlockingPool(_pool);
+        using MessageCompressor compressor = Compressor(contextTakeover: true, pool: pool);
+        compressor.TrySend(Opcode.Binary, Long);
+        var buffer = new PooledBuffer(_pool);
+        ReadOnlyMemory<byte> shared = compressor.Compress(Opcode.Binary, new byte[40_000], ref buffer);
+        pool.Block();
+        Task compressing = Task.Run(() => compressor.TrySend(Opcode.Binary, Long), TestContext.Current.CancellationToken);
+        await pool.WhenBlocked.InTime();
+
+        Assert.Equal(SendOutcome.Accepted, compressor.TrySend(Opcode.Binary, Long));
+        Assert.False(compressor.TrySendShared(shared.Span, 40_000, out _));
+        SentFrame frame = _transport.Frames[^1];
+        Assert.False(frame.Rsv1);
+        Assert.Equal(Long, frame.Payload);
+
+        pool.Release();
+        await compressing.InTime();
+        // The client's window has only what was compressed, in the order in which it was.
+        compressor.TrySend(Opcode.Binary, Long);
+        Assert.Equal([Long, Long, Long, Long], Received(contextTakeover: true));
+        buffer.Release();
+    }
+
+    [Fact]
+    public async Task A_connection_that_ends_while_a_message_is_compressed_does_not_wait_and_leaves_no_compressor_behind()
+    {
+        var pool = new BlockingPool(_pool);
+        MessageCompressor compressor = Compressor(contextTakeover: true, pool: pool);
+        pool.Block();
+        Task<SendOutcome> compressing = Task.Run(() => compressor.TrySend(Opcode.Binary, Long), TestContext.Current.CancellationToken);
+        await pool.WhenBlocked.InTime();
+        compressor.Dispose();
+        pool.Release();
+        await compressing.InTime();
+        Assert.Equal(SendOutcome.Closed, compressor.TrySend(Opcode.Binary, Long));
+    }
+
+    /// <summary>A pool in which a thread can be kept.</summary>
+    private sealed class BlockingPool(System.Buffers.ArrayPool<byte> pool) : System.Buffers.ArrayPool<byte>
+    {
+        private readonly TaskCompletionSource _blocked = Timely.Signal();
+        private readonly TaskCompletionSource _go = Timely.Signal();
+        private volatile bool _blocks;
+
+        public Task WhenBlocked => _blocked.Task;
+
+        public void Block() => _blocks = true;
+
+        public void Release() => _go.SetResult();
+
+        public override byte[] Rent(int minimumLength)
+        {
+            if (_blocks)
+            {
+                _blocks = false;
+                _blocked.SetResult();
+                _go.Task.Wait(TimeSpan.FromSeconds(30));
+            }
+
+            return pool.Rent(minimumLength);
+        }
+
+        public override void Return(byte[] array, bool clearArray = false) => pool.Return(array, clearArray);
     }
 }

@@ -98,8 +98,9 @@ internal sealed class ConnectionStage : IAsyncDisposable
             Assert.Equal("Released", Connection.Calls[^1]);
         Assert.Equal(1, Transport.Disposals);
         Assert.Empty(Transport.Breaches);
+        // Who answers a connection that is being turned away gives its buffer back by itself.
         if (!IsAbandoned)
-            Assert.Equal(0, Pool.Rented);
+            await Timely.UntilAsync(() => Pool.Rented == 0);
     }
 
     /// <summary>The frames sent so far, as text.</summary>

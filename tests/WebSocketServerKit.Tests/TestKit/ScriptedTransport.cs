@@ -199,7 +199,7 @@ internal sealed class ScriptedTransport : TransportConnection
         get
         {
             lock (_inputGate)
-                return _arrived.Count > 0;
+                return PretendsUnread || _arrived.Count > 0;
         }
     }
 
@@ -239,7 +239,16 @@ internal sealed class ScriptedTransport : TransportConnection
         }
     }
 
-    public override void ReleaseIdle() => IdleReleases++;
+    public override void ReleaseIdle()
+    {
+        IdleReleases++;
+        OnReleaseIdle?.Invoke();
+    }
+
+    /// <summary>Whether bytes seem to lie in the socket for which the server has not found a thread yet.</summary>
+    public bool PretendsUnread { get; set; }
+
+    public Action? OnReleaseIdle { get; set; }
 
     /// <summary>Whether the bytes that the input gave out were left to those who read them.</summary>
     public bool HasForgotten { get; private set; }
