@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 
 namespace WebSocketServerKit.Transport;
 
@@ -186,6 +187,7 @@ internal sealed class SocketTransportConnection : TransportConnection
         return count;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask FinishWriteAsync(ReadOnlyMemory<byte> bytes)
     {
         try
