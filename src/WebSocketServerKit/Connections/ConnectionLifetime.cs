@@ -696,7 +696,7 @@ internal abstract class ConnectionLifetime : IHandlers
                     return;
                 if (!slice.IsOver)
                     continue;
-                await Turn.ToOthers;
+                await Turn.InLine;
                 slice.End();
             }
         }

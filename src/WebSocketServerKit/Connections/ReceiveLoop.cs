@@ -255,7 +255,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         {
             if (_slice.IsOver)
             {
-                await Turn.ToOthers;
+                await Turn.InLine;
                 _slice.End();
             }
 

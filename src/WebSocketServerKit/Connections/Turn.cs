@@ -11,7 +11,15 @@ namespace WebSocketServerKit.Connections;
 /// </remarks>
 internal readonly struct Turn : ICriticalNotifyCompletion
 {
+    private readonly BusyLine? _line;
+
+    private Turn(BusyLine line) => _line = line;
+
+    /// <summary>Goes on behind all that waits for a thread now.</summary>
     public static Turn ToOthers => default;
+
+    /// <summary>Goes on behind all that waits for a thread now, and behind all others that have used up their slice of time.</summary>
+    public static Turn InLine => new(BusyLine.Shared);
 
     public bool IsCompleted => false;
 
@@ -22,7 +30,17 @@ internal readonly struct Turn : ICriticalNotifyCompletion
         // There is nothing to give back.
     }
 
-    public void OnCompleted(Action continuation) => ThreadPool.QueueUserWorkItem(static continuation => continuation(), continuation, preferLocal: false);
+    public void OnCompleted(Action continuation)
+    {
+        ExecutionContext? context = ExecutionContext.Capture();
+        UnsafeOnCompleted(context is null ? continuation : () => ExecutionContext.Run(context, static continuation => ((Action)continuation!)(), continuation));
+    }
 
-    public void UnsafeOnCompleted(Action continuation) => ThreadPool.UnsafeQueueUserWorkItem(static continuation => continuation(), continuation, preferLocal: false);
+    public void UnsafeOnCompleted(Action continuation)
+    {
+        if (_line is not null)
+            _line.Add(continuation);
+        else
+            ThreadPool.UnsafeQueueUserWorkItem(static continuation => continuation(), continuation, preferLocal: false);
+    }
 }

@@ -40,4 +40,12 @@ public sealed class TurnTests
         Turn.ToOthers.OnCompleted(() => seen.SetResult(local.Value));
         Assert.Equal(7, await seen.Task.InTime());
     }
+
+    [Fact]
+    public async Task In_line_it_goes_on_on_the_thread_pool_with_its_AsyncLocals()
+    {
+        var local = new AsyncLocal<int> { Value = 7 };
+        await Turn.InLine;
+        Assert.Equal((7, true), (local.Value, Thread.CurrentThread.IsThreadPoolThread));
+    }
 }
