@@ -124,8 +124,8 @@ public sealed class WebSocketServer : IAsyncDisposable
     /// <para>Do not await it in a handler: it waits for that handler, until the timeout.</para>
     /// <para>
     /// With an <see cref="WebSocketServerOptions.EventContext"/>, await it on that context's thread; do not block that thread. Where it is blocked all the same, this ends about a second after
-    /// the clients have left, and the events that wait for the thread are raised when it gets to them: none is lost. But an async handler that has begun and needs the thread to go on keeps its client
-    /// until the timeout.
+    /// the clients have left, and the events that wait for the thread are raised when it gets to them: none is lost. But an async handler that has begun and needs the thread to go
+    /// on keeps its client until the timeout.
     /// </para>
     /// </remarks>
     /// <param name="cancellationToken">Cancelled, the clients that are left are cut at once. So does the token of a further call.</param>

@@ -96,20 +96,21 @@ public sealed class WebSocketServerOptions
     /// requests too.
     /// </summary>
     /// <remarks>
-    /// Where the server closes, the time goes on while a handler of the client runs, whether or not the client has answered. When a connection was cut, handlers that still run after as much again are given up: they are not
-    /// waited for any longer. So are handlers of <see cref="WebSocketServer.Handshaking"/> whose client has left.
+    /// Where the server closes, the time goes on while a handler of the client runs, whether or not the client has answered. When a connection was cut, handlers that still run
+    /// after as much again are given up: they are not waited for any longer. So are handlers of <see cref="WebSocketServer.Handshaking"/> whose client has left.
     /// </remarks>
     public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// For how long a client that takes what was accepted for it, but slowly, may draw out the closing of its connection. Default: 1 min. After that progress gives it no more time, and it is cut when
-    /// <see cref="CloseTimeout"/> is over. A longer time lets more clients of this kind hold their memory at the same time. When the server stops, <see cref="StopTimeout"/> holds for them too.
+    /// For how long a client that takes what was accepted for it, but slowly, may draw out the closing of its connection. Default: 1 min. After that progress gives it no more
+    /// time, and it is cut when <see cref="CloseTimeout"/> is over. A longer time lets more clients of this kind hold their memory at the same time. When the server stops,
+    /// <see cref="StopTimeout"/> holds for them too.
     /// </summary>
     public TimeSpan MaxCloseDuration { get; set; } = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// How long <see cref="WebSocketServer.StopAsync"/> waits for clients to leave and for handlers to end before it cuts and gives up. Default: 10 s. What was cut then has up to 1 s more to
-    /// unwind. A client that reads slowly loses what it has not taken by then.
+    /// How long <see cref="WebSocketServer.StopAsync"/> waits for clients to leave and for handlers to end before it cuts and gives up. Default: 10 s. What was cut then has up to
+    /// 1 s more to unwind. A client that reads slowly loses what it has not taken by then.
     /// </summary>
     public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
@@ -132,8 +133,8 @@ public sealed class WebSocketServerOptions
     /// tells what is held, and the log when it becomes short. The other limits are for each client: see SECURITY.md for what they come to together.
     /// </summary>
     /// <remarks>
-    /// It is enforced by closing, not by refusing memory: for a moment more may be held. Who holds no more than 16 KiB is neither paused nor closed. Of a client with context takeover in either
-    /// direction 330 KiB count from its handshake on.
+    /// It is enforced by closing, not by refusing memory: for a moment more may be held. Who holds no more than 16 KiB is neither paused nor closed. Of a client with context
+    /// takeover in either direction 330 KiB count from its handshake on.
     /// </remarks>
     public long? MaxBufferedBytes { get; set; }
 
@@ -161,8 +162,8 @@ public sealed class WebSocketServerOptions
     public int MaxConcurrentHandshakes { get; set; } = 4_096;
 
     /// <summary>
-    /// How many of them one remote address may have, so that it cannot keep all others out. Default: null, half of <see cref="MaxConcurrentHandshakes"/>. Further ones take the place of one of that
-    /// address that has not sent anything yet, or are answered with 503. Behind a proxy all clients have the proxy's address.
+    /// How many of them one remote address may have, so that it cannot keep all others out. Default: null, half of <see cref="MaxConcurrentHandshakes"/>. Further ones take the
+    /// place of one of that address that has not sent anything yet, or are answered with 503. Behind a proxy all clients have the proxy's address.
     /// </summary>
     public int? MaxConcurrentHandshakesPerRemoteAddress { get; set; }
 
@@ -181,7 +182,8 @@ public sealed class WebSocketServerOptions
     /// <summary>What happens to a client when a handler throws for it. Default: <see cref="HandlerExceptionPolicy.CloseClient"/>. The exception is logged in any case.</summary>
     public HandlerExceptionPolicy HandlerExceptions { get; set; } = HandlerExceptionPolicy.CloseClient;
 
-    /// <summary>After what time a handler that still runs is logged as slow, once. Default: 5 s. Until a handler ends, or calls <c>ContinueReceiving</c>, its client's next message waits.</summary>
+    /// <summary>After what time a handler that still runs is logged as slow, once. Default: 5 s. Until a handler ends, or calls <c>ContinueReceiving</c>, its client's next message
+    /// waits.</summary>
     public TimeSpan SlowHandlerThreshold { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
@@ -190,16 +192,17 @@ public sealed class WebSocketServerOptions
     /// </summary>
     /// <remarks>
     /// <para>
-    /// While that thread is busy, events wait for it, for as long as it takes. None is lost, those of one client keep their order, and <see cref="WebSocketServer.ClientDisconnected"/> comes exactly once. A client that leaves meanwhile is
-    /// out of <see cref="WebSocketServer.Clients"/> before its events have been raised.
+    /// While that thread is busy, events wait for it, for as long as it takes. None is lost, those of one client keep their order, and
+    /// <see cref="WebSocketServer.ClientDisconnected"/> comes exactly once. A client that leaves meanwhile is out of <see cref="WebSocketServer.Clients"/> before its events have
+    /// been raised.
     /// </para>
     /// <para>
-    /// Await <see cref="WebSocketServer.StopAsync"/> on that thread, and do not block it: put the closing of a window off until the server has stopped. While the thread is blocked, events wait, and so does an async handler that has begun; the stop waits
-    /// for the latter until <see cref="StopTimeout"/>.
+    /// Await <see cref="WebSocketServer.StopAsync"/> on that thread, and do not block it: put the closing of a window off until the server has stopped. While the thread is
+    /// blocked, events wait, and so does an async handler that has begun; the stop waits for the latter until <see cref="StopTimeout"/>.
     /// </para>
     /// <para>
-    /// A context that refuses what is posted to it, or drops it without a word, as that of a closed window may do: then the handlers run on the thread pool. A refusal counts as an exception of a handler; that something was dropped is found out when the
-    /// garbage collector runs.
+    /// A context that refuses what is posted to it, or drops it without a word, as that of a closed window may do: then the handlers run on the thread pool. A refusal counts as an
+    /// exception of a handler; that something was dropped is found out when the garbage collector runs.
     /// </para>
     /// </remarks>
     public SynchronizationContext? EventContext { get; set; }
