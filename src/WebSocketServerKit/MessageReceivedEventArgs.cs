@@ -6,7 +6,7 @@ namespace WebSocketServerKit;
 
 /// <summary>
 /// A whole message from a client. The payload is not copied: it lies where it was received, and is valid until all handlers of this message have
-/// ended, async ones included. After that every access throws; <see cref="Text"/> and <see cref="ToArray"/> give copies that last.
+/// ended, async ones included, or one has called <see cref="ContinueReceiving"/>. After that every access throws; <see cref="Text"/> and <see cref="ToArray"/> give copies that last.
 /// </summary>
 /// <remarks>A struct, so that a message costs no allocation. Copies of it stand for the same message.</remarks>
 [SuppressMessage("Naming", "CA1711", Justification = "EventHandler<T> asks for no base class any more, and to hosts these are event arguments like all others.")]
@@ -38,8 +38,10 @@ public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEven
     /// <summary>The same bytes as memory, for methods that ask for it. It allocates a small guard.</summary>
     /// <remarks>
     /// Each access to the memory's span, and each pinning, checks that the message is still valid, and throws an <see cref="InvalidOperationException"/> if not. While the memory is
-    /// pinned, as the system's asynchronous input and output does, the message stays valid and the client's next one waits. A span that was got before the handlers ended is not guarded:
-    /// see <see cref="Payload"/>.
+    /// pinned, as some of the system's asynchronous input and output does, the message stays valid and the client's next one waits, unless a handler calls
+    /// <see cref="ContinueReceiving"/>. A span that was got before the handlers ended is not guarded: see <see cref="Payload"/>.
+    /// Await what uses the memory, and before <see cref="ContinueReceiving"/>. Sockets on Linux do not pin it but read it when they can send: one that is not done at the handlers'
+    /// end, unawaited, meets the exception on a thread where nobody can catch it, and that ends the process. For work that is not awaited take <see cref="ToArray"/>.
     /// </remarks>
     /// <exception cref="InvalidOperationException">The handlers of this message have ended.</exception>
     public ReadOnlyMemory<byte> PayloadMemory => new PayloadGuard(Client, Run).Guarded;

@@ -77,6 +77,10 @@ public sealed class WebSocketConnection
     /// Cancelled as soon as it is decided that the client leaves, whichever side ends the connection: for work that is done for this client alone. While a handler of the client runs, its
     /// Close frame and the loss of the connection are noticed within about a second. Messages that came before may still be raised, and then <see cref="WebSocketServer.ClientDisconnected"/>.
     /// </summary>
+    /// <remarks>
+    /// Meanwhile 64 KiB of what the client sends are read at most. What lies behind more than that is noticed when the handler has ended; only the end of the connection is noticed
+    /// all the same, on Linux. Callbacks that are registered with the token run on the thread pool.
+    /// </remarks>
     public CancellationToken Disconnected => _lifetime.Disconnected;
 
     /// <summary>The round trip of the latest ping, or null before the first. A client that talks all the time is not pinged to keep it alive: see <see cref="MeasureLatency"/>.</summary>
@@ -241,12 +245,13 @@ public sealed class WebSocketConnection
 
     /// <summary>
     /// Closes politely: sends a Close frame behind all that was accepted, and waits for the client's. Completes when the client is out of
-    /// <see cref="WebSocketServer.Clients"/>, after <see cref="WebSocketServerOptions.CloseTimeout"/> at the latest, for then the connection is cut.
-    /// Called again, or when the connection is ending anyway, it only waits.
+    /// <see cref="WebSocketServer.Clients"/>. A client that does not answer, or takes nothing of what was accepted for it, is cut after
+    /// <see cref="WebSocketServerOptions.CloseTimeout"/>; one that takes it slowly is given time within <see cref="WebSocketServerOptions.MaxCloseDuration"/>. Called again, or
+    /// when the connection is ending anyway, it only waits.
     /// </summary>
     /// <remarks>
-    /// While a handler of this client is running, it completes as soon as the Close frame is on its way: the client's answer is read only after the handler.
-    /// Messages that the client sent before it saw the Close frame are not raised any more.
+    /// While a handler of this client is running, it completes as soon as the Close frame is on its way, for the client is in <see cref="WebSocketServer.Clients"/> until the
+    /// handler ends or is given up. Messages that the client sent before it saw the Close frame are not raised any more.
     /// </remarks>
     /// <param name="code">1000 to 1003, 1007 to 1014, or one of your own from 3000 to 4999.</param>
     /// <param name="reason">At most 123 bytes as UTF-8.</param>

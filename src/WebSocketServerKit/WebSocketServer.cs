@@ -60,7 +60,10 @@ public sealed class WebSocketServer : IAsyncDisposable
     /// <summary>A client has connected.</summary>
     public event EventHandler<ClientConnectedEventArgs>? ClientConnected;
 
-    /// <summary>A client has sent a message. Its next one waits until the handlers have ended, async ones included.</summary>
+    /// <summary>
+    /// A client has sent a message. Its next one waits until the handlers have ended, async ones included: a handler that awaits it has to call
+    /// <see cref="MessageReceivedEventArgs.ContinueReceiving"/> first.
+    /// </summary>
     public event EventHandler<MessageReceivedEventArgs>? MessageReceived;
 
     /// <summary>A client has left.</summary>
@@ -72,7 +75,7 @@ public sealed class WebSocketServer : IAsyncDisposable
     /// <summary>Where the server listens, with real ports, in the order of <see cref="WebSocketServerOptions.EndPoints"/>. Empty while it is stopped.</summary>
     public IReadOnlyList<IPEndPoint> EndPoints => Volatile.Read(ref _endPoints);
 
-    /// <summary>Bytes that the server holds for its clients now: see <see cref="WebSocketServerOptions.MaxBufferedBytes"/>. 0 while it is stopped.</summary>
+    /// <summary>Bytes of memory that the server holds for its clients now, roughly: see <see cref="WebSocketServerOptions.MaxBufferedBytes"/>. 0 while it is stopped.</summary>
     public long BufferedBytes => Volatile.Read(ref _run)?.Budget.Used ?? 0;
 
     /// <summary>Whether the server accepts clients.</summary>
@@ -115,13 +118,14 @@ public sealed class WebSocketServer : IAsyncDisposable
 
     /// <summary>
     /// Stops: no new clients (handshakes under way get 503), a Close frame with 1001 to every client, and up to <see cref="WebSocketServerOptions.StopTimeout"/> for them
-    /// to leave and for all handlers to end; then what is left is cut. Does nothing when the server is not started; a second call waits for the first.
+    /// to leave and for all handlers to end; then what is left is cut. Does nothing when the server is not started; a second call waits for the same stop.
     /// </summary>
     /// <remarks>
     /// <para>Do not await it in a handler: it waits for that handler, until the timeout.</para>
     /// <para>
     /// With an <see cref="WebSocketServerOptions.EventContext"/>, await it on that context's thread; do not block that thread. Where it is blocked all the same, this ends about a second after
-    /// the clients have left, and the events that wait for the thread are raised when it gets to them: none is lost.
+    /// the clients have left, and the events that wait for the thread are raised when it gets to them: none is lost. But an async handler that has begun and needs the thread to go
+    /// on keeps its client until the timeout.
     /// </para>
     /// </remarks>
     /// <param name="cancellationToken">Cancelled, the clients that are left are cut at once. So does the token of a further call.</param>

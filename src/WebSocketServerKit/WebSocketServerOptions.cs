@@ -6,7 +6,7 @@ using WebSocketServerKit.Protocol.Handshake;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// Everything that can be set on a <see cref="WebSocketServer"/>. All limits are on by default. The server takes the values over when it starts;
+/// Everything that can be set on a <see cref="WebSocketServer"/>. All limits but those of rates are on by default. The server takes the values over when it starts;
 /// later changes count from the next start. An impossible value is refused there, by an exception that names the option.
 /// </summary>
 public sealed class WebSocketServerOptions
@@ -56,7 +56,7 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// The largest message that a client may send, in bytes, fragments added up. Default: 1 MiB. A larger one closes the connection with 1009.
-    /// Each client can make the server hold that much.
+    /// Each client can make the server hold that much, within <see cref="MaxBufferedBytes"/> for all.
     /// </summary>
     public int MaxMessageSize { get; set; } = 1024 * 1024;
 
@@ -95,20 +95,29 @@ public sealed class WebSocketServerOptions
     /// Default: 5 s. Then it is cut. As long as the client takes what was sent to it the time begins anew, within <see cref="MaxCloseDuration"/>. It counts for the answers to plain HTTP
     /// requests too.
     /// </summary>
+    /// <remarks>
+    /// Where the server closes, the time goes on while a handler of the client runs, whether or not the client has answered. When a connection was cut, handlers that still run
+    /// after as much again are given up: they are not waited for any longer. So are handlers of <see cref="WebSocketServer.Handshaking"/> whose client has left.
+    /// </remarks>
     public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// How long closing a connection may take in all, for a client that takes what was accepted for it, but slowly. Default: 1 min. Then it is cut. A longer time lets more clients of this kind
-    /// hold their memory at the same time.
+    /// For how long a client that takes what was accepted for it, but slowly, may draw out the closing of its connection. Default: 1 min. After that progress gives it no more
+    /// time, and it is cut when <see cref="CloseTimeout"/> is over. A longer time lets more clients of this kind hold their memory at the same time. When the server stops,
+    /// <see cref="StopTimeout"/> holds for them too.
     /// </summary>
     public TimeSpan MaxCloseDuration { get; set; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>How long <see cref="WebSocketServer.StopAsync"/> waits for clients to leave and for handlers to end before it cuts and gives up. Default: 10 s.</summary>
+    /// <summary>
+    /// How long <see cref="WebSocketServer.StopAsync"/> waits for clients to leave and for handlers to end before it cuts and gives up. Default: 10 s. What was cut then has up to
+    /// 1 s more to unwind. A client that reads slowly loses what it has not taken by then.
+    /// </summary>
     public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
     /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached, <see cref="WebSocketConnection.SendAsync(string, CancellationToken)"/> waits,
     /// <see cref="WebSocketConnection.TrySend(string, bool)"/> returns false and a broadcast leaves the client out. A single larger message still goes, alone.
+    /// Messages that wait stand in line: as many bytes again, or 64 KiB if that is more, or one larger message. What comes then without waiting for them is refused with an exception.
     /// </summary>
     public int SendQueueLimit { get; set; } = 1024 * 1024;
 
@@ -123,6 +132,10 @@ public sealed class WebSocketServerOptions
     /// From three quarters of it on the server reads no more from the clients that hold most; above it they are closed with 1013 ("try again later"). <see cref="WebSocketServer.BufferedBytes"/>
     /// tells what is held, and the log when it becomes short. The other limits are for each client: see SECURITY.md for what they come to together.
     /// </summary>
+    /// <remarks>
+    /// It is enforced by closing, not by refusing memory: for a moment more may be held. Who holds no more than 16 KiB is neither paused nor closed. Of a client with context
+    /// takeover in either direction 330 KiB count from its handshake on.
+    /// </remarks>
     public long? MaxBufferedBytes { get; set; }
 
     /// <summary>
@@ -149,8 +162,8 @@ public sealed class WebSocketServerOptions
     public int MaxConcurrentHandshakes { get; set; } = 4_096;
 
     /// <summary>
-    /// How many of them one remote address may have, so that it cannot keep all others out. Default: null, half of <see cref="MaxConcurrentHandshakes"/>. Behind a proxy all clients have the
-    /// proxy's address.
+    /// How many of them one remote address may have, so that it cannot keep all others out. Default: null, half of <see cref="MaxConcurrentHandshakes"/>. Further ones take the
+    /// place of one of that address that has not sent anything yet, or are answered with 503. Behind a proxy all clients have the proxy's address.
     /// </summary>
     public int? MaxConcurrentHandshakesPerRemoteAddress { get; set; }
 
@@ -169,13 +182,29 @@ public sealed class WebSocketServerOptions
     /// <summary>What happens to a client when a handler throws for it. Default: <see cref="HandlerExceptionPolicy.CloseClient"/>. The exception is logged in any case.</summary>
     public HandlerExceptionPolicy HandlerExceptions { get; set; } = HandlerExceptionPolicy.CloseClient;
 
-    /// <summary>After what time a handler that still runs is logged as slow, once. Default: 5 s. Until a handler ends, its client's next message waits.</summary>
+    /// <summary>After what time a handler that still runs is logged as slow, once. Default: 5 s. Until a handler ends, or calls <c>ContinueReceiving</c>, its client's next message
+    /// waits.</summary>
     public TimeSpan SlowHandlerThreshold { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
     /// Where handlers run: set it to <see cref="SynchronizationContext.Current"/> on the thread of a WPF, WinForms or Avalonia window to touch controls in handlers.
     /// Default: null, the thread pool, which is many times faster.
     /// </summary>
+    /// <remarks>
+    /// <para>
+    /// While that thread is busy, events wait for it, for as long as it takes. None is lost, those of one client keep their order, and
+    /// <see cref="WebSocketServer.ClientDisconnected"/> comes exactly once. A client that leaves meanwhile is out of <see cref="WebSocketServer.Clients"/> before its events have
+    /// been raised.
+    /// </para>
+    /// <para>
+    /// Await <see cref="WebSocketServer.StopAsync"/> on that thread, and do not block it: put the closing of a window off until the server has stopped. While the thread is
+    /// blocked, events wait, and so does an async handler that has begun; the stop waits for the latter until <see cref="StopTimeout"/>.
+    /// </para>
+    /// <para>
+    /// A context that refuses what is posted to it, or drops it without a word, as that of a closed window may do: then the handlers run on the thread pool. A refusal counts as an
+    /// exception of a handler; that something was dropped is found out when the garbage collector runs.
+    /// </para>
+    /// </remarks>
     public SynchronizationContext? EventContext { get; set; }
 
     /// <summary>How many connections the system may hold for the server before it accepts them. Default: 512. The system may lower it.</summary>
