@@ -38,8 +38,8 @@ public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEven
     /// <summary>The same bytes as memory, for methods that ask for it. It allocates a small guard.</summary>
     /// <remarks>
     /// Each access to the memory's span, and each pinning, checks that the message is still valid, and throws an <see cref="InvalidOperationException"/> if not. While the memory is
-    /// pinned, as some of the system's asynchronous input and output does, the message stays valid and the client's next one waits, unless a handler calls
-    /// <see cref="ContinueReceiving"/>. A span that was got before the handlers ended is not guarded: see <see cref="Payload"/>.
+    /// pinned, as some of the system's asynchronous input and output does, the message stays as it is and the client's next one waits, whatever a handler
+    /// calls. A span that was got before the handlers ended is not guarded: see <see cref="Payload"/>.
     /// Await what uses the memory, and before <see cref="ContinueReceiving"/>. Sockets on Linux do not pin it but read it when they can send: one that is not done at the handlers'
     /// end, unawaited, meets the exception on a thread where nobody can catch it, and that ends the process. For work that is not awaited take <see cref="ToArray"/>.
     /// </remarks>

@@ -24,7 +24,7 @@ internal sealed class PayloadGuard(WebSocketConnection client, long run) : Memor
         }
         catch
         {
-            handlers.OperationCompleted();
+            handlers.ReleasePayload();
             throw;
         }
     }
@@ -48,7 +48,7 @@ internal sealed class PayloadGuard(WebSocketConnection client, long run) : Memor
         public void Unpin()
         {
             _pin.Dispose();
-            handlers.OperationCompleted();
+            handlers.ReleasePayload();
         }
     }
 }

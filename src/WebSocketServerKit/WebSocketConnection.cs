@@ -299,7 +299,7 @@ public sealed class WebSocketConnection
     internal HandlerScope HoldPayload(long run)
     {
         HandlerScope handlers = _lifetime.LeftMessage is { } left && left.Run == run ? left.Scope : _lifetime.Handlers;
-        handlers.OperationStarted();
+        handlers.HoldPayload();
         try
         {
             PayloadOf(run);
@@ -307,7 +307,7 @@ public sealed class WebSocketConnection
         }
         catch
         {
-            handlers.OperationCompleted();
+            handlers.ReleasePayload();
             throw;
         }
     }

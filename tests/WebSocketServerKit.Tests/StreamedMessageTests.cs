@@ -44,7 +44,7 @@ public sealed class StreamedMessageTests : IDisposable
         SendQueue queue = _bench.ConnectionOf(client).Queue;
         Assert.Equal(SendOutcome.Accepted, await queue.BeginFragmentsAsync(Cancellation));
         MessageCompressor? compressor = agreed is { } parameters
-            ? new MessageCompressor(queue, parameters, new CompressionSettings(parameters, CompressionLevel.Fastest, MinMessageSize: 100, _limits), _pool)
+            ? new MessageCompressor(queue, parameters, new CompressionSettings(parameters, CompressionLevel.Fastest, MinMessageSize: 100, _limits), new MemoryBudget(long.MaxValue, _pool))
             : null;
         Opcode opcode = type == WebSocketMessageType.Text ? Opcode.Text : Opcode.Binary;
         return (new StreamedMessage(client, queue, compressor, opcode, _pool, cancellation?.Token ?? default), _bench.TransportOf(client), queue);

@@ -109,7 +109,7 @@ internal abstract class ConnectionLifetime : IHandlers
     public TimeSpan? Latency => Volatile.Read(ref _latency) is >= 0 and var ticks ? new TimeSpan(ticks) : null;
 
     /// <summary>Bytes of memory that are held for this connection. A snapshot, from any thread.</summary>
-    public long HeldBytes => _receive.HeldBytes + Queue.HeldBytes + _transport.HeldBytes + (_hasContext ? MemoryBudget.DeflaterSize : 0);
+    public long HeldBytes => _receive.HeldBytes + Queue.HeldBytes + _transport.HeldBytes + (Compressor?.HeldBytes ?? 0);
 
     /// <summary>Whether it is decided that the connection ends.</summary>
     public bool IsEnding => Volatile.Read(ref _ending) is not null;
@@ -357,15 +357,16 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public void HandlerFailed(Exception exception)
     {
-        // A client that leaves while a handler is still sending to it, or takes nothing, is nothing out of order, be it the handler's own or another one.
-        // Not so while a request is decided about: a handler that did not come to its end has decided nothing.
-        if (_open && exception is WebSocketException && (!IsOpen || exception.InnerException is NotSentException))
+        // A handler that did not come to its end has decided nothing.
+        RequestFailed |= _raising == ConnectionEvent.Request;
+        // A client that leaves while a handler is still sending to it, or takes nothing, is nothing out of order, be it the handler's own or another one;
+        // nor is a handler that ends because Disconnected was cancelled.
+        if ((_open && exception is WebSocketException && (!IsOpen || exception.InnerException is NotSentException)) || (exception is OperationCanceledException && IsEnding))
         {
             Log.HandlerOutlivedClient(exception, RemoteEndPoint);
             return;
         }
 
-        RequestFailed |= _raising == ConnectionEvent.Request;
         Log.HandlerFailed(exception, NameOf(_raising), RemoteEndPoint);
         if (_settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
@@ -402,15 +403,13 @@ internal abstract class ConnectionLifetime : IHandlers
         if (agreed is { HasContextTakeover: true })
         {
             _hasContext = compression.Limits.TryTakeContext();
-            if (_hasContext)
-                _settings.Budget.Count(MemoryBudget.DeflaterSize);
-            else
+            if (!_hasContext)
                 agreed = PerMessageDeflateParameters.Negotiate(offers, compression.Wanted.WithoutContextTakeover(), out answer);
         }
 
         if (agreed is { } parameters)
         {
-            Compressor = new MessageCompressor(Queue, parameters, compression, _settings.Pool);
+            Compressor = new MessageCompressor(Queue, parameters, compression, _settings.Budget);
             _receive.Agree(parameters);
         }
 
@@ -662,10 +661,7 @@ internal abstract class ConnectionLifetime : IHandlers
 
         Compressor?.Dispose();
         if (_hasContext)
-        {
             _settings.Compression!.Limits.ReleaseContext();
-            _settings.Budget.Count(-MemoryBudget.DeflaterSize);
-        }
 
         _receive.ReleaseAhead();
         await _transport.DisposeAsync().ConfigureAwait(false);
@@ -763,6 +759,14 @@ internal abstract class ConnectionLifetime : IHandlers
     private void DeadlinePassed(long deadline)
     {
         bool tooSlow = _request == RequestState.Pending;
+        // The peer has done its part. What is waited for is a handler, which gets the time that it has where a connection was cut.
+        if (_peerClosed && Handlers.IsRunning)
+        {
+            if (Interlocked.CompareExchange(ref _deadline, long.MaxValue, deadline) == deadline)
+                Interlocked.CompareExchange(ref _abandonAt, _heartbeat.After(_settings.CloseTimeout), long.MaxValue);
+            return;
+        }
+
         // What lies unread was sent in time: it is this side that has been slow. It has until the next beat.
         bool isOurPause = tooSlow && _transport.HasUnread;
         long next = isOurPause ? deadline + 1 : tooSlow ? _heartbeat.After(_settings.CloseTimeout) : long.MaxValue;

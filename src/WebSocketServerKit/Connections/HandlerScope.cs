@@ -53,6 +53,8 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     private long _leftRun; // the event that is not waited for any longer, and in the two lowest bits why
     private TaskCompletionSource? _leftBegan; // somebody wants to know when its handlers have begun all the same
     private TaskCompletionSource? _leftEnded; // the same for their end
+    private int _holds; // of the payload
+    private TaskCompletionSource? _released; // somebody waits for that to fall to zero
     private SynchronizationContext? _outer;
     private ExecutionContext? _outerExecution;
 
@@ -176,6 +178,33 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         if (Volatile.Read(ref _state) == 0)
             ended.TrySetResult();
         return ended.Task;
+    }
+
+    /// <summary>Somebody uses the payload beyond the reach of checks: the run does not end before <see cref="ReleasePayload"/>, and what follows waits for that too.</summary>
+    public void HoldPayload()
+    {
+        OperationStarted();
+        Interlocked.Increment(ref _holds);
+    }
+
+    /// <summary>Takes back what <see cref="HoldPayload"/> did.</summary>
+    public void ReleasePayload()
+    {
+        if (Interlocked.Decrement(ref _holds) == 0)
+            Volatile.Read(ref _released)?.TrySetResult();
+        OperationCompleted();
+    }
+
+    /// <summary>Completes when nobody holds the payload of an event that is over because of <see cref="HandlersEnd.GoOn"/>.</summary>
+    public Task WhenPayloadReleased()
+    {
+        Interlocked.MemoryBarrier(); // HoldPayload counts before its caller looks at Run, which has moved on
+        if (Volatile.Read(ref _holds) == 0)
+            return Task.CompletedTask;
+        TaskCompletionSource released = Signal(ref _released);
+        if (Volatile.Read(ref _holds) == 0)
+            released.TrySetResult();
+        return released.Task;
     }
 
     /// <summary>Whether this is the thread that raises events, between <see cref="Enter"/> and <see cref="Leave"/>.</summary>

@@ -5,7 +5,7 @@ namespace WebSocketServerKit.Connections;
 
 /// <summary>
 /// The places for handshakes: so many in all, and so many for one remote address, so that no single one can keep all others out. When there is none left, a newcomer takes the place
-/// of a connection that has not said anything yet. Not thread-safe: <see cref="ConnectionTable"/> locks.
+/// of a connection that has not said anything yet, or else of an address that has many more than its own. Not thread-safe: <see cref="ConnectionTable"/> locks.
 /// </summary>
 internal sealed class HandshakePlaces(int max, int maxPerAddress)
 {
@@ -28,7 +28,7 @@ internal sealed class HandshakePlaces(int max, int maxPerAddress)
         givesWay = null;
         if (isAddressFull || _taken.Count >= max)
         {
-            givesWay = FindSilent(isAddressFull ? address : null);
+            givesWay = FindSilent(isAddressFull ? address : null) ?? (isAddressFull ? null : FindOfLargest(address));
             if (givesWay is null)
                 return false;
             Release(givesWay);
@@ -83,6 +83,21 @@ internal sealed class HandshakePlaces(int max, int maxPerAddress)
         }
 
         return null;
+    }
+
+    // The oldest of the address that has most places, if the newcomer's would not have as many.
+    private ConnectionLifetime? FindOfLargest(IPAddress newcomer)
+    {
+        Place? best = null;
+        int bestCount = _perAddress.GetValueOrDefault(newcomer) + 1;
+        foreach (Place place in _taken)
+        {
+            int count = _perAddress[place.Address];
+            if (count > bestCount || (best is not null && count == bestCount && place.Number < best.Value.Number))
+                (best, bestCount) = (place, count);
+        }
+
+        return best?.Connection;
     }
 
     private readonly record struct Place(ConnectionLifetime Connection, IPAddress Address, long Number);

@@ -1,4 +1,3 @@
-using System.Buffers;
 using WebSocketServerKit.Buffers;
 using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Framing;
@@ -10,14 +9,17 @@ namespace WebSocketServerKit.Connections;
 /// <para>With context takeover a compressed message refers to those before it, so all of them must reach the client, in the order of compressing. The order is
 /// kept by a lock around compressing and appending; a message that may yet be cancelled, or that was compressed elsewhere, is followed by one that refers to nothing.</para>
 /// </summary>
-internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParameters agreed, CompressionSettings settings, ArrayPool<byte> pool) : IDisposable
+internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParameters agreed, CompressionSettings settings, MemoryBudget budget) : IDisposable
 {
     private readonly Lock? _order = agreed.ServerNoContextTakeover ? null : new Lock();
-    private MessageDeflater? _context; // kept between messages, under _order
+    private MessageDeflater? _context; // kept between messages, under _order; made for the first that is compressed
     private volatile bool _ended;
 
     /// <summary>The window that was agreed on for the server. Clients with the same one can share a compressed message.</summary>
     public int WindowBits => agreed.ServerMaxWindowBits;
+
+    /// <summary>Bytes that the compressor takes which is kept between messages. From any thread.</summary>
+    public int HeldBytes => Volatile.Read(ref _context) is null ? 0 : MemoryBudget.DeflaterSize;
 
     /// <summary>Whether a message of this many bytes is worth compressing.</summary>
     public bool Takes(int length) => length >= settings.MinMessageSize;
@@ -68,11 +70,16 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     {
         if (_order is null)
             return queue.BeginFragmentsAsync(cancellationToken);
-        lock (_order)
+        _order.Enter();
+        try
         {
             // The client takes it into its window, between those before and those that are compressed from now on.
             _context?.Reset();
             return queue.BeginFragmentsAsync(cancellationToken);
+        }
+        finally
+        {
+            Leave(_order);
         }
     }
 
@@ -111,7 +118,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         if (expected == SendOutcome.Closed || (expected == SendOutcome.Full && !wait))
             return expected;
 
-        var buffer = new PooledBuffer(pool);
+        var buffer = new PooledBuffer(budget.Pool);
         try
         {
             if (_order is null)
@@ -139,11 +146,16 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     private void Leave(Lock order)
     {
         order.Exit();
-        if (_ended && order.TryEnter())
+        if (!_ended || !order.TryEnter())
+            return;
+        if (_context is { } context)
         {
-            _context?.Dispose();
-            order.Exit();
+            context.Dispose();
+            _context = null;
+            budget.Count(-MemoryBudget.DeflaterSize);
         }
+
+        order.Exit();
     }
 
     private SendOutcome SendInContext(
@@ -153,19 +165,27 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         if (_ended)
             return SendOutcome.Closed;
         var outcome = SendOutcome.Closed;
-        _context ??= new MessageDeflater(settings.Level, contextTakeover: true, WindowBits);
+        MessageDeflater context = _context ?? MakeContext();
         try
         {
-            outcome = Send(Compress(opcode, payload, _context, ref buffer), opcode, payload, wait, cancellationToken, out waiting);
+            outcome = Send(Compress(opcode, payload, context, ref buffer), opcode, payload, wait, cancellationToken, out waiting);
         }
         finally
         {
             // While it stands in line it may be cancelled, and then the client never sees it.
             if (outcome != SendOutcome.Accepted)
-                _context.Reset();
+                context.Reset();
         }
 
         return outcome;
+    }
+
+    private MessageDeflater MakeContext()
+    {
+        var context = new MessageDeflater(settings.Level, contextTakeover: true, WindowBits);
+        Volatile.Write(ref _context, context);
+        budget.Count(MemoryBudget.DeflaterSize);
+        return context;
     }
 
     private SendOutcome Send(

@@ -261,8 +261,12 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
             if (IsOverRate || IsPaused)
                 await HoldBackAsync().ConfigureAwait(false);
-            if (!StepThrough())
-                TakeEnd(await connection.Handlers.WhenEnded().ConfigureAwait(false));
+            if (StepThrough())
+                continue;
+            HandlersEnd end = await connection.Handlers.WhenEnded().ConfigureAwait(false);
+            if (end == HandlersEnd.GoOn)
+                await connection.Handlers.WhenPayloadReleased().ConfigureAwait(false);
+            TakeEnd(end);
         }
 
         (_segment, _left) = (default, 0);

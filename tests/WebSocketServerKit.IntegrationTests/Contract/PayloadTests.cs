@@ -207,5 +207,35 @@ public class PayloadTests
         await client.LeaveAsync();
     }
 
+    [Fact]
+    public async Task A_payload_that_is_pinned_stays_as_it_is_when_a_handler_lets_the_next_message_come()
+    {
+        System.Buffers.MemoryHandle pin = default;
+        TaskCompletionSource pinned = Async.Gate(), second = Async.Gate(), go = Async.Gate();
+        await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += async (_, e) =>
+        {
+            if (e.Text != "first")
+            {
+                second.SetResult();
+                return;
+            }
+
+            pin = e.PayloadMemory.Pin();
+            e.ContinueReceiving();
+            pinned.SetResult();
+            await go.Task;
+        });
+        using RawClient client = await server.OpenAsync();
+        await client.WriteAsync((byte[])[.. RawClient.Text("first"), .. RawClient.Text("second")]);
+        await pinned.Task.Timely();
+        await client.WriteAsync(RawClient.Text("third"));
+        Assert.Equal("first", PinnedText(pin, 5));
+        Assert.False(second.Task.IsCompleted);
+        pin.Dispose();
+        await second.Task.Timely();
+        go.SetResult();
+        await client.LeaveAsync();
+    }
+
     private static unsafe string PinnedText(System.Buffers.MemoryHandle pin, int length) => Encoding.UTF8.GetString((byte*)pin.Pointer, length);
 }

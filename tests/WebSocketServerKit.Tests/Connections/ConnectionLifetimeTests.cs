@@ -491,6 +491,34 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_client_that_has_answered_our_Close_frame_is_not_cut_because_a_handler_takes_longer_than_the_close_timeout()
+    {
+        TaskCompletionSource go = await OpenWithPendingHandlerAsync();
+        Connection.BeginClose(HostCloses());
+        Transport.Receive(Wire.Close(1000));
+        _stage.Beats(8); // the close timeout is 5 of them
+        Assert.Equal(0, Transport.Aborts);
+        go.SetResult();
+        await Connection.Called("Disconnected");
+        Transport.EndInput();
+        await _stage.AssertReleasedAsync();
+        Assert.True(Connection.WasClean);
+        Assert.Equal(0, Transport.Aborts);
+    }
+
+    [Fact]
+    public async Task A_handler_that_does_not_end_after_both_sides_have_closed_is_given_up_as_after_a_cut()
+    {
+        _stage.IsAbandoned = true;
+        await OpenWithPendingHandlerAsync();
+        Connection.BeginClose(HostCloses());
+        Transport.Receive(Wire.Close(1000));
+        _stage.Beats(12);
+        await _stage.AssertReleasedAsync();
+        Assert.False(Connection.WasClean);
+    }
+
+    [Fact]
     public async Task The_first_cause_stays()
     {
         await _stage.OpenAsync();
@@ -704,6 +732,30 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
         Assert.Empty(_stage.Logged(10));
         Assert.Equal(LogLevel.Debug, Assert.Single(_stage.Logged(11)).Level);
         AssertEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, 1006);
+    }
+
+    [Fact]
+    public async Task A_handler_that_ends_because_Disconnected_was_cancelled_is_nothing_out_of_order()
+    {
+        Connection.OnMessage = async () => await Task.Delay(Timeout.Infinite, Connection.Disconnected);
+        await _stage.OpenAsync();
+        Transport.Receive(Wire.Text("1"));
+        await Connection.Called("Message 1");
+        Connection.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseFrame.Abnormal, ""));
+        await _stage.AssertReleasedAsync();
+        Assert.Empty(_stage.Logged(10));
+        Assert.Equal(LogLevel.Debug, Assert.Single(_stage.Logged(11)).Level);
+    }
+
+    [Fact]
+    public async Task A_handler_of_an_open_client_that_is_cancelled_is_a_failure()
+    {
+        Connection.OnMessage = () => throw new OperationCanceledException("by something else");
+        await _stage.OpenAsync();
+        Transport.Receive(Wire.Text("1"));
+        await Transport.WhenIdle;
+        Assert.Single(_stage.Logged(10));
+        AssertCloseSent(1011, "handler failed");
     }
 
     [Fact]

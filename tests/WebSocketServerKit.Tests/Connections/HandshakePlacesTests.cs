@@ -60,6 +60,21 @@ public sealed class HandshakePlacesTests : IDisposable
     }
 
     [Fact]
+    public void Where_all_have_spoken_the_oldest_of_the_address_that_has_most_gives_way_to_one_that_has_fewer()
+    {
+        HandshakePlaces places = new(max: 4, maxPerAddress: 2);
+        ScriptedConnection oldest = From("203.0.113.67", speaks: true), other = From("203.0.113.66", speaks: true);
+        AssertTakes(places, oldest);
+        AssertTakes(places, other);
+        AssertTakes(places, From("203.0.113.66", speaks: true));
+        AssertTakes(places, From("203.0.113.67", speaks: true));
+        AssertTakes(places, From("203.0.113.1", speaks: true), insteadOf: oldest);
+        AssertTakes(places, From("203.0.113.2", speaks: true), insteadOf: other);
+        // Now each has one.
+        AssertTakesNone(places, From("203.0.113.3", speaks: true));
+    }
+
+    [Fact]
     public void No_address_can_have_all_places()
     {
         HandshakePlaces places = new(max: 4, maxPerAddress: 2);

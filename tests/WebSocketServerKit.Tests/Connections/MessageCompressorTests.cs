@@ -16,6 +16,7 @@ public sealed class MessageCompressorTests : IDisposable
     private readonly ScriptedTransport _transport = new();
     private readonly CompressionLimits _limits = new(maxConcurrentCompressions: 1, maxContexts: 1);
     private SendQueue _queue = null!;
+    private MemoryBudget _budget = null!;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -26,7 +27,7 @@ public sealed class MessageCompressorTests : IDisposable
     {
         _queue = new SendQueue(_transport, limit, ConnectionStage.BudgetOf(_pool));
         var agreed = new PerMessageDeflateParameters(ServerNoContextTakeover: !contextTakeover, ClientNoContextTakeover: true);
-        return new MessageCompressor(_queue, agreed, new CompressionSettings(agreed, level, MinMessageSize: 100, _limits), pool ?? _pool);
+        return new MessageCompressor(_queue, agreed, new CompressionSettings(agreed, level, MinMessageSize: 100, _limits), _budget = new MemoryBudget(long.MaxValue, pool ?? _pool));
     }
 
     // What a client makes of all that was sent.
@@ -225,7 +226,18 @@ public sealed class MessageCompressorTests : IDisposable
         compressor.TrySend(Opcode.Binary, Long);
         compressor.Dispose();
         Assert.Equal(SendOutcome.Closed, compressor.TrySend(Opcode.Binary, Long));
+        Assert.Equal((0, 0L), (compressor.HeldBytes, _budget.Used));
         Compressor(contextTakeover: false).Dispose();
+    }
+
+    [Fact]
+    public void The_compressor_of_a_client_with_context_takeover_counts_from_its_first_compressed_message_on()
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover: true);
+        Assert.Equal((0, 0L), (compressor.HeldBytes, _budget.Used));
+        compressor.TrySend(Opcode.Binary, Long);
+        compressor.TrySend(Opcode.Binary, Long);
+        Assert.Equal((MemoryBudget.DeflaterSize, (long)MemoryBudget.DeflaterSize), (compressor.HeldBytes, _budget.Used));
     }
 
     [Fact]
@@ -279,6 +291,7 @@ public sealed class MessageCompressorTests : IDisposable
         pool.Release();
         await compressing.InTime();
         Assert.Equal(SendOutcome.Closed, compressor.TrySend(Opcode.Binary, Long));
+        Assert.Equal((0, 0L), (compressor.HeldBytes, _budget.Used));
     }
 
     /// <summary>A pool in which a thread can be kept.</summary>

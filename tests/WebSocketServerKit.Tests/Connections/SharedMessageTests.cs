@@ -27,7 +27,7 @@ public sealed class SharedMessageTests : IDisposable
         var queue = new SendQueue(transport, 10_000, ConnectionStage.BudgetOf(_pool));
         var agreed = new PerMessageDeflateParameters(!contextTakeover, ClientNoContextTakeover: true, windowBits);
         var settings = new CompressionSettings(agreed, CompressionLevel.Fastest, MinMessageSize: 100, limits ?? new CompressionLimits(1, 1));
-        return (transport, queue, new MessageCompressor(queue, agreed, settings, _pool));
+        return (transport, queue, new MessageCompressor(queue, agreed, settings, new MemoryBudget(long.MaxValue, _pool)));
     }
 
     [Fact]
