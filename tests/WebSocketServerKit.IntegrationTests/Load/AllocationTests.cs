@@ -17,7 +17,7 @@ public class AllocationTests
     [Theory]
     [InlineData(false, 16, 100)]
     [InlineData(true, 16, 100)]
-    [InlineData(false, 1_000, 10)] // so few that every system's socket takes the whole answer at once: to wait for the peer costs an object
+    [InlineData(false, 1_000, 10)] // so few that a socket takes the whole answer at once: to wait for the peer costs an object
     public async Task A_message_from_the_socket_through_a_handler_and_back_allocates_nothing(bool text, int size, int inFlight)
     {
         Assert.SkipWhen(
@@ -31,14 +31,15 @@ public class AllocationTests
 
         Exchange(client, burst, buffer, reply, Messages / inFlight); // warms up
         long least = long.MaxValue;
-        for (int attempt = 0; attempt < 5 && least >= Messages / 100; attempt++)
+        for (int attempt = 0; attempt < 30 && least >= Messages / 100; attempt++)
         {
             long before = GC.GetTotalAllocatedBytes(precise: true);
             Exchange(client, burst, buffer, reply, Messages / inFlight);
             least = Math.Min(least, GC.GetTotalAllocatedBytes(precise: true) - before);
         }
 
-        // What else goes on in the process (a timer, the thread pool) may allocate a little; one object per message would be 24 bytes at least.
+        // What else goes on in the process may allocate a little, and so does each thread of the pool that comes to this work for the first time, for its share of the array pool:
+        // hence the attempts. One object per message would be 24 bytes at least.
         Assert.True(least < Messages, $"{least} bytes for {Messages} messages");
     }
 
