@@ -236,8 +236,10 @@ public sealed class RawClient : IAsyncDisposable
         using var timeout = new CancellationTokenSource(time);
         try
         {
-            // A read of no bytes waits until there is something to read, and leaves it there.
-            await _socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, timeout.Token);
+            // A read of no bytes waits until there is something to read, and leaves it there. It may also end because of bytes that were read before it began.
+            do
+                await _socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, timeout.Token);
+            while (!_socket.Poll(TimeSpan.Zero, SelectMode.SelectRead));
             return false;
         }
         catch (OperationCanceledException)
