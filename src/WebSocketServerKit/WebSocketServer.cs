@@ -176,10 +176,13 @@ public sealed class WebSocketServer : IAsyncDisposable
             return;
         }
 
+        // Of this event, and not of the connection: that goes on with another scope when a handler lets the next message come.
+        SynchronizationContext? scope = SynchronizationContext.Current;
         foreach (EventHandler<TEventArgs> handler in Delegate.EnumerateInvocationList(handlers))
         {
             Call(handler, e, connection);
-            connection.Handlers.Restore();
+            // Where a handler has set another one the next handler would not be followed, and its exception would end the process.
+            SynchronizationContext.SetSynchronizationContext(scope);
         }
     }
 

@@ -39,6 +39,7 @@ internal abstract class ConnectionLifetime : IHandlers
     private bool _isPlainRequest;              // it asks for no WebSocket
     private volatile RequestState _request;    // whoever moves it on from Pending answers
     private volatile bool _open;               // 101 was decided: Close frames may be sent
+    private volatile bool _answered;           // 101 has left the queue
     private volatile bool _over;               // out of the registry; WhenClosed has completed
     private volatile bool _discards;           // this side ends the connection: the peer's messages are not raised any more
     private volatile bool _peerClosed;         // the peer's Close frame was seen
@@ -224,7 +225,7 @@ internal abstract class ConnectionLifetime : IHandlers
 
         _discards = true;
         // What it holds is not to wait for the peer: neither what it has not been sent, nor what it has not finished.
-        Queue.Close(ending.Code, ending.Reason, discard: true);
+        Queue.Close(ending.Code, ending.Reason, discard: _answered);
         _receive.Discard();
         _transport.ReleaseIdle();
         Volatile.Write(ref _deadline, _heartbeat.After(TimeSpan.FromSeconds(1)));
@@ -545,6 +546,7 @@ internal abstract class ConnectionLifetime : IHandlers
         _open = true;
         Opened();
         Queue.Flush();
+        _answered = true;
         HandlersEnd end = await RaiseAsync(ConnectionEvent.Connected).ConfigureAwait(false);
         if (end != HandlersEnd.Ended)
             RenewHandlers(end);
@@ -705,8 +707,11 @@ internal abstract class ConnectionLifetime : IHandlers
     // Those of Disconnected are not waited for by anybody who could be kept.
     private void LeaveHandlers(HandlersEnd why)
     {
-        if (!_over)
-            Handlers.LeaveAlone(why);
+        if (_over)
+            return;
+        Handlers.LeaveAlone(why);
+        if (why == HandlersEnd.GivenUp)
+            Handlers.GiveUpPayload();
     }
 
     private async ValueTask<HandlersEnd> RaiseAsync(ConnectionEvent what)
@@ -716,7 +721,9 @@ internal abstract class ConnectionLifetime : IHandlers
         handlers.Enter();
         bool ended = handlers.Raise();
         handlers.Leave();
-        return ended ? HandlersEnd.Ended : await handlers.WhenEnded().ConfigureAwait(false);
+        HandlersEnd end = ended ? HandlersEnd.Ended : await handlers.WhenEnded().ConfigureAwait(false);
+        _receive.WaitForVisitor();
+        return end;
     }
 
     // The request has not come in full, and is not waited for any longer. TryOpenAsync goes on reading, and throws away what comes.

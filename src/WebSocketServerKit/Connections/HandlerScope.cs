@@ -54,7 +54,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     private TaskCompletionSource? _leftBegan; // somebody wants to know when its handlers have begun all the same
     private TaskCompletionSource? _leftEnded; // the same for their end
     private int _holds; // of the payload
-    private TaskCompletionSource? _released; // somebody waits for that to fall to zero
+    private TaskCompletionSource<bool>? _released; // somebody waits for that to fall to zero
     private SynchronizationContext? _outer;
     private ExecutionContext? _outerExecution;
 
@@ -117,21 +117,13 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         // An AsyncLocal that a handler set ends with its event: which events share a read is up to the network.
         if (_outerExecution is { } execution)
             ExecutionContext.Restore(execution);
-        Restore();
+        // The same for the context: the next event has to be followed too, or its exception would end the process.
+        if (Current != this)
+            SetSynchronizationContext(this);
         if ((_startedByLoop != 0 || Volatile.Read(ref _state) != 0) && !EndsAtOnce())
             return false;
         EndRun();
         return true;
-    }
-
-    /// <summary>
-    /// Makes this scope the current context again where a handler has set another one: the next handler has to be followed too, or its exception
-    /// would end the process.
-    /// </summary>
-    public void Restore()
-    {
-        if (Current != this)
-            SetSynchronizationContext(this);
     }
 
     /// <summary>Completes when the last handler has ended, or when <see cref="LeaveAlone"/> ends the wait.</summary>
@@ -191,21 +183,28 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     public void ReleasePayload()
     {
         if (Interlocked.Decrement(ref _holds) == 0)
-            Volatile.Read(ref _released)?.TrySetResult();
+            Volatile.Read(ref _released)?.TrySetResult(true);
         OperationCompleted();
     }
 
-    /// <summary>Completes when nobody holds the payload of an event that is over because of <see cref="HandlersEnd.GoOn"/>.</summary>
-    public Task WhenPayloadReleased()
+    /// <summary>
+    /// Completes with true when nobody holds the payload of an event that is over because of <see cref="HandlersEnd.GoOn"/>; with false when it is not waited for any longer: then
+    /// the payload stays theirs who hold it. Asked once.
+    /// </summary>
+    public Task<bool> WhenPayloadReleased()
     {
         Interlocked.MemoryBarrier(); // HoldPayload counts before its caller looks at Run, which has moved on
         if (Volatile.Read(ref _holds) == 0)
-            return Task.CompletedTask;
-        TaskCompletionSource released = Signal(ref _released);
+            return Task.FromResult(true);
+        var released = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Interlocked.Exchange(ref _released, released);
         if (Volatile.Read(ref _holds) == 0)
-            released.TrySetResult();
+            released.TrySetResult(true);
         return released.Task;
     }
+
+    /// <summary>Ends the wait for those who hold the payload of an event that is over.</summary>
+    public void GiveUpPayload() => Volatile.Read(ref _released)?.TrySetResult(false);
 
     /// <summary>Whether this is the thread that raises events, between <see cref="Enter"/> and <see cref="Leave"/>.</summary>
     public bool IsLoopThread => _loopThread == Environment.CurrentManagedThreadId;

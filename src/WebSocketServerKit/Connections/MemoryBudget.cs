@@ -78,6 +78,11 @@ internal sealed class MemoryBudget
             else
                 RelieveLargest(used, connections(), heartbeat);
         }
+        catch (Exception exception)
+        {
+            // It takes memory to find out who holds most. On the heartbeat's thread, and on the pool's, this would end the process.
+            _log?.MemoryNotRelieved(exception);
+        }
         finally
         {
             Volatile.Write(ref _isRelieving, 0);

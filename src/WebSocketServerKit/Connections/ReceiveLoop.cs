@@ -105,6 +105,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         catch (Exception failure)
         {
             // The network's IOException, or one that should not be: the connection is lost in either case, and its end has to be told.
+            EndWait();
             Failure = failure;
             _end = ReceiveEnd.Lost;
         }
@@ -163,12 +164,27 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
     }
 
-    /// <summary>Gives back what was read ahead, and will not be stepped through any more.</summary>
+    /// <summary>Gives back what was read ahead, and will not be stepped through any more. Nobody visits from here on.</summary>
     public void ReleaseAhead()
     {
-        if (!IsPayloadLeft)
-            _ahead?.Done();
-        _ahead?.Release();
+        lock (_protocol)
+        {
+            _end ??= ReceiveEnd.Lost;
+            if (!IsPayloadLeft)
+                _ahead?.Done();
+            _ahead?.Release();
+        }
+    }
+
+    /// <summary>A handler or a wait has just ended, and another thread may still be at what is the loop's from here on: waits for that.</summary>
+    public void WaitForVisitor()
+    {
+        if (!_isVisited)
+            return;
+        lock (_protocol)
+        {
+            // It has gone.
+        }
     }
 
     // A full fence in the loop, for each message, would be dear; so this side issues one for both. Either this side sees that the loop is back, or the loop sees that it has to wait.
@@ -264,16 +280,16 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             if (StepThrough())
                 continue;
             HandlersEnd end = await connection.Handlers.WhenEnded().ConfigureAwait(false);
-            if (end == HandlersEnd.GoOn)
-                await connection.Handlers.WhenPayloadReleased().ConfigureAwait(false);
+            if (end == HandlersEnd.GoOn && !await connection.Handlers.WhenPayloadReleased().ConfigureAwait(false))
+                end = HandlersEnd.GivenUp;
             TakeEnd(end);
         }
 
         (_segment, _left) = (default, 0);
     }
 
-    // Our Close frame is out: what comes is thrown away, and the sooner the peer's answer is read, the better.
-    private bool IsOverRate => (_messageRate ?? _byteRate) is not null && !connection.IsEnding && (IsReached(_messageRate) || IsReached(_byteRate));
+    // Where what comes is thrown away, the sooner the peer's Close frame is read the better.
+    private bool IsOverRate => (_messageRate ?? _byteRate) is not null && !connection.DiscardsMessages && (IsReached(_messageRate) || IsReached(_byteRate));
 
     // The server is short of memory, and this client is one of those that hold most.
     private bool IsPaused => settings.Budget.IsShort && _end is null && !connection.IsEnding && settings.Budget.Pauses(connection.HeldBytes);
@@ -353,17 +369,6 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     {
         _isWaiting = false;
         WaitForVisitor();
-    }
-
-    // A handler or a wait has just ended, and another thread may still be at what is the loop's from here on.
-    private void WaitForVisitor()
-    {
-        if (!_isVisited)
-            return;
-        lock (_protocol)
-        {
-            // It has gone.
-        }
     }
 
     private void Take(ProtocolEvent found)

@@ -48,6 +48,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     // What may stand in line at least, where the queue itself is small.
     private const int SmallestLine = 64 * 1024;
 
+    // What one that stands in line takes beside its bytes.
+    private const int WaitingSize = 256;
+
     // How often a sender writes what others appended meanwhile, before it leaves that to the thread pool.
     private const int RoundsBeforeYield = 16;
 
@@ -455,9 +458,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
             if (!HasRoom(part, frame.Length))
             {
                 // Callers who do not wait for their messages would fill the memory.
-                if (part == Part.Message && _waitingBytes > 0 && (long)_waitingBytes + frame.Length > Math.Max(limit, SmallestLine))
+                if (part is Part.Message or Part.Turn && _waitingBytes > 0 && (long)_waitingBytes + frame.Length + WaitingSize > Math.Max(limit, SmallestLine))
                     return LineFull;
-                Wait(frame.Length);
+                Wait(frame.Length + WaitingSize);
                 var waiting = new WaitingPart(this, part, frame, payloadLength);
                 _waiting ??= new LinkedList<WaitingPart>();
                 if (part is Part.Fragment or Part.LastFragment)
@@ -706,7 +709,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     private void Leave(WaitingPart waiting)
     {
         _waiting!.Remove(waiting.Place);
-        Wait(-waiting.Frame.Length);
+        Wait(-waiting.Frame.Length - WaitingSize);
     }
 
     private void Wait(int bytes)

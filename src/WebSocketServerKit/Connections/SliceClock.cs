@@ -121,7 +121,8 @@ internal sealed class SliceClock
                 continue;
             _isTicking = false;
             Interlocked.MemoryBarrier();
-            _isTicking |= _isAsked;
+            if (_isAsked)
+                _isTicking = true; // and nothing is written otherwise: who has asked meanwhile may have set it already
         }
     }
 

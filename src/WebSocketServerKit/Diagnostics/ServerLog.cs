@@ -59,6 +59,9 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(15, LogLevel.Information, "The server holds {Used} bytes for its clients, of {Limit} that it may: all clients are read from again.")]
     public partial void MemorySuffices(long used, long limit);
 
+    [LoggerMessage(16, LogLevel.Error, "The server could not look after the memory that it holds for its clients, and tries again. Please report it.")]
+    public partial void MemoryNotRelieved(Exception exception);
+
     [LoggerMessage(20, LogLevel.Warning,
         "Refused a request for the host {Host}, for which this server does not answer. If clients rightly use that name, as through a proxy on this machine: "
         + "options.AllowedHosts.Add(\"{Entry}\"), and every other name that they use, for a list holds for all requests. If nobody does, a foreign page tried to "

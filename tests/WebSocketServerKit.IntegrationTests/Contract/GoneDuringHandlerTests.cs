@@ -61,6 +61,44 @@ public class GoneDuringHandlerTests
     }
 
     [Theory]
+    [InlineData("Handshaking")]
+    [InlineData("ClientConnected")]
+    [InlineData("MessageReceived")]
+    public async Task What_was_read_ahead_is_given_back_once_when_that_look_ends_the_handler(string which)
+    {
+        const int Count = 100;
+        using var inHandlers = new CountdownEvent(Count);
+        using var ended = new CountdownEvent(Count);
+        await using TestServer server = await TestServer.StartAsync(
+            server =>
+            {
+                async Task WaitAsync(CancellationToken gone)
+                {
+                    inHandlers.Signal();
+                    await Task.Delay(Timeout.Infinite, gone).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                    ended.Signal();
+                }
+
+                if (which == "Handshaking")
+                    server.Handshaking += async (_, e) => await WaitAsync(e.Disconnected);
+                else if (which == "ClientConnected")
+                    server.ClientConnected += async (_, e) => await WaitAsync(e.Client.Disconnected);
+                else
+                    server.MessageReceived += async (_, e) => await WaitAsync(e.Client.Disconnected);
+            },
+            TestServer.LookOften);
+        RawClient[] clients = [.. await Task.WhenAll(Enumerable.Range(0, Count).Select(_ => RawClient.ConnectAsync(server.EndPoint)))];
+        foreach (RawClient client in clients)
+            await client.WriteAsync((byte[])[.. RawClient.Request(), .. RawClient.Text("x")]);
+        await Async.UntilAsync(() => inHandlers.IsSet);
+        foreach (RawClient client in clients)
+            client.Reset();
+        await Async.UntilAsync(() => ended.IsSet);
+        // Given back twice, it would be less than nothing.
+        await Async.UntilAsync(() => server.Server.BufferedBytes == 0);
+    }
+
+    [Theory]
     [InlineData(Leaving.HalfClose)]
     [InlineData(Leaving.Reset)]
     public async Task A_Handshaking_handler_is_told_that_its_client_has_gone_and_the_place_is_free_again(Leaving leaving)

@@ -59,6 +59,54 @@ public class WindowTests
     }
 
     [Fact]
+    public async Task A_second_handler_is_followed_although_the_first_has_let_the_next_message_come()
+    {
+        using var window = new SingleThread();
+        TaskCompletionSource third = Async.Gate(), told = Async.Gate();
+        await using TestServer server = await TestServer.StartAsync(
+            server =>
+            {
+                server.MessageReceived += (_, e) =>
+                {
+                    if (e.Text != "1")
+                        return;
+                    e.ContinueReceiving();
+                    // The loop goes on meanwhile, on another thread.
+                    SpinWait.SpinUntil(() => IsOver(e));
+                };
+                server.MessageReceived += async (_, e) =>
+                {
+                    if (IsOver(e))
+                    {
+                        await third.Task;
+                        told.SetResult();
+                    }
+                    else if (e.Text == "3")
+                    {
+                        third.SetResult();
+                    }
+                };
+            },
+            options => options.EventContext = window);
+        using RawClient client = await server.OpenAsync();
+        await client.WriteAsync((byte[])[.. RawClient.Text("1"), .. RawClient.Text("2"), .. RawClient.Text("3")]);
+        await told.Task.Timely();
+        await client.LeaveAsync();
+
+        static bool IsOver(MessageReceivedEventArgs e)
+        {
+            try
+            {
+                return e.Payload.Length < 0;
+            }
+            catch (InvalidOperationException)
+            {
+                return true;
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_window_that_blocks_its_thread_to_stop_the_server_goes_on_when_the_clients_have_left_and_loses_no_event()
     {
         using var window = new SingleThread();

@@ -519,6 +519,69 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_payload_that_somebody_holds_for_ever_after_a_handler_let_the_next_message_come_keeps_no_client()
+    {
+        _stage.IsAbandoned = true;
+        HandlerScope? held = null;
+        Connection.OnMessage = () =>
+        {
+            held = Connection.Handlers;
+            held.HoldPayload();
+            held.LeaveAlone(HandlersEnd.GoOn, held.Run);
+        };
+        await _stage.OpenAsync();
+        Transport.Receive(Wire.Text("1"), Wire.Text("2"));
+        await Connection.Called("Message 1");
+        await Timely.UntilAsync(() => held is { IsRunning: false });
+        Connection.BeginClose(HostCloses());
+        _stage.Beats(12);
+        await _stage.AssertReleasedAsync();
+        Assert.False(Connection.WasCalled("Message 2"));
+        Assert.True(Transport.HasForgotten);
+        held!.ReleasePayload();
+    }
+
+    [Fact]
+    public async Task Closed_for_its_memory_before_the_answer_has_left_a_client_gets_both()
+    {
+        Connection.OnOpened = Connection.CloseForMemory;
+        _stage.Start();
+        Transport.Receive(Wire.Request);
+        await Connection.Called("Connected");
+        Assert.StartsWith("HTTP/1.1 101 ", Encoding.ASCII.GetString(Transport.Written), StringComparison.Ordinal);
+        AssertCloseSent(1013, "server is short of memory");
+        Connection.EndStop();
+        await _stage.AssertReleasedAsync();
+    }
+
+    [Fact]
+    public async Task A_client_that_has_ended_its_side_is_held_to_the_rate_as_before()
+    {
+        await using var stage = new ConnectionStage(settings => settings with { MaxMessagesPerSecond = 1 });
+        TaskCompletionSource go = Timely.Signal();
+        stage.Connection.OnMessage = async () => await go.Task;
+        await stage.OpenAsync();
+        stage.Transport.Receive(Wire.Text("1"));
+        await stage.Connection.Called("Message 1");
+        stage.Transport.Receive(Wire.Text("2"), Wire.Text("3"), Wire.Text("4"));
+        stage.Transport.EndInput();
+        stage.Beats(3);
+        Assert.True(stage.Connection.IsEnding);
+        go.SetResult();
+        for (int i = 2; i <= 4; i++)
+        {
+            await stage.Connection.Called($"Message {i}");
+            Assert.False(stage.Connection.WasCalled($"Message {i + 1}"));
+            if (i == 4)
+                break;
+            await Timely.UntilAsync(() => stage.Connection.IsHoldingBack);
+            stage.Beats(1);
+        }
+
+        await stage.AssertReleasedAsync();
+    }
+
+    [Fact]
     public async Task The_first_cause_stays()
     {
         await _stage.OpenAsync();

@@ -202,6 +202,18 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
     }
 
     [Fact]
+    public void Where_relief_itself_fails_that_is_logged_and_tried_again()
+    {
+        byte[] array = _budget.Pool.Rent(Limit);
+        _budget.Relieve(() => throw new InvalidOperationException(), _heartbeat);
+        FakeLogRecord record = Assert.Single(Logged(16));
+        Assert.IsType<InvalidOperationException>(record.Exception);
+        _budget.Relieve(() => [], _heartbeat);
+        Assert.Single(Logged(14));
+        _budget.Pool.Return(array);
+    }
+
+    [Fact]
     public void What_is_not_of_the_pool_counts_too()
     {
         _budget.Count(MemoryBudget.InflaterSize);

@@ -389,6 +389,26 @@ public sealed class SendQueueTests : IAsyncDisposable
         await AssertDrainedAsync(queue);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task So_many_stand_in_line_as_memory_allows_however_little_each_of_them_sends(bool fragments)
+    {
+        SendQueue queue = BusyQueue(limit: 12);
+        if (fragments)
+            await queue.BeginFragmentsAsync(Cancellation).InTime();
+        List<Task<SendOutcome>> line = [];
+        Task<SendOutcome> next;
+        do
+            line.Add(next = fragments ? queue.BeginFragmentsAsync(Cancellation) : queue.WaitAndSendAsync(Opcode.Text, Bytes(1), Cancellation));
+        while (!next.IsCompleted && line.Count < 1000);
+        Assert.Equal(SendOutcome.LineFull, await next.InTime());
+        Assert.InRange(line.Count, 200, 300); // 64 KiB, and some 256 bytes for each
+        queue.End();
+        Assert.All(await Task.WhenAll(line[..^1]).InTime(), outcome => Assert.Equal(SendOutcome.Closed, outcome));
+        await AssertDrainedAsync(queue);
+    }
+
     [Fact]
     public async Task Cancelled_beforehand_a_message_is_not_even_looked_at()
     {

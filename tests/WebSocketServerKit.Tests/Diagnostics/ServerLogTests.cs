@@ -32,6 +32,7 @@ public sealed class ServerLogTests
             "13 Error ConnectionFailed",
             "14 Warning MemoryShort",
             "15 Information MemorySuffices",
+            "16 Error MemoryNotRelieved",
             "20 Warning ForeignHostRefused",
             "21 Warning NoSubprotocolAgreed",
             "22 Warning OpenFilesTooFew",
