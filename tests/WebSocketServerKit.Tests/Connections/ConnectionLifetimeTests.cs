@@ -1094,6 +1094,40 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
         await Transport.WhenIdle;
     }
 
+    [Theory]
+    [InlineData("Request /chat")]
+    [InlineData("Connected")]
+    [InlineData("Message 1")]
+    public async Task A_handler_that_ends_while_somebody_looks_at_the_peer_is_gone_on_behind_only_when_that_is_over(string handled)
+    {
+        TaskCompletionSource handler = Timely.Signal();
+        Action wait = async () => await handler.Task;
+        if (handled == "Connected")
+            Connection.OnConnected = wait;
+        else if (handled == "Message 1")
+            Connection.OnMessage = wait;
+        else
+            Connection.OnRequest = wait;
+        _stage.Start();
+        Transport.Receive(Wire.Request);
+        if (handled == "Message 1")
+            Transport.Receive(Wire.Text("1"));
+        await Connection.Called(handled);
+        bool wentOn = false;
+        long contentions = Monitor.LockContentionCount;
+        Transport.OnTryReceive = () =>
+        {
+            handler.SetResult();
+            // Either the loop goes on, or it has to wait for the lock.
+            SpinWait.SpinUntil(() => (wentOn = handled.StartsWith('R') ? Connection.WasCalled("EndRequest") : Transport.IsWaitedFor) || Monitor.LockContentionCount != contentions, TimeSpan.FromSeconds(30));
+        };
+        _stage.Beats(2);
+        Assert.Null(Transport.OnTryReceive);
+        Assert.False(wentOn);
+        await Connection.Called("Connected");
+        await Transport.WhenIdle;
+    }
+
     [Fact]
     public async Task A_client_that_vanishes_while_its_handler_runs_is_noticed()
     {

@@ -216,6 +216,9 @@ internal sealed class ScriptedTransport : TransportConnection
 
     public override int TryReceive(Span<byte> buffer, out bool ended)
     {
+        Action? onTryReceive = OnTryReceive;
+        OnTryReceive = null;
+        onTryReceive?.Invoke();
         lock (_inputGate)
         {
             ended = false;
@@ -249,6 +252,19 @@ internal sealed class ScriptedTransport : TransportConnection
     public bool PretendsUnread { get; set; }
 
     public Action? OnReleaseIdle { get; set; }
+
+    /// <summary>Called, once, on the thread of whoever looks at the peer, before it receives.</summary>
+    public Action? OnTryReceive { get; set; }
+
+    /// <summary>Whether somebody waits for input.</summary>
+    public bool IsWaitedFor
+    {
+        get
+        {
+            lock (_inputGate)
+                return _isWaitedFor;
+        }
+    }
 
     /// <summary>Whether the bytes that the input gave out were left to those who read them.</summary>
     public bool HasForgotten { get; private set; }
