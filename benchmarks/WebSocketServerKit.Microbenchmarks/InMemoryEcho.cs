@@ -5,6 +5,7 @@ using BenchmarkDotNet.Attributes;
 using Microsoft.Extensions.Logging.Abstractions;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Serving;
 
 namespace WebSocketServerKit.Microbenchmarks;
 

@@ -1,6 +1,8 @@
 using System.Buffers;
 using BenchmarkDotNet.Attributes;
-using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Memory;
+using WebSocketServerKit.Connections.Scheduling;
+using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Framing;
 
 namespace WebSocketServerKit.Microbenchmarks;

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.Serving;
 
 namespace WebSocketServerKit;
 

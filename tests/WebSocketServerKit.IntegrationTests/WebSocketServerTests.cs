@@ -123,7 +123,7 @@ public class WebSocketServerTests
         foreach (IPAddress address in (IPAddress[])[IPAddress.Loopback, IPAddress.IPv6Loopback])
         {
             using RawClient raw = await RawClient.OpenAsync(new IPEndPoint(address, server.EndPoint.Port));
-            WebSocketConnection client = await server.NextClientAsync();
+            WebSocketClient client = await server.NextClientAsync();
             Assert.Equal(new IPEndPoint(address, raw.LocalEndPoint.Port), client.RemoteEndPoint);
             Assert.Equal([client], server.Clients.FindByRemoteAddress(address));
             if (address.AddressFamily == AddressFamily.InterNetwork)

@@ -93,7 +93,7 @@ internal sealed class ControlServer : IAsyncDisposable
         await e.Client.SendAsync(Json.Write(reply), WebSocketMessageType.Text);
     }
 
-    private async Task<string> CarryOutAsync(Command command, WebSocketConnection page) => command switch
+    private async Task<string> CarryOutAsync(Command command, WebSocketClient page) => command switch
     {
         Open open => await _served.OpenAsync(open.Address, open.Port, open.AnyOrigin ? ["*"] : OwnOrigins((string?)page.Items[OriginItem])),
         Close => await _served.CloseAsync(),
@@ -107,9 +107,9 @@ internal sealed class ControlServer : IAsyncDisposable
     };
 
     // Null before the page's connection has been announced.
-    private static Viewer? ViewerOf(WebSocketConnection page) => page.Items.TryGetValue(ViewerItem, out object? viewer) ? (Viewer?)viewer : null;
+    private static Viewer? ViewerOf(WebSocketClient page) => page.Items.TryGetValue(ViewerItem, out object? viewer) ? (Viewer?)viewer : null;
 
-    private static string Look(WebSocketConnection page, ClientView view)
+    private static string Look(WebSocketClient page, ClientView view)
     {
         if (!view.IsValid)
             throw new RefusedCommandException($"A filter has at most {ClientView.MaxFilterLength} characters; sheets count from 0; at most {ClientView.MaxWatched} clients are watched.");

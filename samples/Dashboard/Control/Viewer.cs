@@ -5,7 +5,7 @@ using WebSocketServerKit;
 namespace Dashboard.Control;
 
 /// <summary>A page that is open somewhere: what it shows of the clients, and what it knows of them. Thread-safe.</summary>
-internal sealed class Viewer(WebSocketConnection page, ServedEndpoint served)
+internal sealed class Viewer(WebSocketClient page, ServedEndpoint served)
 {
     private readonly Lock _gate = new();
     private ClientView _view = ClientView.First;

@@ -15,7 +15,7 @@ internal sealed record ClientRow(long Id, string Path, string Address, string Ag
     /// <summary>Keeps what only the request tells.</summary>
     public static void Remember(HandshakingEventArgs e) => e.Items[AgentItem] = e.Request.Headers["User-Agent"] ?? "";
 
-    public static ClientRow Of(WebSocketConnection client) => new(
+    public static ClientRow Of(WebSocketClient client) => new(
         client.Id,
         Shortened.Path(PathAndQueryOf(client)),
         client.RemoteEndPoint.ToString(),
@@ -23,20 +23,20 @@ internal sealed record ClientRow(long Id, string Path, string Address, string Ag
         client.ConnectedAt.ToUnixTimeMilliseconds());
 
     /// <summary>Whether a client is one of those that somebody looks for by a part of its number, path, address or user agent.</summary>
-    public static bool Matches(WebSocketConnection client, string filter) =>
+    public static bool Matches(WebSocketClient client, string filter) =>
         Contains($"#{client.Id}", filter) || Contains(PathAndQueryOf(client), filter) || Contains(client.RemoteEndPoint.ToString(), filter) || Contains(AgentOf(client), filter);
 
     private static bool Contains(string text, string filter) => text.Contains(filter, StringComparison.OrdinalIgnoreCase);
 
-    private static string PathAndQueryOf(WebSocketConnection client) => client.QueryString.Length == 0 ? client.Path : $"{client.Path}?{client.QueryString}";
+    private static string PathAndQueryOf(WebSocketClient client) => client.QueryString.Length == 0 ? client.Path : $"{client.Path}?{client.QueryString}";
 
-    private static string AgentOf(WebSocketConnection client) => (string)client.Items[AgentItem]!;
+    private static string AgentOf(WebSocketClient client) => (string)client.Items[AgentItem]!;
 }
 
 /// <summary>What changes while a client is online. The latency is in milliseconds, and null before the first ping.</summary>
 internal sealed record ClientCounters(long Id, double? Latency, long MessagesIn, long BytesIn, long MessagesOut, long BytesOut, int Waiting)
 {
-    public static ClientCounters Of(WebSocketConnection client) => new(
+    public static ClientCounters Of(WebSocketClient client) => new(
         client.Id,
         client.Latency?.TotalMilliseconds,
         client.MessagesReceived,

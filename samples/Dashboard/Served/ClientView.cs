@@ -27,7 +27,7 @@ internal sealed record ClientView(long Number, int Sheet, string Filter, IReadOn
     /// <summary>The clients that this view shows now, the first to come first.</summary>
     public ClientSheet Of(ClientRegistry clients)
     {
-        List<WebSocketConnection> matching = [.. Filter.Length == 0 ? clients : clients.Where(client => ClientRow.Matches(client, Filter))];
+        List<WebSocketClient> matching = [.. Filter.Length == 0 ? clients : clients.Where(client => ClientRow.Matches(client, Filter))];
         int sheet = Math.Min(Sheet, Math.Max(0, matching.Count - 1) / SheetSize);
         return new ClientSheet(
             this,
@@ -44,4 +44,4 @@ internal sealed record ClientView(long Number, int Sheet, string Filter, IReadOn
 /// <param name="Matching">How many clients the list has, on all sheets.</param>
 /// <param name="Clients">Those on the sheet.</param>
 /// <param name="Online">Those of the watched clients that are online.</param>
-internal sealed record ClientSheet(ClientView View, int Sheet, int Matching, IReadOnlyList<WebSocketConnection> Clients, IReadOnlyList<long> Online);
+internal sealed record ClientSheet(ClientView View, int Sheet, int Matching, IReadOnlyList<WebSocketClient> Clients, IReadOnlyList<long> Online);

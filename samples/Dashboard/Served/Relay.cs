@@ -45,10 +45,10 @@ internal sealed record Relay(RelayMode Mode, string Path = "")
         return true;
     }
 
-    private static Delivery SendTo(IReadOnlyList<WebSocketConnection> receivers, WebSocketConnection sender, ReadOnlySpan<byte> payload, WebSocketMessageType type)
+    private static Delivery SendTo(IReadOnlyList<WebSocketClient> receivers, WebSocketClient sender, ReadOnlySpan<byte> payload, WebSocketMessageType type)
     {
         int sent = 0, dropped = 0, skipped = 0;
-        foreach (WebSocketConnection receiver in receivers)
+        foreach (WebSocketClient receiver in receivers)
         {
             if (ReferenceEquals(receiver, sender))
                 continue;

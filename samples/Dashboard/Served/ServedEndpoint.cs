@@ -109,7 +109,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
 
     public string Disconnect(long id)
     {
-        WebSocketConnection client = Find(id);
+        WebSocketClient client = Find(id);
         // Nobody waits for it: the client may take its time, and the log tells when it has left.
         _ = client.CloseAsync(WebSocketCloseStatus.NormalClosure, "disconnected by the server");
         return $"Client {id} is being disconnected.";
@@ -179,9 +179,9 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         }
     }
 
-    private static string NameOf(WebSocketConnection client) => $"#{client.Id} {Shortened.Path(client.Path)}";
+    private static string NameOf(WebSocketClient client) => $"#{client.Id} {Shortened.Path(client.Path)}";
 
-    private WebSocketConnection Find(long id) => _server.Clients.Find(id) ?? throw new RefusedCommandException($"Client {id} is not online.");
+    private WebSocketClient Find(long id) => _server.Clients.Find(id) ?? throw new RefusedCommandException($"Client {id} is not online.");
 
     private KeptMessage FindMessage(long number) => _kept.Find(number) ?? throw new RefusedCommandException(
         $"This message is not kept any more: only the latest {MessagesRemembered} of the log are, and {MaxBytesRemembered / 1024 / 1024} MiB of them at most.");
@@ -207,7 +207,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         }
         else
         {
-            WebSocketConnection client = Find(id.Value);
+            WebSocketClient client = Find(id.Value);
             if (!client.TrySend(payload, type))
                 throw new RefusedCommandException(client.IsOpen ? $"Client {id} reads too slowly: too much waits for it already." : $"Client {id} is leaving.");
             sent = 1;
@@ -238,6 +238,6 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         Meter.Received(e.Payload.Length, Stopwatch.GetElapsedTime(began));
     }
 
-    private void Log(WebSocketConnection client, PassageEnd? end) => Passages.Add((client, end), static (passage, number) => new Passage(
+    private void Log(WebSocketClient client, PassageEnd? end) => Passages.Add((client, end), static (passage, number) => new Passage(
         number, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), passage.client.Id, Shortened.Path(passage.client.Path), passage.client.RemoteEndPoint.ToString(), passage.end));
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using WebSocketServerKit.Connections.Opening;
 
 namespace WebSocketServerKit.Connections;
 

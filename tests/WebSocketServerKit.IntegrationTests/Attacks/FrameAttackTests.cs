@@ -140,7 +140,7 @@ public class FrameAttackTests
     public async Task A_ping_flood_by_a_peer_that_never_reads_holds_one_pong_the_newest()
     {
         const int Pings = 200_000;
-        TaskCompletionSource<WebSocketConnection> allCame = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource<WebSocketClient> allCame = new(TaskCreationOptions.RunContinuationsAsynchronously);
         await using AttackedServer server = await AttackedServer.StartAsync(
             subscribe: server => server.MessageReceived += (_, e) => allCame.TrySetResult(e.Client));
         long before = AttackedServer.Heap;
@@ -158,7 +158,7 @@ public class FrameAttackTests
         }
 
         await attacker.SendAsync(Attacker.Frame(0x82));
-        WebSocketConnection client = await allCame.Task.WaitAsync(AttackedServer.Timely);
+        WebSocketClient client = await allCame.Task.WaitAsync(AttackedServer.Timely);
         Assert.InRange(client.BufferedBytes, 0, 128 * 1024);
         Assert.True(AttackedServer.Heap - before < 8 * MiB);
 

@@ -15,7 +15,7 @@ public class SlowReaderAttackTests
         const int Size = 8 * 1024;
         const int Limit = 64 * 1024;
         int dropped = 0, most = 0;
-        WebSocketConnection? lazyClient = null;
+        WebSocketClient? lazyClient = null;
         await using AttackedServer server = await AttackedServer.StartAsync(
             new() { SendQueueLimit = Limit },
             server =>
@@ -82,7 +82,7 @@ public class SlowReaderAttackTests
         const int Size = 14 * 1024 * 1024;
         FakeTimeProvider time = new();
         TimeSpan patience = TimeSpan.FromSeconds(20), justLess = TimeSpan.FromSeconds(19);
-        WebSocketConnection? client = null;
+        WebSocketClient? client = null;
         await using AttackedServer server = await AttackedServer.StartAsync(
             new() { PingInterval = patience, PingTimeout = patience, TimeProvider = time },
             server => server.MessageReceived += (_, e) =>

@@ -129,7 +129,7 @@ public class ClientWebSocketTests
             // A broadcast, a broadcast that is not to be compressed, and one by one: they follow each other in one context.
             if (i % 3 == 2)
             {
-                foreach (WebSocketConnection client in server.Clients)
+                foreach (WebSocketClient client in server.Clients)
                     Assert.True(client.TrySend(messages[i]));
             }
             else
@@ -155,7 +155,7 @@ public class ClientWebSocketTests
         await using TestServer server = await TestServer.StartAsync(configure: options => options.PerMessageDeflate = Interop.Everything);
         using ClientWebSocket client = await server.ConnectWebSocketAsync(
             configure: options => options.DangerousDeflateOptions = new() { ServerContextTakeover = contextTakeover });
-        WebSocketConnection connection = await server.NextClientAsync();
+        WebSocketClient connection = await server.NextClientAsync();
 
         byte[][] messages = [.. Enumerable.Range(0, 2 * Messages).Select(i => Interop.Text(i * 700, i % 5))];
         Task sending = Task.Run(

@@ -23,7 +23,7 @@ internal static class Interop
         },
         options => options.PerMessageDeflate = deflate);
 
-    private static ValueTask WriteInPiecesAsync(WebSocketConnection client, ReadOnlyMemory<byte> payload, WebSocketMessageType type) => client.SendAsync(
+    private static ValueTask WriteInPiecesAsync(WebSocketClient client, ReadOnlyMemory<byte> payload, WebSocketMessageType type) => client.SendAsync(
         async message =>
         {
             int pieceSize = payload.Length / 3 + 1;

@@ -11,7 +11,7 @@ public class EndOfAClientTests
     public async Task The_client_closes_with_code_and_reason()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         using (raw)
         {
             await raw.SendAsync("12345");
@@ -48,7 +48,7 @@ public class EndOfAClientTests
     public async Task The_server_closes()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         Task close = client.CloseAsync(WebSocketCloseStatus.PolicyViolation, "not you", TestServer.Timely);
         Assert.False(client.IsOpen);
         Assert.Contains(client, server.Clients);
@@ -70,7 +70,7 @@ public class EndOfAClientTests
     public async Task The_server_closes_and_the_client_never_answers()
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.CloseTimeout = TimeSpan.FromMilliseconds(50));
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         await client.CloseAsync(cancellationToken: TestServer.Timely);
 
         AssertEnd(await server.NextEndAsync(), DisconnectCause.Closed, ConnectionSide.Server, 1000, "", clean: false);
@@ -83,7 +83,7 @@ public class EndOfAClientTests
     public async Task The_server_closes_and_a_second_call_or_a_cancelled_wait_changes_nothing()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         Task first = client.CloseAsync(WebSocketCloseStatus.NormalClosure, "first", TestServer.Timely);
         Task second = client.CloseAsync(WebSocketCloseStatus.InternalServerError, "second", TestServer.Timely);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => client.CloseAsync(cancellationToken: new CancellationToken(canceled: true)));
@@ -99,7 +99,7 @@ public class EndOfAClientTests
     public async Task The_server_aborts()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         client.Abort();
         client.Abort();
         Assert.False(client.IsOpen);
@@ -234,7 +234,7 @@ public class EndOfAClientTests
     public async Task A_client_that_answers_pings_stays_and_its_latency_is_known()
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.PingInterval = TimeSpan.FromMilliseconds(40));
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         Assert.Null(client.Latency);
         for (int i = 0; i < 3; i++)
         {
@@ -256,7 +256,7 @@ public class EndOfAClientTests
     public async Task The_first_cause_stays_whatever_happens_afterwards()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         _ = client.CloseAsync((WebSocketCloseStatus)4000, "the first", TestServer.Timely);
         await raw.ReadFrameAsync();
         await raw.WriteAsync(RawClient.Frame(Opcode.Text, "x"u8, masked: false));
@@ -280,7 +280,7 @@ public class EndOfAClientTests
             for (int i = 0; i < 1_000_000; i++)
                 await e.Client.SendAsync("are you there?");
         });
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         await raw.SendAsync("x");
         await inHandler.Task.Timely();
         raw.Reset();
@@ -304,7 +304,7 @@ public class EndOfAClientTests
                 await never.Task;
             },
             options => options.CloseTimeout = TimeSpan.FromMilliseconds(50));
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         await raw.SendAsync("x");
         await inHandler.Task.Timely();
         raw.Reset();
@@ -319,7 +319,7 @@ public class EndOfAClientTests
     public async Task Disconnected_is_cancelled_and_what_its_callbacks_throw_keeps_nobody_from_the_event()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         TaskCompletionSource called = Async.Gate();
         using CancellationTokenRegistration throwing = client.Disconnected.Register(() => throw new InvalidOperationException("in a callback"));
         using CancellationTokenRegistration calling = client.Disconnected.Register(called.SetResult);

@@ -35,7 +35,7 @@ public class GoneDuringHandlerTests
         bool openAtEnd = true;
         await using TestServer server = await TestServer.StartAsync(server =>
         {
-            async Task WaitAsync(WebSocketConnection client)
+            async Task WaitAsync(WebSocketClient client)
             {
                 inHandler.TrySetResult();
                 await Task.Delay(Timeout.Infinite, client.Disconnected).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -217,7 +217,7 @@ public class GoneDuringHandlerTests
     {
         TaskCompletionSource inHandler = Async.Gate(), go = Async.Gate();
         List<string> received = [];
-        WebSocketConnection? gone = null;
+        WebSocketClient? gone = null;
         await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += async (_, e) =>
         {
             received.Add($"{e.Text} {e.Client.IsOpen}");
@@ -308,7 +308,7 @@ public class GoneDuringHandlerTests
                     return;
                 }
 
-                WebSocketConnection client = e.Client;
+                WebSocketClient client = e.Client;
                 e.ContinueReceiving();
                 reply = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
                 await client.SendAsync("temperature?");
@@ -365,7 +365,7 @@ public class GoneDuringHandlerTests
                 await Task.Delay(Timeout.Infinite, e.Client.Disconnected).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             },
             options => options.TimeProvider = new FakeTimeProvider());
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         await raw.SendAsync("x");
         await inHandler.Task.Timely();
         Task ending = how switch

@@ -27,7 +27,7 @@ public class HandlerTests
         using var unblock = new ManualResetEventSlim();
         TaskCompletionSource began = Async.Gate();
         var others = new ConcurrentQueue<string>();
-        async Task MisbehaveAsync(WebSocketConnection client)
+        async Task MisbehaveAsync(WebSocketClient client)
         {
             if (client.Path != "/bad")
                 return;
@@ -63,9 +63,9 @@ public class HandlerTests
                 server.ClientDisconnected += (_, e) => others.Enqueue($"ClientDisconnected {e.Client.Path}");
             },
             options => options.CloseTimeout = TimeSpan.FromMilliseconds(100));
-        (RawClient good, WebSocketConnection goodClient) = await server.ConnectAsync("/good");
+        (RawClient good, WebSocketClient goodClient) = await server.ConnectAsync("/good");
         using RawClient bad = await server.OpenAsync("/bad");
-        WebSocketConnection badClient = await server.NextClientAsync();
+        WebSocketClient badClient = await server.NextClientAsync();
         if (which == "MessageReceived")
             await bad.SendAsync("x");
         if (which == "ClientDisconnected")
@@ -209,7 +209,7 @@ public class HandlerTests
     public async Task CloseAsync_awaited_inside_a_handler_returns_and_closes_cleanly(string which)
     {
         bool returned = false;
-        async Task CloseAsync(WebSocketConnection client)
+        async Task CloseAsync(WebSocketClient client)
         {
             await client.CloseAsync(WebSocketCloseStatus.PolicyViolation, "from inside");
             returned = true;
@@ -243,7 +243,7 @@ public class HandlerTests
     {
         await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += async (_, e) =>
         {
-            foreach (WebSocketConnection other in server.Clients)
+            foreach (WebSocketClient other in server.Clients)
             {
                 if (other != e.Client)
                     await other.CloseAsync();
@@ -412,7 +412,7 @@ public class HandlerTests
     public async Task A_reply_to_another_client_does_not_wait_for_the_next_handler_that_blocks_the_same_thread()
     {
         using var mayEnd = new ManualResetEventSlim();
-        WebSocketConnection? other = null;
+        WebSocketClient? other = null;
         await using TestServer server = await TestServer.StartAsync(server =>
         {
             server.ClientConnected += (_, e) => other ??= e.Client;

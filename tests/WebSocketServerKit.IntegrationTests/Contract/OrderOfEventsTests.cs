@@ -11,10 +11,10 @@ public class OrderOfEventsTests
         var events = new ConcurrentQueue<string>();
         await using TestServer server = await TestServer.StartAsync(server =>
         {
-            bool Listed(WebSocketConnection client) =>
+            bool Listed(WebSocketClient client) =>
                 server.Clients.Find(client.Id) == client && server.Clients.Contains(client)
                 && server.Clients.FindByPath(client.Path).Contains(client) && server.Clients.FindByRemoteAddress(client.RemoteEndPoint.Address).Contains(client);
-            bool Unlisted(WebSocketConnection client) =>
+            bool Unlisted(WebSocketClient client) =>
                 server.Clients.Find(client.Id) is null && !server.Clients.Contains(client)
                 && !server.Clients.FindByPath(client.Path).Contains(client) && !server.Clients.FindByRemoteAddress(client.RemoteEndPoint.Address).Contains(client);
 
@@ -119,7 +119,7 @@ public class OrderOfEventsTests
         await using TestServer server = await TestServer.StartEchoAsync();
         for (int round = 0; round < 200; round++)
         {
-            (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+            (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
             await Task.WhenAll(
                 Task.Run(() => client.CloseAsync(cancellationToken: TestServer.Timely), TestServer.Timely),
                 Task.Run(raw.Reset, TestServer.Timely),

@@ -34,7 +34,7 @@ public class ProgressTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the system does not tell how far the peer has read.");
         await using TestServer server = await StartAsync();
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         Assert.True(client.TrySend(new byte[Size]));
         Task closing = client.CloseAsync(WebSocketCloseStatus.NormalClosure, "bye", TestServer.Timely);
         await ReadSlowlyAsync(server, raw, Size + 10);
@@ -51,7 +51,7 @@ public class ProgressTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the system does not tell how far the peer has read.");
         await using TestServer server = await StartAsync(configure: options => options.StopTimeout = TimeSpan.FromMinutes(5));
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         Assert.True(client.TrySend(new byte[Size]));
         Task<StopResult> stopping = server.Server.StopAsync(TestServer.Timely);
         await ReadSlowlyAsync(server, raw, Size + 10);
@@ -82,7 +82,7 @@ public class ProgressTests
     public async Task A_reader_that_is_slower_than_MaxCloseDuration_allows_is_cut()
     {
         await using TestServer server = await StartAsync();
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         Assert.True(client.TrySend(new byte[Size]));
         Task closing = client.CloseAsync(cancellationToken: TestServer.Timely);
         bool isCut = false;
@@ -102,7 +102,7 @@ public class ProgressTests
     public async Task A_reader_that_stands_still_is_cut_after_CloseTimeout()
     {
         await using TestServer server = await StartAsync();
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         Assert.True(client.TrySend(new byte[Size]));
         Task closing = client.CloseAsync(cancellationToken: TestServer.Timely);
         server.Pass(TimeSpan.FromSeconds(8));
@@ -116,7 +116,7 @@ public class ProgressTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the system does not tell how far the peer has read.");
         await using TestServer server = await StartAsync();
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         Assert.True(client.TrySend(new byte[Size]));
         for (int i = 0; i < 30; i++)
         {

@@ -42,7 +42,7 @@ public class WindowTests
         resets.Reset();
         using RawClient aborted = await server.OpenAsync();
         await Async.UntilAsync(() => server.Clients.Count == 3);
-        WebSocketConnection third = server.Clients.Find(3)!;
+        WebSocketClient third = server.Clients.Find(3)!;
         third.Abort();
         // It is out of the registry, though nobody has heard of it yet.
         await third.CloseAsync(cancellationToken: TestServer.Timely);

@@ -96,7 +96,7 @@ public class RateLimitTests
                 options.MaxMessagesPerSecond = 1;
                 options.CloseTimeout = TimeSpan.FromHours(1);
             });
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         await raw.WriteAsync(Enumerable.Range(0, 1_000).SelectMany(i => RawClient.Text($"{i}")).ToArray());
         for (int second = 0; second < 60; second++)
         {

@@ -9,7 +9,7 @@ public class ChurnTests
     public async Task A_thousand_clients_come_talk_and_leave_and_each_is_told_once_of_its_coming_and_once_of_its_end()
     {
         const int Count = 1_000;
-        var living = new ConcurrentDictionary<long, WebSocketConnection>();
+        var living = new ConcurrentDictionary<long, WebSocketClient>();
         var ended = new ConcurrentDictionary<long, ClientDisconnectedEventArgs>();
         int strange = 0;
         await using TestServer server = await TestServer.StartAsync(server =>

@@ -12,7 +12,7 @@ public class ManySendersTests
         const int Senders = 16;
         const int PerSender = 1_000_000 / Senders;
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketConnection client) = await server.ConnectAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         using (raw)
         {
             Task[] senders = [.. Enumerable.Range(0, Senders).Select(sender => Task.Factory.StartNew(
@@ -39,7 +39,7 @@ public class ManySendersTests
 
     private static int LengthOf(int number) => 5 + number % 23;
 
-    private static void SendAll(WebSocketConnection client, int sender, int count)
+    private static void SendAll(WebSocketClient client, int sender, int count)
     {
         Span<byte> message = stackalloc byte[5 + 23];
         message.Fill((byte)sender);

@@ -8,7 +8,7 @@ namespace WebSocketServerKit.TestKit;
 /// <summary>A server on a loopback port of its own, whose clients and their ends a test takes one by one.</summary>
 internal sealed class TestServer : IAsyncDisposable
 {
-    private readonly Channel<WebSocketConnection> _connected = Channel.CreateUnbounded<WebSocketConnection>();
+    private readonly Channel<WebSocketClient> _connected = Channel.CreateUnbounded<WebSocketClient>();
     private readonly Channel<ClientDisconnectedEventArgs> _disconnected = Channel.CreateUnbounded<ClientDisconnectedEventArgs>();
 
     private TestServer(WebSocketServerOptions options)
@@ -60,7 +60,7 @@ internal sealed class TestServer : IAsyncDisposable
     }
 
     /// <summary>The next client for which ClientConnected was raised.</summary>
-    public async Task<WebSocketConnection> NextClientAsync() => await _connected.Reader.ReadAsync(Timely);
+    public async Task<WebSocketClient> NextClientAsync() => await _connected.Reader.ReadAsync(Timely);
 
     /// <summary>The next end of a client.</summary>
     public async Task<ClientDisconnectedEventArgs> NextEndAsync() => await _disconnected.Reader.ReadAsync(Timely);
@@ -71,7 +71,7 @@ internal sealed class TestServer : IAsyncDisposable
     public Task<RawClient> OpenAsync(string target = "/", int? receiveBuffer = null) => RawClient.OpenAsync(EndPoint, target, receiveBuffer);
 
     /// <summary>A client and what the server has of it. One at a time.</summary>
-    public async Task<(RawClient Raw, WebSocketConnection Client)> ConnectAsync(string target = "/", int? receiveBuffer = null)
+    public async Task<(RawClient Raw, WebSocketClient Client)> ConnectAsync(string target = "/", int? receiveBuffer = null)
     {
         RawClient raw = await OpenAsync(target, receiveBuffer);
         return (raw, await NextClientAsync());

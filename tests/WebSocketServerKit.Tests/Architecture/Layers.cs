@@ -5,10 +5,19 @@ namespace WebSocketServerKit.Architecture;
 /// <summary>The house of the library: which folder may name the types of which.</summary>
 internal static partial class Layers
 {
-    /// <summary>For each folder the folders that it may name; the empty name is the folder of the public types, on top.</summary>
+    // What a host sees, and what ties it to a connection: one floor of several rooms.
+    private static readonly string[] Top = ["", "Clients", "Events", "Options", "Serving"];
+
+    private static readonly string[] BelowTop = ["Connections", "Diagnostics", "Protocol", "Transport", "Buffers"];
+
+    /// <summary>For each folder the folders that it may name; the empty name is the root folder.</summary>
     public static readonly Dictionary<string, string[]> MayName = new(StringComparer.Ordinal)
     {
-        [""] = ["Connections", "Diagnostics", "Protocol", "Transport", "Buffers"],
+        [""] = [.. Top, .. BelowTop],
+        ["Clients"] = [.. Top, .. BelowTop],
+        ["Events"] = [.. Top, .. BelowTop],
+        ["Options"] = [.. Top, .. BelowTop],
+        ["Serving"] = [.. Top, .. BelowTop],
         ["Connections"] = ["Diagnostics", "Protocol", "Transport", "Buffers"],
         ["Diagnostics"] = [],
         ["Protocol"] = ["Buffers"],
@@ -16,9 +25,9 @@ internal static partial class Layers
         ["Buffers"] = [],
     };
 
-    // Connections and Diagnostics are one floor. A log line tells why a client left by the public value for it, and names nothing else
-    // of Connections.
-    private static readonly HashSet<(string Layer, string Type)> Shared = [("Diagnostics", "DisconnectCause")];
+    // Values that the host is told, which are known where they come about.
+    private static readonly HashSet<(string Layer, string Type)> Shared =
+        [("Diagnostics", "DisconnectCause"), ("Connections", "DisconnectCause"), ("Connections", "ConnectionSide")];
 
     // Whatever waits, knows the time, does input or output, or needs a second thread. Pure code takes values and returns values.
     private static readonly HashSet<string> Impure = new(StringComparer.Ordinal)

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;

@@ -2,6 +2,8 @@ using System.Net;
 using System.Net.WebSockets;
 using System.Text;
 using Microsoft.Extensions.Logging;
+using WebSocketServerKit.Connections.Handling;
+using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Closing;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.Protocol.Handshake;

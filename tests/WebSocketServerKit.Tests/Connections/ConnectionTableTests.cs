@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
+using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.TestKit;
 

@@ -1,5 +1,6 @@
 using System.Net.WebSockets;
 using System.Text;
+using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 

@@ -4,6 +4,9 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Memory;
+using WebSocketServerKit.Connections.Scheduling;
+using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.TestKit;

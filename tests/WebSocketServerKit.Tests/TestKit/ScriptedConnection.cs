@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Handshake;
 

@@ -1,0 +1,169 @@
+using System.Buffers;
+using System.Collections;
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Text;
+using WebSocketServerKit.Connections.Scheduling;
+using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Serving;
+
+namespace WebSocketServerKit;
+
+/// <summary>
+/// The clients that are connected now. Thread-safe. Enumerating goes over a snapshot: clients that come or leave meanwhile do not disturb it.
+/// </summary>
+[SuppressMessage("Naming", "CA1710", Justification = "It is more than a collection: it finds and it broadcasts.")]
+public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<long, WebSocketClient> _byId = [];
+    private readonly ClientIndex<string> _byPath = new(static client => ref client.PlaceByPath, StringComparer.Ordinal);
+    private readonly ClientIndex<IPAddress> _byRemoteAddress = new(static client => ref client.PlaceByRemoteAddress);
+    private WebSocketClient[]? _snapshot = []; // null when somebody came or left since it was taken
+
+    internal ClientRegistry()
+    {
+    }
+
+    /// <summary>How many clients are connected.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+                return _byId.Count;
+        }
+    }
+
+    /// <summary>The client with this <see cref="WebSocketClient.Id"/>, or null if it is not connected.</summary>
+    public WebSocketClient? Find(long id)
+    {
+        lock (_gate)
+            return _byId.GetValueOrDefault(id);
+    }
+
+    /// <summary>The clients that asked for this <see cref="WebSocketClient.Path"/>, in no particular order. Paths are case-sensitive.</summary>
+    public IReadOnlyList<WebSocketClient> FindByPath(string path)
+    {
+        lock (_gate)
+            return _byPath.Find(path);
+    }
+
+    /// <summary>
+    /// The clients that come from this address, whatever their ports, in no particular order. A link-local address without a scope (<c>fe80::1</c>) finds those of
+    /// every network interface, one with a scope (<c>fe80::1%2</c>) those of that one.
+    /// </summary>
+    public IReadOnlyList<WebSocketClient> FindByRemoteAddress(IPAddress address)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        if (address.IsIPv4MappedToIPv6)
+            address = address.MapToIPv4();
+        IPAddress anyScope = WithoutScope(address);
+        IReadOnlyList<WebSocketClient> found;
+        lock (_gate)
+            found = _byRemoteAddress.Find(anyScope);
+        return ReferenceEquals(anyScope, address) ? found : [.. found.Where(client => client.RemoteEndPoint.Address.Equals(address))];
+    }
+
+    /// <summary>
+    /// Sends a text message to all clients, or to some. It is encoded once, and compressed once for all clients with whom that was agreed.
+    /// It never waits: a client whose send queue is full does not get the message.
+    /// </summary>
+    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
+    /// <param name="except">A client to leave out: often the sender.</param>
+    /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
+    /// <param name="compress">False never compresses it. See <see cref="PerMessageDeflateOptions"/> on secrets.</param>
+    public BroadcastResult Broadcast(string text, WebSocketClient? except = null, Func<WebSocketClient, bool>? where = null, bool compress = true)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        using var message = new SharedMessage(Opcode.Text, Encoding.UTF8.GetByteCount(text), compress, ArrayPool<byte>.Shared);
+        Encoding.UTF8.GetBytes(text, message.Payload);
+        return Broadcast(message, except, where);
+    }
+
+    /// <summary>Sends a message of bytes to all clients, or to some. Otherwise like <see cref="Broadcast(string, WebSocketClient?, Func{WebSocketClient, bool}?, bool)"/>.</summary>
+    /// <param name="payload">Copied before the call returns. For a text message it must be valid UTF-8.</param>
+    /// <param name="messageType"><see cref="WebSocketMessageType.Binary"/> or <see cref="WebSocketMessageType.Text"/>.</param>
+    /// <param name="except">A client to leave out: often the sender.</param>
+    /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
+    /// <param name="compress">False never compresses it. See <see cref="PerMessageDeflateOptions"/> on secrets.</param>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    public BroadcastResult Broadcast(
+        ReadOnlySpan<byte> payload,
+        WebSocketMessageType messageType = WebSocketMessageType.Binary,
+        WebSocketClient? except = null,
+        Func<WebSocketClient, bool>? where = null,
+        bool compress = true)
+    {
+        using var message = new SharedMessage(WebSocketClient.OpcodeFor(messageType, payload), payload.Length, compress, ArrayPool<byte>.Shared);
+        payload.CopyTo(message.Payload);
+        return Broadcast(message, except, where);
+    }
+
+    /// <summary>Enumerates the clients that are connected at this moment.</summary>
+    public IEnumerator<WebSocketClient> GetEnumerator() => ((IEnumerable<WebSocketClient>)Snapshot()).GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    internal void Add(WebSocketClient client)
+    {
+        lock (_gate)
+        {
+            _byId.Add(client.Id, client);
+            _byPath.Add(client.Path, client);
+            _byRemoteAddress.Add(WithoutScope(client.RemoteEndPoint.Address), client);
+            _snapshot = null;
+        }
+    }
+
+    internal void Remove(WebSocketClient client)
+    {
+        lock (_gate)
+        {
+            _byId.Remove(client.Id);
+            _byPath.Remove(client.Path, client);
+            _byRemoteAddress.Remove(WithoutScope(client.RemoteEndPoint.Address), client);
+            _snapshot = null;
+        }
+    }
+
+    private static IPAddress WithoutScope(IPAddress address) =>
+        address is { AddressFamily: AddressFamily.InterNetworkV6, ScopeId: not 0 } ? new IPAddress(address.GetAddressBytes()) : address;
+
+    private WebSocketClient[] Snapshot()
+    {
+        lock (_gate)
+            return _snapshot ??= [.. _byId.Values];
+    }
+
+    private BroadcastResult Broadcast(SharedMessage message, WebSocketClient? except, Func<WebSocketClient, bool>? where)
+    {
+        int sent = 0, dropped = 0, skipped = 0;
+        Cork? cork = Cork.Put(SliceClock.Shared);
+        try
+        {
+            foreach (WebSocketClient client in Snapshot())
+            {
+                if (client == except || (where is not null && !where(client)))
+                    continue;
+                SendOutcome outcome = client.TrySend(message);
+                if (outcome == SendOutcome.Accepted)
+                    sent++;
+                else if (outcome == SendOutcome.Full)
+                    dropped++;
+                else
+                    skipped++;
+                cork?.FlushWhenFull();
+            }
+        }
+        finally
+        {
+            cork?.Pull();
+        }
+
+        return new BroadcastResult(sent, dropped, skipped);
+    }
+}

@@ -1,0 +1,72 @@
+using System.Buffers;
+using WebSocketServerKit.Buffers;
+using WebSocketServerKit.Protocol.Compression;
+using WebSocketServerKit.Protocol.Framing;
+
+namespace WebSocketServerKit.Connections.Sending;
+
+/// <summary>A message for many clients: its frame is made once, and compressed at most once for each window that clients have agreed on. Not thread-safe.</summary>
+internal sealed class SharedMessage : IDisposable
+{
+    private readonly Opcode _opcode;
+    private readonly int _payloadLength;
+    private readonly bool _compress;
+    private readonly ArrayPool<byte> _pool;
+    private PooledBuffer _plain;
+    private Compressed[]? _byWindow; // from the smallest window up; made for the first client that agreed on compression
+
+    public SharedMessage(Opcode opcode, int payloadLength, bool compress, ArrayPool<byte> pool)
+    {
+        int size = SendQueue.SizeOf(payloadLength);
+        _opcode = opcode;
+        _payloadLength = payloadLength;
+        _compress = compress;
+        _pool = pool;
+        _plain = new PooledBuffer(pool);
+        FrameHeaderWriter.Write(_plain.GetSpan(size), opcode, payloadLength);
+        _plain.Advance(size);
+    }
+
+    /// <summary>To be filled in before the first client gets it.</summary>
+    public Span<byte> Payload => _plain.Written.Span[^_payloadLength..];
+
+    /// <summary>Appends the message to what goes to one client. Never waits.</summary>
+    public SendOutcome TrySendTo(SendQueue queue, MessageCompressor? compressor)
+    {
+        if (_compress && compressor is not null && compressor.Takes(_payloadLength) && CompressedBy(compressor) is { IsEmpty: false } frame
+            && compressor.TrySendShared(frame.Span, _payloadLength, out SendOutcome outcome))
+        {
+            return outcome;
+        }
+
+        return queue.TrySendFrame(_plain.Written.Span, _payloadLength);
+    }
+
+    public void Dispose()
+    {
+        _plain.Release();
+        for (int i = 0; i < _byWindow?.Length; i++)
+            _byWindow[i].Buffer.Release();
+    }
+
+    private ReadOnlyMemory<byte> CompressedBy(MessageCompressor compressor)
+    {
+        _byWindow ??= new Compressed[PerMessageDeflateParameters.MaxWindowBits - PerMessageDeflateParameters.MinWindowBits + 1];
+        ref Compressed compressed = ref _byWindow[compressor.WindowBits - PerMessageDeflateParameters.MinWindowBits];
+        if (!compressed.IsTried)
+        {
+            compressed.IsTried = true;
+            compressed.Buffer = new PooledBuffer(_pool);
+            compressed.Frame = compressor.Compress(_opcode, Payload, ref compressed.Buffer);
+        }
+
+        return compressed.Frame;
+    }
+
+    private struct Compressed
+    {
+        public bool IsTried;
+        public PooledBuffer Buffer;
+        public ReadOnlyMemory<byte> Frame; // empty when it goes uncompressed
+    }
+}

@@ -1,0 +1,129 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Security.Claims;
+using WebSocketServerKit.Connections;
+using WebSocketServerKit.Protocol.Handshake;
+
+namespace WebSocketServerKit;
+
+/// <summary>
+/// A client asks to connect, and its request is in order. Handlers may refuse it, choose the subprotocol, add headers to the answer, and attach a user
+/// and items. If none refuses, the client is accepted when all handlers have ended, async ones included.
+/// </summary>
+/// <remarks>
+/// The members are for the handlers; after they have ended, every change throws. Handlers begin one after the other; async ones go on side by side from their
+/// first await on, and may use the members then.
+/// </remarks>
+public sealed class HandshakingEventArgs : EventArgs
+{
+    private readonly Lock _gate = new();
+    private List<KeyValuePair<string, string>>? _responseHeaders;
+    private ConcurrentDictionary<string, object?>? _items;
+    private string? _subprotocol;
+    private ClaimsPrincipal? _user;
+    private readonly ConnectionLifetime? _connection;
+    private bool _decided;
+
+    internal HandshakingEventArgs(
+        HandshakeRequest request, IPEndPoint remoteEndPoint, IPEndPoint localEndPoint, string? subprotocol, ConnectionLifetime? connection = null)
+    {
+        Request = request;
+        RemoteEndPoint = remoteEndPoint;
+        LocalEndPoint = localEndPoint;
+        _connection = connection;
+        _subprotocol = subprotocol;
+    }
+
+    /// <summary>The request: path, query, headers, cookies, origin, subprotocols that the client offers.</summary>
+    public HandshakeRequest Request { get; }
+
+    /// <summary>Where the client's connection comes from.</summary>
+    public IPEndPoint RemoteEndPoint { get; }
+
+    /// <summary>Where it arrived.</summary>
+    public IPEndPoint LocalEndPoint { get; }
+
+    /// <summary>
+    /// Cancelled when the client leaves while handlers decide, within about a second: pass it to what they wait for. A client that has left is not accepted, and handlers that
+    /// do not end within <see cref="WebSocketServerOptions.CloseTimeout"/> after that are not waited for.
+    /// </summary>
+    public CancellationToken Disconnected => _connection?.Disconnected ?? default;
+
+    /// <summary>
+    /// The subprotocol to speak, or null for none. It starts as the client's first choice among <see cref="WebSocketServerOptions.Subprotocols"/>.
+    /// </summary>
+    /// <exception cref="ArgumentException">The client did not offer it; a browser would then close the connection.</exception>
+    public string? Subprotocol
+    {
+        get => _subprotocol;
+        set
+        {
+            ThrowIfDecided();
+            if (value is not null && !Request.RequestedSubprotocols.Contains(value, StringComparer.Ordinal))
+                throw new ArgumentException($"The client did not offer the subprotocol \"{value}\". Choose one of Request.RequestedSubprotocols, or null.", nameof(value));
+            _subprotocol = value;
+        }
+    }
+
+    /// <summary>Whom the client has turned out to be; <see cref="WebSocketClient.User"/> from then on. Null until a handler sets it.</summary>
+    public ClaimsPrincipal? User
+    {
+        get => _user;
+        set
+        {
+            ThrowIfDecided();
+            _user = value;
+        }
+    }
+
+    /// <summary>What the host wants to keep with the client; <see cref="WebSocketClient.Items"/> from then on.</summary>
+    public ConcurrentDictionary<string, object?> Items
+    {
+        get
+        {
+            lock (_gate)
+                return _items ??= new ConcurrentDictionary<string, object?>(StringComparer.Ordinal);
+        }
+    }
+
+    /// <summary>Whether a handler has refused the client.</summary>
+    public bool IsRefused => Refusal is not null;
+
+    internal HandshakeResponse? Refusal { get; private set; }
+
+    internal IReadOnlyList<KeyValuePair<string, string>>? ResponseHeaders => _responseHeaders;
+
+    internal ConcurrentDictionary<string, object?>? ItemsOrNull => _items;
+
+    /// <summary>Adds a header to the answer that accepts the client, such as <c>Set-Cookie</c>. It may be called several times for one name.</summary>
+    /// <exception cref="ArgumentException">The name or the value is null or cannot stand in a header, or the server sets this header itself.</exception>
+    public void AddResponseHeader(string name, string value)
+    {
+        ThrowIfDecided();
+        HandshakeResponse.ThrowIfInvalidHeader(name, value);
+        lock (_gate)
+        {
+            _responseHeaders ??= [];
+            _responseHeaders.Add(new(name, value));
+        }
+    }
+
+    /// <summary>Refuses the client. The last call counts.</summary>
+    /// <param name="status">300 to 599: 401 or 403 for a client without the right, 404 for an unknown path, 429 for one that comes too often.</param>
+    /// <param name="body">What a person should read; browsers show it to nobody, tools and logs do.</param>
+    /// <param name="headers">More headers, such as <c>WWW-Authenticate</c> or <c>Retry-After</c>.</param>
+    /// <exception cref="ArgumentException">The status is no refusal, the body is null, or a header is not possible.</exception>
+    public void Refuse(HttpStatusCode status, string body = "", IEnumerable<KeyValuePair<string, string>>? headers = null)
+    {
+        ThrowIfDecided();
+        Refusal = HandshakeResponse.Refuse(status, body, headers: headers);
+    }
+
+    internal void Decide() => _decided = true;
+
+    private void ThrowIfDecided()
+    {
+        if (_decided)
+            throw new InvalidOperationException("The handshake has been answered: its handlers had ended. Await what a handler starts, or make it an async lambda.");
+    }
+}

@@ -1,0 +1,264 @@
+using System.Buffers;
+using WebSocketServerKit.Buffers;
+using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Protocol.Compression;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Protocol.Messages;
+
+namespace WebSocketServerKit.Serving;
+
+/// <summary>
+/// A message that the host writes while it is being sent: fragments leave when they are full or flushed. One that ends before is sent as a single frame.
+/// <para>It has the turn of the send queue from its making to its end. One writer at a time: another one gets an exception.</para>
+/// </summary>
+internal sealed class StreamedMessage(
+    WebSocketClient client, SendQueue queue, MessageCompressor? compressor, Opcode opcode, ArrayPool<byte> pool, CancellationToken cancellation) : Stream
+{
+    // With its header it fills an array of the pool.
+    private const int MaxFragment = 64 * 1024 - FrameHeaderWriter.MaxSize;
+
+    private PooledBuffer _written = new(pool);    // room for a frame header, then what was written and not yet sent or compressed
+    private PooledBuffer _compressed = new(pool); // room for a frame header, then what was compressed and not yet sent
+    private MessageDeflater? _deflater;           // for fragments, if they are compressed
+    private Utf8Validator _text;
+    private long _length;
+    private bool _isFragmented;                   // it was decided whether fragments are compressed
+    private bool _hasBegun;                       // the first frame was sent
+    private bool _isBroken;                       // something that was written is not in it
+    private State _state;
+
+    private enum State
+    {
+        Ready,
+        Writing,
+        Ended,
+    }
+
+    public override bool CanRead => false;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => true;
+
+    public override long Length => throw CannotSeek();
+
+    public override long Position { get => throw CannotSeek(); set => throw CannotSeek(); }
+
+    private int Room => _written.IsEmpty ? MaxFragment : MaxFragment + FrameHeaderWriter.MaxSize - _written.Length;
+
+    private ReadOnlySpan<byte> Unsent => _written.IsEmpty ? default : _written.Written.Span[FrameHeaderWriter.MaxSize..];
+
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        Enter();
+        try
+        {
+            if (opcode == Opcode.Text && !_text.Accepts(buffer.Span))
+                throw NotUtf8();
+            _length += buffer.Length;
+            // A full fragment waits for what follows it: a message that fits into one frame is sent as one.
+            while (buffer.Length > Room)
+            {
+                int count = Room;
+                Gather(buffer.Span[..count]);
+                buffer = buffer[count..];
+                await SendFragmentAsync(flush: false, cancellationToken).ConfigureAwait(false);
+            }
+
+            Gather(buffer.Span);
+        }
+        catch
+        {
+            _isBroken = true;
+            throw;
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+    {
+        ValidateBufferArguments(buffer, offset, count);
+        return WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+    }
+
+    public override async Task FlushAsync(CancellationToken cancellationToken)
+    {
+        Enter();
+        try
+        {
+            if (_length > 0)
+                await SendFragmentAsync(flush: true, cancellationToken).ConfigureAwait(false);
+            // The next write may be long in coming.
+            _written.Release();
+        }
+        catch
+        {
+            _isBroken = true;
+            throw;
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <summary>Sends the end of the message.</summary>
+    public async Task EndAsync()
+    {
+        Enter();
+        _state = State.Ended;
+        if (_isBroken)
+            throw new InvalidOperationException("A write to the message failed, so it is not whole and cannot be finished. Let the exception of a write through.");
+        if (opcode == Opcode.Text && !_text.EndsHere())
+            throw NotUtf8();
+        ReadOnlyMemory<byte> frame = _isFragmented ? Fragment(flush: true, fin: true) : OnlyFrame();
+        Check(await queue.SendLastFragmentAsync(frame, _length, cancellation).ConfigureAwait(false));
+        _hasBegun = true;
+    }
+
+    /// <summary>Gives back what it holds; from now on writes get an exception. True if nothing was sent, and the message can be taken back.</summary>
+    public bool Release()
+    {
+        // A write that nobody waited for still uses it all, and may yet send a fragment.
+        if (Interlocked.Exchange(ref _state, State.Ended) == State.Writing)
+            return false;
+        GiveBack();
+        return !_hasBegun;
+    }
+
+    public override void Write(byte[] buffer, int offset, int count) => throw MayWait();
+
+    public override void Write(ReadOnlySpan<byte> buffer) => throw MayWait();
+
+    /// <summary>Does nothing, but does not throw either: streams in layers call it when they are disposed of.</summary>
+    public override void Flush()
+    {
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("A message to a client can only be written.");
+
+    public override long Seek(long offset, SeekOrigin origin) => throw CannotSeek();
+
+    public override void SetLength(long value) => throw CannotSeek();
+
+    private void Enter()
+    {
+        State before = Interlocked.CompareExchange(ref _state, State.Writing, State.Ready);
+        if (before == State.Ready)
+            return;
+        _isBroken = true;
+        throw before == State.Writing
+            ? new InvalidOperationException("The message is being written to. Await each write before the next one, and before the message ends.")
+            : new ObjectDisposedException(nameof(Stream), "The message has ended. Write to it only as long as the function that was given to SendAsync runs.");
+    }
+
+    private void Leave()
+    {
+        if (Interlocked.CompareExchange(ref _state, State.Ready, State.Writing) != State.Writing)
+            GiveBack();
+    }
+
+    private void GiveBack()
+    {
+        _written.Release();
+        _compressed.Release();
+        if (_deflater is not null)
+            compressor!.EndMessage(_deflater);
+        _deflater = null;
+    }
+
+    private void Gather(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty)
+            return;
+        ReserveHeader(ref _written);
+        _written.Append(bytes);
+    }
+
+    private async ValueTask SendFragmentAsync(bool flush, CancellationToken cancellationToken)
+    {
+        ReadOnlyMemory<byte> frame = Fragment(flush, fin: false);
+        if (frame.IsEmpty)
+            return;
+        Check(await queue.SendFragmentAsync(frame, cancellationToken.CanBeCanceled ? cancellationToken : cancellation).ConfigureAwait(false));
+        _hasBegun = true;
+        if (_deflater is null)
+            _written.Clear();
+        else
+            KeepTail();
+    }
+
+    // All that was written so far, as far as it can be sent by now. Empty if nothing can, and it is not the last one.
+    private ReadOnlyMemory<byte> Fragment(bool flush, bool fin)
+    {
+        if (!_isFragmented)
+            _deflater = compressor?.BeginMessage();
+        _isFragmented = true;
+        if (_deflater is null)
+        {
+            ReserveHeader(ref _written);
+            return Frame(in _written, held: 0, fin);
+        }
+
+        ReserveHeader(ref _compressed);
+        _deflater.Write(Unsent, ref _compressed);
+        _written.Clear();
+        if (fin)
+            _deflater.End(ref _compressed);
+        else if (flush)
+            _deflater.Flush(ref _compressed);
+        // The octets that a flush ends with are not sent if the message ends there, so the latest ones wait for what follows.
+        return Frame(in _compressed, held: fin ? 0 : MessageDeflater.TailSize, fin);
+    }
+
+    // The message has ended before a fragment was sent: it goes like any other.
+    private ReadOnlyMemory<byte> OnlyFrame()
+    {
+        if (compressor is not null && compressor.Takes(Unsent.Length) && compressor.Compress(opcode, Unsent, ref _compressed) is { IsEmpty: false } compressed)
+            return compressed;
+        ReserveHeader(ref _written);
+        return Frame(in _written, held: 0, fin: true);
+    }
+
+    private ReadOnlyMemory<byte> Frame(in PooledBuffer buffer, int held, bool fin)
+    {
+        if (buffer.Length <= FrameHeaderWriter.MaxSize + held && !fin)
+            return default;
+        // 5.4: "The primary purpose of fragmentation is to allow sending a message that is of unknown size when the message is started".
+        // RFC 7692 6: "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first fragments of a data message."
+        return FrameHeaderWriter.WriteBefore(buffer.Written[..^held], _hasBegun ? Opcode.Continuation : opcode, fin, rsv1: _deflater is not null && !_hasBegun);
+    }
+
+    private void KeepTail()
+    {
+        Span<byte> tail = stackalloc byte[MessageDeflater.TailSize];
+        _compressed.Written.Span[^MessageDeflater.TailSize..].CopyTo(tail);
+        _compressed.Clear();
+        ReserveHeader(ref _compressed);
+        _compressed.Append(tail);
+    }
+
+    private static void ReserveHeader(ref PooledBuffer buffer)
+    {
+        if (!buffer.IsEmpty)
+            return;
+        buffer.GetSpan(FrameHeaderWriter.MaxSize);
+        buffer.Advance(FrameHeaderWriter.MaxSize);
+    }
+
+    private void Check(SendOutcome outcome)
+    {
+        if (outcome == SendOutcome.Closed)
+            throw client.HasLeft();
+    }
+
+    private static ArgumentException NotUtf8() =>
+        new("A text message must be valid UTF-8 from its beginning to its end; clients have to close the connection over anything else. Send it as binary.");
+
+    private static NotSupportedException MayWait() => new("To write to a client may mean to wait for it, which must not block a thread. Use WriteAsync and FlushAsync.");
+
+    private static NotSupportedException CannotSeek() => new("A message is sent as it is written: there is no going back, and its length is not known before its end.");
+}

@@ -1,0 +1,44 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
+namespace WebSocketServerKit.Transport.Sockets;
+
+/// <summary>What Linux tells of a TCP connection (TCP_INFO of tcp(7)). Other systems tell it in other ways, or not at all.</summary>
+/// <param name="State">TCP_ESTABLISHED and so on.</param>
+/// <param name="BytesAcknowledged">How many bytes the peer's system has acknowledged, since the connection was made.</param>
+internal readonly record struct TcpInfo(byte State, long BytesAcknowledged)
+{
+    private const int Tcp = 6;           // IPPROTO_TCP
+    private const int Option = 11;       // TCP_INFO
+    private const int StateAt = 0;       // tcpi_state
+    private const int AcknowledgedAt = 120; // tcpi_bytes_acked, since Linux 4.1
+    private const int Size = AcknowledgedAt + sizeof(long);
+
+    // include/net/tcp_states.h
+    private const byte Closed = 7;
+    private const byte CloseWait = 8;
+
+    /// <summary>Whether the peer's FIN or RST has come, perhaps behind bytes that nobody has read yet.</summary>
+    public bool HasPeerEnded => State is Closed or CloseWait;
+
+    /// <summary>False on other systems, on connections that are not TCP, and when the socket is closed.</summary>
+    public static bool TryGet(Socket socket, out TcpInfo info)
+    {
+        info = default;
+        if (!OperatingSystem.IsLinux())
+            return false;
+        Span<byte> bytes = stackalloc byte[Size];
+        try
+        {
+            if (socket.GetRawSocketOption(Tcp, Option, bytes) < Size)
+                return false;
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
+
+        info = new TcpInfo(bytes[StateAt], MemoryMarshal.Read<long>(bytes[AcknowledgedAt..]));
+        return true;
+    }
+}

@@ -1,0 +1,154 @@
+using System.Net;
+using System.Net.WebSockets;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit.Clients;
+
+public class ClientRegistryTests
+{
+    [Fact]
+    public async Task Clients_are_found_by_id_path_and_remote_address()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        (RawClient raw1, WebSocketClient room1) = await server.ConnectAsync("/room?user=1");
+        (RawClient raw2, WebSocketClient room2) = await server.ConnectAsync("/room?user=2");
+        (RawClient raw3, WebSocketClient other) = await server.ConnectAsync("/Room");
+
+        Assert.Equal(3, server.Clients.Count);
+        Assert.Equal([room1, room2, other], server.Clients.OrderBy(client => client.Id));
+        Assert.Same(room2, server.Clients.Find(room2.Id));
+        Assert.Null(server.Clients.Find(4711));
+        Assert.Equal([room1, room2], server.Clients.FindByPath("/room").OrderBy(client => client.Id));
+        Assert.Equal([other], server.Clients.FindByPath("/Room"));
+        Assert.Empty(server.Clients.FindByPath("/nowhere"));
+        Assert.Equal(3, server.Clients.FindByRemoteAddress(IPAddress.Loopback).Count);
+        Assert.Empty(server.Clients.FindByRemoteAddress(IPAddress.Parse("192.0.2.1")));
+
+        await raw1.LeaveAsync();
+        await server.NextEndAsync();
+        Assert.Equal([room2], server.Clients.FindByPath("/room"));
+        Assert.Null(server.Clients.Find(room1.Id));
+        Assert.Equal([room2, other], server.Clients.OrderBy(client => client.Id));
+        raw2.Dispose();
+        raw3.Dispose();
+    }
+
+    [Fact]
+    public async Task A_snapshot_is_not_disturbed_by_those_who_come_and_leave()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        (RawClient raw, WebSocketClient first) = await server.ConnectAsync();
+        using IEnumerator<WebSocketClient> clients = server.Clients.GetEnumerator();
+        (RawClient raw2, _) = await server.ConnectAsync();
+        await raw.LeaveAsync();
+        await server.NextEndAsync();
+
+        Assert.True(clients.MoveNext());
+        Assert.Same(first, clients.Current);
+        Assert.False(clients.MoveNext());
+        Assert.Single(server.Clients);
+        raw2.Dispose();
+    }
+
+    [Fact]
+    public async Task A_broadcast_reaches_all_or_some_and_says_how_many()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        var raws = new List<RawClient>();
+        var clients = new List<WebSocketClient>();
+        for (int i = 0; i < 5; i++)
+        {
+            (RawClient raw, WebSocketClient client) = await server.ConnectAsync($"/{i % 2}");
+            raws.Add(raw);
+            clients.Add(client);
+        }
+
+        byte[] three = [1, 2, 3];
+        Assert.Equal(new BroadcastResult(5, 0, 0), server.Clients.Broadcast("to all"));
+        Assert.Equal(new BroadcastResult(4, 0, 0), server.Clients.Broadcast("to all but one", except: clients[0]));
+        Assert.Equal(new BroadcastResult(3, 0, 0), server.Clients.Broadcast("to some", where: client => client.Path == "/0"));
+        Assert.Equal(new BroadcastResult(2, 0, 0), server.Clients.Broadcast("to some but one", except: clients[2], where: client => client.Path == "/0"));
+        Assert.Equal(new BroadcastResult(5, 0, 0), server.Clients.Broadcast(three));
+        Assert.Equal(new BroadcastResult(5, 0, 0), server.Clients.Broadcast("text"u8.ToArray(), WebSocketMessageType.Text));
+        Assert.Throws<ArgumentException>(() => server.Clients.Broadcast([0xFF], WebSocketMessageType.Text));
+        Assert.Throws<InvalidDataException>(() => server.Clients.Broadcast("x", where: _ => throw new InvalidDataException()));
+
+        for (int i = 0; i < 5; i++)
+        {
+            var expected = new List<string> { "to all" };
+            if (i != 0)
+                expected.Add("to all but one");
+            if (i % 2 == 0)
+                expected.Add("to some");
+            if (i is 0 or 4)
+                expected.Add("to some but one");
+            foreach (string text in expected)
+                Assert.Equal(text, await raws[i].ReadTextAsync());
+            ServerFrame binary = await raws[i].ReadFrameAsync();
+            Assert.Equal(Opcode.Binary, binary.Opcode);
+            Assert.Equal(three, binary.Payload);
+            Assert.Equal("text", await raws[i].ReadTextAsync());
+            raws[i].Dispose();
+        }
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(125)]
+    [InlineData(126)]
+    [InlineData(65_536)]
+    [InlineData(2_000_000)]
+    public async Task A_broadcast_of_any_size_arrives_whole(int size)
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        byte[] payload = [.. Enumerable.Range(0, size).Select(i => (byte)i)];
+        Assert.Equal(new BroadcastResult(1, 0, 0), server.Clients.Broadcast(payload));
+        ServerFrame frame = await raw.ReadFrameAsync();
+        Assert.True(payload.AsSpan().SequenceEqual(frame.Payload));
+        Assert.Equal((1, size), (client.MessagesSent, client.BytesSent));
+        raw.Dispose();
+    }
+
+    [Fact]
+    public async Task Clients_that_are_leaving_are_skipped()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        (RawClient stays, _) = await server.ConnectAsync();
+        (RawClient leaves, WebSocketClient leaving) = await server.ConnectAsync();
+        Task close = leaving.CloseAsync(cancellationToken: TestServer.Timely);
+
+        Assert.Equal(new BroadcastResult(1, 0, 1), server.Clients.Broadcast("x"));
+        Assert.Equal("x", await stays.ReadTextAsync());
+        Assert.Equal(Opcode.Close, (await leaves.ReadFrameAsync()).Opcode);
+        await leaves.SendCloseAsync(1000);
+        await close.Timely();
+        leaves.Dispose();
+        stays.Dispose();
+    }
+
+    [Fact]
+    public async Task Broadcasts_while_clients_come_and_leave_reach_those_who_stay_in_order()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        using RawClient stays = await server.OpenAsync();
+        await server.NextClientAsync();
+        Task coming = Task.Run(
+            async () =>
+            {
+                for (int i = 0; i < 50; i++)
+                    (await server.OpenAsync("/guest")).Reset();
+            },
+            TestServer.Timely);
+        int sent = 0;
+        while (!coming.IsCompleted && sent < 10_000)
+        {
+            server.Clients.Broadcast($"{sent}", where: client => client.Path == "/");
+            Assert.Equal($"{sent++}", await stays.ReadTextAsync());
+        }
+
+        await coming.Timely();
+        await Async.UntilAsync(() => server.Clients.Count == 1);
+    }
+}

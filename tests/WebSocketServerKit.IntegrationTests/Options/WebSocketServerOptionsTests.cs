@@ -1,0 +1,75 @@
+using System.Net;
+
+namespace WebSocketServerKit.Options;
+
+public class WebSocketServerOptionsTests
+{
+    public static TheoryData<string, Action<WebSocketServerOptions>> Impossible => new()
+    {
+        { "WebSocketServerOptions.EndPoints is empty. Add where to listen, for example IPEndPoint.Parse(\"127.0.0.1:8080\").", o => o.EndPoints.Clear() },
+        { "WebSocketServerOptions.EndPoints has an entry that is null.", o => o.EndPoints.Add(null!) },
+        { "WebSocketServerOptions.Subprotocols: \"a b\" is no subprotocol name", o => o.Subprotocols.Add("a b") },
+        { "WebSocketServerOptions.AllowedOrigins: \"https://a.example/chat\" has a path", o => o.AllowedOrigins.Add("https://a.example/chat") },
+        { "WebSocketServerOptions.AllowedHosts: \"https://a.example\" is a URL", o => o.AllowedHosts.Add("https://a.example") },
+        { "WebSocketServerOptions.AllowedHosts has an entry that is null.", o => o.AllowedHosts.Add(null!) },
+        { "WebSocketServerOptions.MaxMessageSize is 0; it must be from 1 to ", o => o.MaxMessageSize = 0 },
+        { "WebSocketServerOptions.MaxFragmentsPerMessage is 0", o => o.MaxFragmentsPerMessage = 0 },
+        { "WebSocketServerOptions.MaxRequestHeadSize is 255", o => o.MaxRequestHeadSize = 255 },
+        { "WebSocketServerOptions.MaxHeaderLines is 7", o => o.MaxHeaderLines = 7 },
+        { "WebSocketServerOptions.SendQueueLimit is 1023", o => o.SendQueueLimit = 1023 },
+        { "WebSocketServerOptions.MaxClients is 0", o => o.MaxClients = 0 },
+        { "WebSocketServerOptions.MaxClientsPerRemoteAddress is -1", o => o.MaxClientsPerRemoteAddress = -1 },
+        { "WebSocketServerOptions.MaxConcurrentHandshakes is 0", o => o.MaxConcurrentHandshakes = 0 },
+        { "WebSocketServerOptions.Backlog is 0", o => o.Backlog = 0 },
+        { "WebSocketServerOptions.MaxMessagesPerSecond is 0", o => o.MaxMessagesPerSecond = 0 },
+        { "WebSocketServerOptions.MaxBytesPerSecond is 0", o => o.MaxBytesPerSecond = 0 },
+        { "WebSocketServerOptions.HandshakeTimeout is -00:00:00.0010000; it must be longer than zero and at most 24 days.", o => o.HandshakeTimeout = Timeout.InfiniteTimeSpan },
+        { "WebSocketServerOptions.PingInterval is 00:00:00; it must be longer than zero and at most 24 days, or Timeout.InfiniteTimeSpan.", o => o.PingInterval = TimeSpan.Zero },
+        { "WebSocketServerOptions.PingTimeout is ", o => o.PingTimeout = TimeSpan.FromDays(25) },
+        { "WebSocketServerOptions.CloseTimeout is ", o => o.CloseTimeout = TimeSpan.Zero },
+        { "WebSocketServerOptions.StopTimeout is ", o => o.StopTimeout = Timeout.InfiniteTimeSpan },
+        { "WebSocketServerOptions.SlowHandlerThreshold is ", o => o.SlowHandlerThreshold = TimeSpan.FromSeconds(-5) },
+        { "WebSocketServerOptions.HandlerExceptions is 7, which is no policy.", o => o.HandlerExceptions = (HandlerExceptionPolicy)7 },
+        { "WebSocketServerOptions.TimeProvider is null. Set it to TimeProvider.System.", o => o.TimeProvider = null! },
+    };
+
+    [Theory]
+    [MemberData(nameof(Impossible), DisableDiscoveryEnumeration = true)]
+    public async Task An_impossible_value_is_named_by_constructor_and_start(string message, Action<WebSocketServerOptions> spoil)
+    {
+        var spoilt = new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) } };
+        spoil(spoilt);
+        Assert.StartsWith(message, Assert.ThrowsAny<ArgumentException>(() => new WebSocketServer(spoilt)).Message, StringComparison.Ordinal);
+
+        var options = new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) } };
+        await using var server = new WebSocketServer(options);
+        spoil(options);
+        Assert.StartsWith(message, (await Assert.ThrowsAnyAsync<ArgumentException>(server.StartAsync)).Message, StringComparison.Ordinal);
+        Assert.False(server.IsListening);
+    }
+
+    [Fact]
+    public async Task Every_time_that_may_be_infinite_serves()
+    {
+        await using TestKit.TestServer server = await TestKit.TestServer.StartEchoAsync(options =>
+        {
+            options.PingInterval = Timeout.InfiniteTimeSpan;
+            options.PingTimeout = Timeout.InfiniteTimeSpan;
+            options.SlowHandlerThreshold = Timeout.InfiniteTimeSpan;
+        });
+        using TestKit.RawClient client = await server.OpenAsync();
+        await client.SendAsync("x");
+        Assert.Equal("x", await client.ReadTextAsync());
+        await client.LeaveAsync();
+    }
+
+    [Theory]
+    [InlineData(10_000, 500)]
+    [InlineData(1_000, 250)]
+    [InlineData(1, 10)]
+    public void The_shortest_timeout_decides_how_often_the_server_looks(int pingMilliseconds, int beatMilliseconds)
+    {
+        var options = new WebSocketServerOptions { PingInterval = TimeSpan.FromMilliseconds(pingMilliseconds) };
+        Assert.Equal(TimeSpan.FromMilliseconds(beatMilliseconds), options.HeartbeatInterval);
+    }
+}

@@ -1,0 +1,42 @@
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit.Connections.Scheduling;
+
+public sealed class SliceClockTests
+{
+    [Fact]
+    public async Task Asked_for_the_time_it_counts_and_left_alone_it_sleeps()
+    {
+        var clock = new SliceClock();
+        Assert.False(clock.IsTicking);
+        for (int round = 0; round < 3; round++)
+        {
+            int began = clock.Now;
+            await Timely.UntilAsync(() => clock.IsOver(began));
+            Assert.True(clock.IsTicking);
+            await Timely.UntilAsync(() => !clock.IsTicking);
+        }
+    }
+
+    [Fact]
+    public void It_has_one_thread_however_many_ask()
+    {
+        int started = 0;
+        var clock = new SliceClock(_ => Interlocked.Increment(ref started));
+        Parallel.For(0, 100, _ => clock.Ask());
+        Assert.Equal(1, started);
+    }
+
+    [Fact]
+    public void A_slice_is_over_with_the_second_tick_from_its_beginning()
+    {
+        SliceClock clock = ConnectionStage.StoppedClock();
+        int began = clock.Now;
+        Assert.False(clock.IsOver(began));
+        clock.AddTick();
+        Assert.False(clock.IsOver(began));
+        clock.AddTick();
+        Assert.True(clock.IsOver(began));
+        Assert.False(clock.IsOver(clock.Now));
+    }
+}

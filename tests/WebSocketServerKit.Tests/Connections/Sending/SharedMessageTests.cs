@@ -1,0 +1,97 @@
+using System.IO.Compression;
+using System.Text;
+using WebSocketServerKit.Connections.Memory;
+using WebSocketServerKit.Protocol.Compression;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit.Connections.Sending;
+
+public sealed class SharedMessageTests : IDisposable
+{
+    private static readonly string Long = new('a', 500);
+
+    private readonly LeakCheckingPool _pool = new();
+
+    public void Dispose() => _pool.AssertNothingRented();
+
+    private SharedMessage Message(string text, bool compress = true)
+    {
+        var message = new SharedMessage(Opcode.Text, text.Length, compress, _pool);
+        Encoding.UTF8.GetBytes(text, message.Payload);
+        return message;
+    }
+
+    private (ScriptedTransport Transport, SendQueue Queue, MessageCompressor Compressor) Client(int windowBits = 15, bool contextTakeover = false, CompressionLimits? limits = null)
+    {
+        var transport = new ScriptedTransport();
+        var queue = new SendQueue(transport, 10_000, ConnectionStage.BudgetOf(_pool));
+        var agreed = new PerMessageDeflateParameters(!contextTakeover, ClientNoContextTakeover: true, windowBits);
+        var settings = new CompressionSettings(agreed, CompressionLevel.Fastest, MinMessageSize: 100, limits ?? new CompressionLimits(1, 1));
+        return (transport, queue, new MessageCompressor(queue, agreed, settings, new MemoryBudget(long.MaxValue, _pool)));
+    }
+
+    [Fact]
+    public void Goes_as_it_is_to_a_client_without_compression()
+    {
+        (ScriptedTransport transport, SendQueue queue, _) = Client();
+        using SharedMessage message = Message(Long);
+        Assert.Equal(SendOutcome.Accepted, message.TrySendTo(queue, compressor: null));
+        Assert.Equal($"Text {Long}", Assert.Single(transport.Frames).ToString());
+        Assert.Equal((1, 500), (queue.MessagesSent, queue.BytesSent));
+    }
+
+    [Fact]
+    public void Is_compressed_once_for_all_clients_with_the_same_window()
+    {
+        var limits = new CompressionLimits(1, 1);
+        var clients = new[] { Client(limits: limits), Client(limits: limits), Client(windowBits: 9, limits: limits) };
+        using SharedMessage message = Message(Long);
+        message.TrySendTo(clients[0].Queue, clients[0].Compressor);
+        Assert.True(limits.TryBeginCompression()); // from now on nothing can be compressed
+        message.TrySendTo(clients[1].Queue, clients[1].Compressor);
+        message.TrySendTo(clients[2].Queue, clients[2].Compressor);
+        Assert.Equal([true, true, false], clients.Select(client => client.Transport.Frames[0].Rsv1));
+        Assert.Equal(clients[0].Transport.Written, clients[1].Transport.Written);
+        Assert.Equal(Long, Encoding.UTF8.GetString(new Zlib().Inflate(clients[0].Transport.Frames[0].Payload)));
+        Assert.Equal(500, clients[1].Queue.BytesSent);
+    }
+
+    [Fact]
+    public void Is_compressed_for_each_window_that_clients_agreed_on()
+    {
+        using SharedMessage message = Message(Long);
+        for (int windowBits = 8; windowBits <= 15; windowBits++)
+        {
+            var client = Client(windowBits);
+            message.TrySendTo(client.Queue, client.Compressor);
+            SentFrame frame = Assert.Single(client.Transport.Frames);
+            Assert.True(frame.Rsv1);
+            Assert.Equal(Long, Encoding.UTF8.GetString(new Zlib().Inflate(frame.Payload)));
+        }
+    }
+
+    [Fact]
+    public void Is_not_compressed_when_it_is_short_or_must_not_be()
+    {
+        var client = Client();
+        using (SharedMessage message = Message("short"))
+            message.TrySendTo(client.Queue, client.Compressor);
+        using (SharedMessage message = Message(Long, compress: false))
+            message.TrySendTo(client.Queue, client.Compressor);
+        Assert.Equal([$"Text short", $"Text {Long}"], client.Transport.Frames.Select(frame => frame.ToString()), StringComparer.Ordinal);
+    }
+
+    [Fact]
+    public void Between_messages_of_a_client_with_context_takeover_it_is_understood_like_them()
+    {
+        var client = Client(contextTakeover: true);
+        using SharedMessage message = Message(Long);
+        client.Compressor.TrySend(Opcode.Text, Encoding.UTF8.GetBytes(Long));
+        message.TrySendTo(client.Queue, client.Compressor);
+        client.Compressor.TrySend(Opcode.Text, Encoding.UTF8.GetBytes(Long));
+        using var zlib = new Zlib(contextTakeover: true);
+        Assert.All(client.Transport.Frames, frame => Assert.Equal(Long, Encoding.UTF8.GetString(zlib.Inflate(frame.Payload))));
+        client.Compressor.Dispose();
+    }
+}

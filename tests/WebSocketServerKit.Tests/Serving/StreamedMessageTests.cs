@@ -1,0 +1,339 @@
+using System.IO.Compression;
+using System.Net.WebSockets;
+using System.Text;
+using CsCheck;
+using WebSocketServerKit.Connections.Memory;
+using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Protocol.Compression;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit.Serving;
+
+public sealed class StreamedMessageTests : IDisposable
+{
+    private const int MaxFragment = 64 * 1024 - 10;
+
+    private static readonly PerMessageDeflateParameters Agreed = new(ServerNoContextTakeover: true, ClientNoContextTakeover: true);
+
+    private readonly ClientBench _bench = new();
+    private readonly LeakCheckingPool _pool = new();
+    private readonly CompressionLimits _limits = new(maxConcurrentCompressions: 2, maxContexts: 1);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public void Dispose()
+    {
+        _bench.Dispose();
+        _pool.AssertNothingRented();
+        // Every compressor was given back.
+        Assert.True(_limits.TryBeginCompression());
+        Assert.True(_limits.TryBeginCompression());
+    }
+
+    private static byte[] Noise(int count)
+    {
+        byte[] noise = new byte[count];
+        new Random(count).NextBytes(noise);
+        return noise;
+    }
+
+    private async Task<(StreamedMessage Message, ScriptedTransport Transport, SendQueue Queue)> BeginAsync(
+        WebSocketMessageType type = WebSocketMessageType.Binary, PerMessageDeflateParameters? agreed = null, int limit = 1 << 20, CancellationTokenSource? cancellation = null)
+    {
+        WebSocketClient client = _bench.Client(limit: limit);
+        SendQueue queue = _bench.ConnectionOf(client).Queue;
+        Assert.Equal(SendOutcome.Accepted, await queue.BeginFragmentsAsync(Cancellation));
+        MessageCompressor? compressor = agreed is { } parameters
+            ? new MessageCompressor(queue, parameters, new CompressionSettings(parameters, CompressionLevel.Fastest, MinMessageSize: 100, _limits), new MemoryBudget(long.MaxValue, _pool))
+            : null;
+        Opcode opcode = type == WebSocketMessageType.Text ? Opcode.Text : Opcode.Binary;
+        return (new StreamedMessage(client, queue, compressor, opcode, _pool, cancellation?.Token ?? default), _bench.TransportOf(client), queue);
+    }
+
+    // The one message that was sent, put together as a client does.
+    private static byte[] Received(ScriptedTransport transport, Opcode opcode = Opcode.Binary)
+    {
+        IReadOnlyList<SentFrame> frames = transport.Frames;
+        Assert.Equal([opcode, .. Enumerable.Repeat(Opcode.Continuation, frames.Count - 1)], frames.Select(frame => frame.Opcode));
+        Assert.Equal([.. Enumerable.Repeat(false, frames.Count - 1), true], frames.Select(frame => frame.Fin));
+        Assert.All(frames.Skip(1), frame => Assert.False(frame.Rsv1));
+        byte[] payload = [.. frames.SelectMany(frame => frame.Payload)];
+        return frames[0].Rsv1 ? new Zlib().Inflate(payload) : payload;
+    }
+
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(1, 1)]
+    [InlineData(MaxFragment, 1)]
+    [InlineData(MaxFragment + 1, 2)]
+    [InlineData(2 * MaxFragment, 2)]
+    [InlineData(3 * MaxFragment + 7, 4)]
+    public async Task Leaves_in_as_few_frames_as_its_length_allows(int length, int frames)
+    {
+        (StreamedMessage message, ScriptedTransport transport, SendQueue queue) = await BeginAsync();
+        byte[] payload = Noise(length);
+        for (int i = 0; i < length; i += 50_000)
+            await message.WriteAsync(payload.AsMemory(i, Math.Min(50_000, length - i)), Cancellation);
+        await message.EndAsync();
+        message.Release();
+        Assert.Equal(payload, Received(transport));
+        Assert.Equal(frames, transport.Frames.Count);
+        Assert.Equal((1, length), (queue.MessagesSent, queue.BytesSent));
+    }
+
+    [Fact]
+    public async Task A_flush_sends_what_is_there_and_keeps_no_memory()
+    {
+        (StreamedMessage message, ScriptedTransport transport, _) = await BeginAsync(WebSocketMessageType.Text);
+        await message.FlushAsync(Cancellation);
+        Assert.Empty(transport.Writes);
+#pragma warning disable CA1835 // both overloads are promised
+        await message.WriteAsync("-grü-"u8.ToArray(), 1, 4, Cancellation);
+#pragma warning restore CA1835
+        await message.FlushAsync(Cancellation);
+        await message.FlushAsync(Cancellation);
+        Assert.Equal("Text grü…", Assert.Single(transport.Frames).ToString());
+        Assert.Equal(0, _pool.Rented);
+        await message.WriteAsync("ße"u8.ToArray(), Cancellation);
+        await message.EndAsync();
+        Assert.False(message.Release());
+        Assert.Equal("Text grü…\nContinuation ße", string.Join('\n', transport.Frames));
+    }
+
+    [Fact]
+    public async Task A_flush_of_a_compressed_message_lets_the_client_read_all_that_was_written()
+    {
+        (StreamedMessage message, ScriptedTransport transport, _) = await BeginAsync(agreed: Agreed);
+        for (int i = 1; i <= 3; i++)
+        {
+            await message.WriteAsync("again and again, "u8.ToArray(), Cancellation);
+            await message.FlushAsync(Cancellation);
+            await message.FlushAsync(Cancellation);
+            Assert.Equal(i, transport.Frames.Count);
+            byte[] soFar = new Zlib().Inflate([.. transport.Frames.SelectMany(frame => frame.Payload)]);
+            Assert.Equal(string.Concat(Enumerable.Repeat("again and again, ", i)), Encoding.ASCII.GetString(soFar));
+        }
+
+        await message.EndAsync();
+        message.Release();
+        Assert.Equal("again and again, again and again, again and again, "u8, Received(transport));
+        Assert.True(transport.Frames[0].Rsv1);
+    }
+
+    [Theory]
+    [InlineData(99, false)]
+    [InlineData(100, true)]
+    [InlineData(200_000, true)]
+    public async Task Is_compressed_when_it_is_long_enough(int length, bool compressed)
+    {
+        (StreamedMessage message, ScriptedTransport transport, SendQueue queue) = await BeginAsync(agreed: Agreed);
+        byte[] payload = new byte[length];
+        await message.WriteAsync(payload, Cancellation);
+        await message.EndAsync();
+        message.Release();
+        Assert.Equal(payload, Received(transport));
+        Assert.Equal(compressed, transport.Frames[0].Rsv1);
+        Assert.Equal((1, length), (queue.MessagesSent, queue.BytesSent));
+        if (compressed)
+            Assert.InRange(transport.Written.Length, 1, length / 2);
+    }
+
+    [Fact]
+    public async Task Leaves_as_it_is_when_compression_makes_it_no_shorter_or_too_much_is_being_compressed()
+    {
+        (StreamedMessage noise, ScriptedTransport noiseTransport, _) = await BeginAsync(agreed: Agreed);
+        await noise.WriteAsync(Noise(1_000), Cancellation);
+        await noise.EndAsync();
+        noise.Release();
+        Assert.Equal(Noise(1_000), Received(noiseTransport));
+        Assert.False(noiseTransport.Frames[0].Rsv1);
+
+        (StreamedMessage message, ScriptedTransport transport, _) = await BeginAsync(agreed: Agreed);
+        Assert.True(_limits.TryBeginCompression());
+        Assert.True(_limits.TryBeginCompression());
+        await message.WriteAsync(new byte[70_000], Cancellation);
+        _limits.EndCompression();
+        _limits.EndCompression();
+        await message.WriteAsync(new byte[70_000], Cancellation);
+        await message.EndAsync();
+        message.Release();
+        Assert.Equal(new byte[140_000], Received(transport));
+        Assert.False(transport.Frames[0].Rsv1);
+    }
+
+    [Fact]
+    public Task Any_message_comes_out_as_it_was_written_whatever_the_pieces_the_flushes_and_the_parameters() =>
+        Gen.Select(
+            Gen.Bool,
+            Gen.OneOf(Gen.Const((int?)null), Gen.Int[8, 15].Select(bits => (int?)bits)),
+            Gen.Select(Gen.Frequency((5, Gen.Int[0, 300]), (1, Gen.Int[60_000, 140_000])), Gen.Frequency((3, Gen.Const(false)), (1, Gen.Const(true))), Gen.Bool).Array[0, 6]).SampleAsync(
+            async (text, windowBits, pieces) =>
+            {
+                PerMessageDeflateParameters? agreed = windowBits is { } bits ? Agreed with { ServerMaxWindowBits = bits } : null;
+                (StreamedMessage message, ScriptedTransport transport, SendQueue queue) = await BeginAsync(text ? WebSocketMessageType.Text : WebSocketMessageType.Binary, agreed);
+                List<byte> written = [];
+                foreach ((int length, bool flush, bool noise) in pieces)
+                {
+                    byte[] piece = Noise(length);
+                    if (text || !noise)
+                        Array.Fill(piece, (byte)'a');
+                    written.AddRange(piece);
+                    await message.WriteAsync(piece, Cancellation);
+                    if (flush)
+                        await message.FlushAsync(Cancellation);
+                }
+
+                await message.EndAsync();
+                message.Release();
+                Assert.Equal(written, Received(transport, text ? Opcode.Text : Opcode.Binary));
+                Assert.Equal((1, written.Count), (queue.MessagesSent, queue.BytesSent));
+            },
+            iter: 100,
+            threads: 1);
+
+    [Fact]
+    public async Task A_text_may_be_cut_within_a_character_but_must_be_valid_as_a_whole()
+    {
+        byte[] euro = "€"u8.ToArray();
+        (StreamedMessage cut, ScriptedTransport transport, _) = await BeginAsync(WebSocketMessageType.Text);
+        await cut.WriteAsync(euro.AsMemory(0, 1), Cancellation);
+        await cut.FlushAsync(Cancellation);
+        await cut.WriteAsync(euro.AsMemory(1), Cancellation);
+        await cut.EndAsync();
+        cut.Release();
+        Assert.Equal("€"u8, Received(transport, Opcode.Text));
+
+        (StreamedMessage unfinished, transport, _) = await BeginAsync(WebSocketMessageType.Text);
+        await unfinished.WriteAsync(euro.AsMemory(0, 2), Cancellation);
+        Assert.Contains("valid UTF-8", (await Assert.ThrowsAsync<ArgumentException>(unfinished.EndAsync)).Message, StringComparison.Ordinal);
+        Assert.True(unfinished.Release());
+        Assert.Empty(transport.Writes);
+
+        (StreamedMessage invalid, transport, _) = await BeginAsync(WebSocketMessageType.Text);
+        await Assert.ThrowsAsync<ArgumentException>(() => invalid.WriteAsync(new byte[] { 0xFF }, Cancellation).AsTask());
+        Assert.True(invalid.Release());
+        Assert.Empty(transport.Writes);
+    }
+
+    [Fact]
+    public async Task Is_not_finished_when_a_write_failed_and_that_was_ignored()
+    {
+        (StreamedMessage message, _, _) = await BeginAsync(WebSocketMessageType.Text);
+        await message.WriteAsync("begin"u8.ToArray(), Cancellation);
+        await message.FlushAsync(Cancellation);
+        await Assert.ThrowsAsync<ArgumentException>(() => message.WriteAsync(new byte[] { 0xFF }, Cancellation).AsTask());
+        await message.WriteAsync("end"u8.ToArray(), Cancellation);
+        Assert.Contains("not whole", (await Assert.ThrowsAsync<InvalidOperationException>(message.EndAsync)).Message, StringComparison.Ordinal);
+        Assert.False(message.Release());
+    }
+
+    [Fact]
+    public async Task Waits_for_a_slow_client_and_never_queues_more_than_the_limit()
+    {
+        (StreamedMessage message, ScriptedTransport transport, SendQueue queue) = await BeginAsync(limit: 200_000);
+        transport.HoldWrites();
+        byte[] payload = Noise(1_000_000);
+        Task writing = message.WriteAsync(payload, Cancellation).AsTask();
+        while (!writing.IsCompleted)
+        {
+            Assert.InRange(queue.BufferedBytes, 0, 200_000);
+            // All may be written before the sender's thread gets to say so; then no further write comes.
+            await Task.WhenAny(transport.NextWriteAsync(), writing);
+            transport.LetWriteEnd();
+        }
+
+        await writing;
+        transport.LetAllWritesEnd();
+        await message.EndAsync();
+        message.Release();
+        await queue.WhenDrained().InTime();
+        Assert.Equal(payload, Received(transport));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_write_that_waits_for_room_is_cancelled_by_its_own_token_or_by_that_of_the_message(bool own)
+    {
+        using var cancellation = new CancellationTokenSource();
+        (StreamedMessage message, ScriptedTransport transport, SendQueue queue) = await BeginAsync(limit: 100, cancellation: own ? null : cancellation);
+        transport.HoldWrites();
+        await message.WriteAsync(new byte[100], Cancellation);
+        await message.FlushAsync(Cancellation);
+        await message.WriteAsync(new byte[100], Cancellation);
+        Task flush = message.FlushAsync(own ? cancellation.Token : default);
+        Assert.False(flush.IsCompleted);
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => flush);
+        Assert.False(message.Release());
+        transport.LetAllWritesEnd();
+        await queue.WhenDrained().InTime();
+        Assert.Equal(100, Assert.Single(transport.Frames).Payload.Length);
+    }
+
+    [Fact]
+    public async Task A_second_writer_and_an_end_before_the_write_get_an_exception_and_the_message_cannot_be_taken_back()
+    {
+        (StreamedMessage message, ScriptedTransport transport, SendQueue queue) = await BeginAsync(agreed: Agreed, limit: 100);
+        transport.HoldWrites();
+        queue.Ping(default);
+        Task writing = message.WriteAsync(Noise(70_000), Cancellation).AsTask();
+        Assert.False(writing.IsCompleted);
+        Assert.Contains("Await each write", (await Assert.ThrowsAsync<InvalidOperationException>(() => message.WriteAsync(Noise(1), Cancellation).AsTask())).Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => message.FlushAsync(Cancellation));
+        await Assert.ThrowsAsync<InvalidOperationException>(message.EndAsync);
+        Assert.False(message.Release());
+        transport.LetAllWritesEnd();
+        await writing.InTime();
+        await queue.WhenDrained().InTime();
+    }
+
+    [Fact]
+    public async Task Writes_after_the_end_get_an_exception_that_says_so()
+    {
+        (StreamedMessage message, _, _) = await BeginAsync();
+        await message.EndAsync();
+        message.Release();
+        Assert.Contains("has ended", (await Assert.ThrowsAsync<ObjectDisposedException>(() => message.WriteAsync(Noise(1), Cancellation).AsTask())).Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => message.FlushAsync(Cancellation));
+    }
+
+    [Fact]
+    public async Task Writes_to_a_client_that_has_left_say_so()
+    {
+        (StreamedMessage message, _, SendQueue queue) = await BeginAsync();
+        await message.WriteAsync(Noise(1), Cancellation);
+        queue.Close(WebSocketCloseStatus.NormalClosure, "");
+        Assert.Contains("has left", (await Assert.ThrowsAsync<WebSocketException>(() => message.FlushAsync(Cancellation))).Message, StringComparison.Ordinal);
+        Assert.True(message.Release());
+
+        (message, _, queue) = await BeginAsync();
+        queue.Close(WebSocketCloseStatus.NormalClosure, "");
+        await Assert.ThrowsAsync<WebSocketException>(message.EndAsync);
+        Assert.True(message.Release());
+    }
+
+    [Fact]
+    public async Task Takes_asynchronous_writes_alone()
+    {
+        (StreamedMessage message, ScriptedTransport transport, _) = await BeginAsync();
+        Assert.Equal((false, false, true), (message.CanRead, message.CanSeek, message.CanWrite));
+        Assert.Contains("WriteAsync", Assert.Throws<NotSupportedException>(() => message.Write([1])).Message, StringComparison.Ordinal);
+        Assert.Throws<NotSupportedException>(() => message.Write([1], 0, 1));
+        Assert.Throws<NotSupportedException>(() => message.WriteByte(1));
+        Assert.Throws<NotSupportedException>(() => message.Read([0], 0, 1));
+        Assert.Throws<NotSupportedException>(() => message.Length);
+        Assert.Throws<NotSupportedException>(() => message.Position);
+        Assert.Throws<NotSupportedException>(() => message.Position = 0);
+        Assert.Throws<NotSupportedException>(() => message.Seek(0, SeekOrigin.Begin));
+        Assert.Throws<NotSupportedException>(() => message.SetLength(0));
+        // A stream in layers ends what is below it: the message ends with the function that writes it.
+        await using (var layer = new BufferedStream(message))
+            await layer.WriteAsync("layer"u8.ToArray(), Cancellation);
+        message.Flush();
+        await message.EndAsync();
+        message.Release();
+        Assert.Equal("layer"u8, Received(transport));
+    }
+}
