@@ -12,7 +12,7 @@ namespace WebSocketServerKit.Raw;
 /// <see cref="InvalidDataException"/> for whatever a server must not send. It follows no protocol by itself.
 /// </summary>
 /// <remarks>One reader and one sender at a time. No wait is longer than 30 s: then it throws <see cref="TimeoutException"/>.</remarks>
-public sealed class RawClient : IAsyncDisposable
+public sealed class RawClient : IDisposable, IAsyncDisposable
 {
     public const string Key = "dGhlIHNhbXBsZSBub25jZQ==";
 
@@ -248,10 +248,38 @@ public sealed class RawClient : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync()
+    /// <summary>Reads this many bytes, whatever they are, and throws them away; gives back their number.</summary>
+    public async Task<long> SkipAsync(long count)
+    {
+        for (long left = count; left > 0;)
+        {
+            if (_start == _end && !await ReceiveAsync())
+                throw new InvalidDataException($"The server ended the connection ({End}) with {left} bytes to come.");
+            int taken = (int)Math.Min(left, _end - _start);
+            _start += taken;
+            left -= taken;
+        }
+
+        return count;
+    }
+
+    /// <summary>Throws away whatever comes until the server ends its side.</summary>
+    public async Task<ConnectionEnd> SkipToEndAsync()
+    {
+        while (_start < _end || await ReceiveAsync())
+            _start = _end;
+        return End!.Value;
+    }
+
+    public void Dispose()
     {
         _socket.Dispose();
         _safety.Dispose();
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
         return ValueTask.CompletedTask;
     }
 

@@ -17,7 +17,7 @@ internal sealed class AttackedServer : IAsyncDisposable
 {
     private readonly FakeLogCollector _log = new();
     private readonly ConcurrentDictionary<long, int> _connected = new();
-    private int _unobserved;
+    private readonly ConcurrentQueue<string> _unobserved = [];
 
     private AttackedServer(WebSocketServerOptions options, Action<WebSocketServer>? subscribe)
     {
@@ -95,8 +95,8 @@ internal sealed class AttackedServer : IAsyncDisposable
         GC.Collect();
         GC.WaitForPendingFinalizers();
         TaskScheduler.UnobservedTaskException -= CountUnobserved;
-        Assert.Equal(0, _unobserved);
+        Assert.True(_unobserved.IsEmpty, $"{_unobserved.Count} unobserved: {_unobserved.FirstOrDefault()}");
     }
 
-    private void CountUnobserved(object? sender, UnobservedTaskExceptionEventArgs e) => Interlocked.Increment(ref _unobserved);
+    private void CountUnobserved(object? sender, UnobservedTaskExceptionEventArgs e) => _unobserved.Enqueue($"{e.Exception}");
 }

@@ -1,16 +1,15 @@
-using System.Buffers.Binary;
 using System.Text;
 using WebSocketServerKit.Protocol.Framing;
 
 namespace WebSocketServerKit.TestKit;
 
 /// <summary>A frame as a strict client received it.</summary>
-internal readonly record struct ServerFrame(Opcode Opcode, bool Fin, byte[] Payload)
+/// <param name="Opcode">The opcode.</param>
+/// <param name="Fin">Whether it ends its message.</param>
+/// <param name="Payload">What follows the header.</param>
+/// <param name="CloseCode">The close code of a Close frame, 1005 when it has none; 0 for other frames.</param>
+/// <param name="CloseReason">The close reason of a Close frame.</param>
+internal readonly record struct ServerFrame(Opcode Opcode, bool Fin, byte[] Payload, int CloseCode, string CloseReason)
 {
     public string Text => Encoding.UTF8.GetString(Payload);
-
-    /// <summary>The close code of a Close frame; 1005 when it has none.</summary>
-    public int CloseCode => Payload.Length < 2 ? 1005 : BinaryPrimitives.ReadUInt16BigEndian(Payload);
-
-    public string CloseReason => Payload.Length < 2 ? "" : Encoding.UTF8.GetString(Payload.AsSpan(2));
 }
