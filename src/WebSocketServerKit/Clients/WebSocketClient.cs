@@ -5,6 +5,7 @@ using System.Security.Claims;
 using System.Text;
 using System.Text.Unicode;
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Closing;

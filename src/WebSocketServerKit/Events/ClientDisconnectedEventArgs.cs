@@ -5,7 +5,7 @@ namespace WebSocketServerKit;
 /// <summary>A client has left. Raised exactly once for each client for which <see cref="WebSocketServer.ClientConnected"/> was raised.</summary>
 public sealed class ClientDisconnectedEventArgs : EventArgs
 {
-    internal ClientDisconnectedEventArgs(WebSocketClient client, Connections.ConnectionEnding ending, bool wasClean)
+    internal ClientDisconnectedEventArgs(WebSocketClient client, Connections.Closing.ConnectionEnding ending, bool wasClean)
     {
         Client = client;
         Cause = ending.Cause;

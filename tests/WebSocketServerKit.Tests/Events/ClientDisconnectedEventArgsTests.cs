@@ -1,5 +1,5 @@
 using System.Net.WebSockets;
-using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Events;

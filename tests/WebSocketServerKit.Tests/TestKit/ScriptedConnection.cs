@@ -2,6 +2,8 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Closing;
+using WebSocketServerKit.Connections.Opening;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Handshake;
@@ -10,7 +12,7 @@ namespace WebSocketServerKit.TestKit;
 
 /// <summary>A connection's life that writes down what it is called for, and whose handlers are the test's.</summary>
 internal sealed class ScriptedConnection(ScriptedTransport transport, ConnectionSettings settings, Heartbeat heartbeat, ServerLog log)
-    : ConnectionLifetime(transport, settings, heartbeat, log)
+    : ConnectionLifetime(transport, settings, heartbeat, log), IRequestDecision
 {
     private readonly Lock _gate = new();
     private readonly List<string> _calls = [];
@@ -97,34 +99,36 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
         }
     }
 
-    protected override HandshakeResponse Refuse(HandshakeViolation violation)
+    public HandshakeResponse Refuse(HandshakeViolation violation)
     {
         Note($"Refuse {violation}");
         return HandshakeResponse.Refuse(violation);
     }
 
-    protected override HandshakeResponse TurnAway(Admission admission)
+    public HandshakeResponse TurnAway(Admission admission)
     {
         Note($"TurnAway {admission}");
         return HandshakeResponse.Refuse(
             admission == Admission.TooSlow ? HttpStatusCode.RequestTimeout : HttpStatusCode.ServiceUnavailable, "turned away\n");
     }
 
-    protected override bool BeginRequest(HandshakeRequest request)
+    public override IRequestDecision Decide() => this;
+
+    public bool Begin(HandshakeRequest request)
     {
         _request = request;
         return OnRequest is not null;
     }
 
-    protected override HandshakeResponse EndRequest()
+    public HandshakeResponse End(OpeningHandshake opening)
     {
         Note("EndRequest");
-        if (RequestFailed)
+        if (opening.HasHandlerFailed)
             return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError);
-        return Answer?.Invoke() ?? HandshakeResponse.Accept(_request!.Key!, extensions: AgreeOnExtensions(_request.Headers["Sec-WebSocket-Extensions"]));
+        return Answer?.Invoke() ?? HandshakeResponse.Accept(_request!.Key!, extensions: opening.AgreeOnExtensions(_request.Headers["Sec-WebSocket-Extensions"]));
     }
 
-    protected override void HandshakeEnded() => Note("HandshakeEnded");
+    public override void HandshakeEnded() => Note("HandshakeEnded");
 
     protected override void Opened()
     {

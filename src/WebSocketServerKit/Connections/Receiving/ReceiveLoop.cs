@@ -65,6 +65,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     public string CloseReason => _protocol.CloseReason;
 
+    /// <summary>How the loop ended; null before.</summary>
+    public ReceiveEnd? End => _end;
+
     public ProtocolViolation Violation => _protocol.Violation;
 
     public Exception? Failure { get; private set; }
@@ -93,7 +96,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _protocol.Agree(new MessageInflater(contextTakeover: !agreed.ClientNoContextTakeover));
     }
 
-    public async Task<ReceiveEnd> RunAsync()
+    /// <summary>Receives until <see cref="End"/> is set. Never throws.</summary>
+    public async Task RunAsync()
     {
         _hasBegun = true;
         try
@@ -127,7 +131,6 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
         ReleaseAhead();
         CountInflater();
-        return _end.Value;
     }
 
     /// <summary>
@@ -201,7 +204,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     private void LookDuring(long run, bool isOpen)
     {
-        _ahead ??= new LookAhead(connection, transport, settings.Pool, _expectsRsv1);
+        _ahead ??= new LookAhead(connection, connection.Transport, settings.Pool, _expectsRsv1);
         // Before the loop begins, what came right behind the request lies in the reader.
         if (!_hasBegun && _input.TryRead(out ReadResult read))
         {
@@ -231,7 +234,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         if (!read.Buffer.IsEmpty)
         {
             connection.Heard();
-            _byteRate?.Count(read.Buffer.Length, heartbeat.Now);
+            _byteRate?.Count(read.Buffer.Length, connection.Heartbeat.Now);
         }
 
         if (connection.DiscardsMessages)
@@ -260,7 +263,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     {
         while (_end is null && _ahead!.TryTake(out Memory<byte> bytes))
         {
-            _byteRate?.Count(bytes.Length, heartbeat.Now);
+            _byteRate?.Count(bytes.Length, connection.Heartbeat.Now);
             _isLastSegment = true;
             await StepThroughAsync(bytes).ConfigureAwait(false);
             if (!IsPayloadLeft)
@@ -299,7 +302,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     // The server is short of memory, and this client is one of those that hold most.
     private bool IsPaused => settings.Budget.IsShort && _end is null && !connection.IsEnding && settings.Budget.Pauses(connection.HeldBytes);
 
-    private bool IsReached(RateLimit? limit) => limit is not null && limit.IsReached(heartbeat.Now);
+    private bool IsReached(RateLimit? limit) => limit is not null && limit.IsReached(connection.Heartbeat.Now);
 
     private static RateLimit? Limit(long? perSecond, Heartbeat heartbeat) =>
         perSecond is { } limit ? new RateLimit(limit, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1))) : null;
@@ -351,7 +354,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         BytesReceived += _protocol.Payload.Length;
         if (connection.DiscardsMessages)
             return true;
-        _messageRate?.Count(1, heartbeat.Now);
+        _messageRate?.Count(1, connection.Heartbeat.Now);
         return handlers.Raise();
     }
 
@@ -401,7 +404,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     // A few bytes may inflate to many.
     private void CountInflated(RateLimit byteRate)
     {
-        byteRate.Count(_protocol.InflatedBytes - _inflated, heartbeat.Now);
+        byteRate.Count(_protocol.InflatedBytes - _inflated, connection.Heartbeat.Now);
         _inflated = _protocol.InflatedBytes;
     }
 
@@ -417,11 +420,11 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     {
         IsHoldingBack = true;
         _isWaiting = true;
-        Task nextBeat = heartbeat.WhenNextBeat(); // taken before each look, so that no beat falls between
+        Task nextBeat = connection.Heartbeat.WhenNextBeat(); // taken before each look, so that no beat falls between
         while (IsOverRate || IsPaused)
         {
             await nextBeat.ConfigureAwait(false);
-            nextBeat = heartbeat.WhenNextBeat();
+            nextBeat = connection.Heartbeat.WhenNextBeat();
         }
 
         IsHoldingBack = false;

@@ -17,9 +17,7 @@ internal struct KeepAlive(long now)
 {
     private long _heard = now;
     private long _pingedAt;    // the beat of the ping that is under way; 0 for none
-    private long _stuckSince;  // since when the transport has been busy without getting on; 0 while it is not
-    private long _takenSeen;
-    private bool _wasDraining;
+    private Draining? _draining; // while bytes wait for the peer; an idle connection has none
 
     /// <summary>Stamped by the receive loop with each read.</summary>
     public void Heard(long now)
@@ -40,17 +38,26 @@ internal struct KeepAlive(long now)
     /// <param name="taken">The bytes that it has taken, if some wait.</param>
     public KeepAliveAction Beat(long now, long interval, long timeout, bool holdingBack, bool draining, long taken)
     {
-        bool gotOn = _wasDraining && draining && taken != _takenSeen;
-        bool stuck = _wasDraining && draining && !gotOn;
-        _wasDraining = draining;
-        _takenSeen = taken;
-
-        if (!stuck)
-            _stuckSince = 0;
-        else if (_stuckSince == 0)
-            _stuckSince = now;
-        else if (now - _stuckSince >= interval + timeout)
-            return KeepAliveAction.SendTimeout;
+        bool gotOn = false;
+        if (!draining)
+        {
+            _draining = null;
+        }
+        else if (_draining is null)
+        {
+            _draining = new Draining { TakenSeen = taken };
+        }
+        else
+        {
+            gotOn = taken != _draining.TakenSeen;
+            _draining.TakenSeen = taken;
+            if (gotOn)
+                _draining.StuckSince = 0;
+            else if (_draining.StuckSince == 0)
+                _draining.StuckSince = now;
+            else if (now - _draining.StuckSince >= interval + timeout)
+                return KeepAliveAction.SendTimeout;
+        }
 
         if (holdingBack || gotOn)
             Heard(now);
@@ -62,5 +69,14 @@ internal struct KeepAlive(long now)
             return KeepAliveAction.None;
         _pingedAt = now;
         return KeepAliveAction.Ping;
+    }
+
+    // Two beats in a row that see bytes wait can tell whether the peer took some in between.
+    private sealed class Draining
+    {
+        public long TakenSeen { get; set; }
+
+        /// <summary>Since when the transport has been busy without progress; 0 while it makes progress.</summary>
+        public long StuckSince { get; set; }
     }
 }

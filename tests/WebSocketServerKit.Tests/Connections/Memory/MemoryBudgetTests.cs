@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
+using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;

@@ -143,7 +143,7 @@ public sealed class ReceiveLoopTests
     {
         await using var stage = new ConnectionStage(settings => settings with { MaxMessagesPerSecond = 2 });
         ReceiveLoop loop = Loop(stage);
-        Task<ReceiveEnd> running = loop.RunAsync();
+        Task running = loop.RunAsync();
         stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"));
         await stage.Transport.WhenIdle;
         Assert.Equal((2, false), (loop.MessagesReceived, loop.IsHoldingBack));
@@ -155,7 +155,8 @@ public sealed class ReceiveLoopTests
         await stage.Transport.WhenIdle;
         Assert.Equal((3, false), (loop.MessagesReceived, loop.IsHoldingBack));
         stage.Transport.EndInput();
-        Assert.Equal(ReceiveEnd.Lost, await running.InTime());
+        await running.InTime();
+        Assert.Equal(ReceiveEnd.Lost, loop.End);
     }
 
     [Fact]
@@ -163,7 +164,7 @@ public sealed class ReceiveLoopTests
     {
         await using var stage = new ConnectionStage(settings => settings with { MaxBytesPerSecond = 100 });
         ReceiveLoop loop = Loop(stage);
-        Task<ReceiveEnd> running = loop.RunAsync();
+        Task running = loop.RunAsync();
         // Control frames and headers count as well.
         stage.Transport.Receive(Wire.ClientFrame(Opcode.Pong, new byte[50]));
         await stage.Transport.WhenIdle;
@@ -174,7 +175,8 @@ public sealed class ReceiveLoopTests
         await stage.Transport.WhenIdle;
         Assert.False(loop.IsHoldingBack);
         stage.Transport.EndInput();
-        Assert.Equal(ReceiveEnd.Lost, await running.InTime());
+        await running.InTime();
+        Assert.Equal(ReceiveEnd.Lost, loop.End);
     }
 
     [Fact]
@@ -182,12 +184,13 @@ public sealed class ReceiveLoopTests
     {
         await using var stage = new ConnectionStage(settings => settings with { MaxMessagesPerSecond = 1 });
         ReceiveLoop loop = Loop(stage);
-        Task<ReceiveEnd> running = loop.RunAsync();
+        Task running = loop.RunAsync();
         stage.Heartbeat.Dispose();
         stage.Transport.Receive(Wire.Text("1"));
         await stage.Transport.WhenIdle;
         stage.Transport.EndInput();
-        Assert.Equal(ReceiveEnd.Lost, await running.InTime());
+        await running.InTime();
+        Assert.Equal(ReceiveEnd.Lost, loop.End);
     }
 
     [Fact]
@@ -212,7 +215,8 @@ public sealed class ReceiveLoopTests
         await using var stage = new ConnectionStage();
         ReceiveLoop loop = Loop(stage);
         stage.Transport.Receive(Wire.Text("1"), Wire.Close(4000, "why"), Wire.Text("behind"));
-        Assert.Equal(ReceiveEnd.CloseReceived, await loop.RunAsync().InTime());
+        await loop.RunAsync().InTime();
+        Assert.Equal(ReceiveEnd.CloseReceived, loop.End);
         Assert.Equal((4000, "why", 1), ((int)loop.CloseCode, loop.CloseReason, loop.MessagesReceived));
     }
 
@@ -222,7 +226,8 @@ public sealed class ReceiveLoopTests
         await using var stage = new ConnectionStage();
         ReceiveLoop loop = Loop(stage);
         stage.Transport.Receive(Wire.ClientFrame(Opcode.Text, "half a message"u8, fin: false), Wire.Text("another"));
-        Assert.Equal(ReceiveEnd.Violation, await loop.RunAsync().InTime());
+        await loop.RunAsync().InTime();
+        Assert.Equal(ReceiveEnd.Violation, loop.End);
         Assert.Equal(Protocol.ProtocolViolation.MessageInterrupted, loop.Violation);
         Assert.Equal(0, stage.Pool.Rented);
     }
@@ -234,7 +239,8 @@ public sealed class ReceiveLoopTests
         ReceiveLoop loop = Loop(stage);
         stage.Transport.Receive(Wire.Text("half a message")[..9]);
         stage.Transport.EndInput();
-        Assert.Equal(ReceiveEnd.Lost, await loop.RunAsync().InTime());
+        await loop.RunAsync().InTime();
+        Assert.Equal(ReceiveEnd.Lost, loop.End);
         Assert.Null(loop.Failure);
         Assert.Equal(0, stage.Pool.Rented);
     }
@@ -245,9 +251,10 @@ public sealed class ReceiveLoopTests
         await using var stage = new ConnectionStage();
         ReceiveLoop loop = Loop(stage);
         stage.Pool.LargestRent = 100;
-        Task<ReceiveEnd> running = loop.RunAsync();
+        Task running = loop.RunAsync();
         stage.Transport.Receive(Wire.Text(new string('x', 5000))[..4000]);
-        Assert.Equal(ReceiveEnd.Lost, await running.InTime());
+        await running.InTime();
+        Assert.Equal(ReceiveEnd.Lost, loop.End);
         Assert.IsType<InvalidOperationException>(loop.Failure);
     }
 }

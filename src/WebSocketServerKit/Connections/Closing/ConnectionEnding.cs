@@ -1,6 +1,6 @@
 using System.Net.WebSockets;
 
-namespace WebSocketServerKit.Connections;
+namespace WebSocketServerKit.Connections.Closing;
 
 /// <summary>The first cause of a connection's end. Whatever goes wrong afterwards does not replace it.</summary>
 internal sealed record ConnectionEnding(

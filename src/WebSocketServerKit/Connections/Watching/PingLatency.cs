@@ -1,0 +1,43 @@
+using System.Buffers.Binary;
+
+namespace WebSocketServerKit.Connections.Watching;
+
+/// <summary>The time from a ping to its pong. The payload of the ping is the timestamp at which it was sent. Sent and answered on any thread.</summary>
+internal struct PingLatency()
+{
+    /// <summary>The length of a ping's payload.</summary>
+    public const int PayloadSize = sizeof(long);
+
+    private long _sentAt;       // exact timestamp of the ping that waits for its pong; 0 for none
+    private long _latency = -1; // ticks of TimeSpan; -1 before the first pong
+
+    /// <summary>The latest time, or null before the first pong.</summary>
+    public readonly TimeSpan? Latency => Volatile.Read(in _latency) is >= 0 and var ticks ? new TimeSpan(ticks) : null;
+
+    /// <summary>Whether a ping waits for its pong that was sent less than this time ago.</summary>
+    public readonly bool IsUnderWay(Heartbeat heartbeat, TimeSpan timeout)
+    {
+        long sentAt = Volatile.Read(in _sentAt);
+        return sentAt != 0 && heartbeat.Elapsed(sentAt, heartbeat.Timestamp()) < timeout;
+    }
+
+    /// <summary>A ping is sent now: writes its payload.</summary>
+    public void Begin(Heartbeat heartbeat, Span<byte> payload)
+    {
+        long now = heartbeat.Timestamp();
+        Volatile.Write(ref _sentAt, now);
+        BinaryPrimitives.WriteInt64BigEndian(payload, now);
+    }
+
+    /// <summary>A pong came. One with another payload than the latest ping's is ignored.</summary>
+    public void End(Heartbeat heartbeat, ReadOnlySpan<byte> payload)
+    {
+        long sentAt = Volatile.Read(ref _sentAt);
+        // 5.5.3: "A Pong frame sent in response to a Ping frame must have identical "Application data" as found in the message body of the Ping
+        // frame being replied to."
+        if (sentAt == 0 || payload.Length != PayloadSize || BinaryPrimitives.ReadInt64BigEndian(payload) != sentAt)
+            return;
+        Volatile.Write(ref _latency, heartbeat.Elapsed(sentAt, heartbeat.Timestamp()).Ticks);
+        Volatile.Write(ref _sentAt, 0);
+    }
+}

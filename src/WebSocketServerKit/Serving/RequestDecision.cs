@@ -1,0 +1,110 @@
+using System.Net;
+using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Opening;
+using WebSocketServerKit.Protocol.Handshake;
+
+namespace WebSocketServerKit.Serving;
+
+/// <summary>What is decided about one request: by the server's own rules first, then by the host's handlers. Exists until the client is connected.</summary>
+internal sealed class RequestDecision(WebSocketServer server, ServerRun run, ClientSession session) : IRequestDecision
+{
+    private HandshakingEventArgs? _handshaking;      // when the host is asked about a handshake
+    private HttpRequestReceivedEventArgs? _http;     // when the request asks for no WebSocket
+    private HandshakeResponse? _refusal;             // decided without asking the host
+
+    /// <summary>The request; null until it has come.</summary>
+    public HandshakeRequest? Request { get; private set; }
+
+    /// <summary>Not null once the handshake is accepted.</summary>
+    public WebSocketClient? Client { get; private set; }
+
+    public HandshakeResponse Refuse(HandshakeViolation violation)
+    {
+        HandshakeResponse answer = HandshakeResponse.Refuse(violation);
+        run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, violation.ToString());
+        return answer;
+    }
+
+    public HandshakeResponse TurnAway(Admission admission)
+    {
+        HandshakeResponse answer = admission == Admission.TooSlow
+            ? HandshakeResponse.Refuse(HttpStatusCode.RequestTimeout, "The request did not come in time. Send it right after connecting.\n")
+            : HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, WhyUnavailable(admission), headers: [new("Retry-After", "5")]);
+        run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, admission.ToString());
+        return answer;
+    }
+
+    public bool Begin(HandshakeRequest request)
+    {
+        Request = request;
+        HandshakeViolation violation = request.IsWebSocket ? HandshakeRules.Check(request) : HandshakeViolation.None;
+        if (violation == HandshakeViolation.None)
+            violation = run.Access.Check(request, session.LocalEndPoint.Address);
+        if (violation != HandshakeViolation.None)
+        {
+            run.Advise(violation, request);
+            _refusal = Refuse(violation);
+            return false;
+        }
+
+        if (!request.IsWebSocket)
+        {
+            _http = new HttpRequestReceivedEventArgs(request, session.RemoteEndPoint, session.LocalEndPoint, session);
+            return server.HasHttpRequestHandlers;
+        }
+
+        if (!server.HasHandshakingHandlers)
+            return false;
+        _handshaking = new HandshakingEventArgs(request, session.RemoteEndPoint, session.LocalEndPoint, SelectSubprotocol(request), session);
+        return true;
+    }
+
+    /// <summary>Asks the host.</summary>
+    public void Raise()
+    {
+        if (_handshaking is not null)
+            server.RaiseHandshaking(_handshaking, session);
+        else
+            server.RaiseHttpRequestReceived(_http!, session);
+    }
+
+    public HandshakeResponse End(OpeningHandshake opening)
+    {
+        _handshaking?.Decide();
+        _http?.Decide();
+        return Answer(Request!, opening);
+    }
+
+    private HandshakeResponse Answer(HandshakeRequest request, OpeningHandshake opening)
+    {
+        if (_refusal is not null)
+            return _refusal;
+        if (opening.HasHandlerFailed)
+            return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, "The server failed to decide about this request. Try again later.\n");
+        if (_http is not null)
+            return _http.Answer ?? Refuse(HandshakeRules.Check(request));
+        if (run.IsStopping)
+            return TurnAway(Admission.Stopping);
+        if (_handshaking?.Refusal is { } refusal)
+        {
+            run.Log.RequestRefused(session.RemoteEndPoint, (int)refusal.Status, "by the host");
+            return refusal;
+        }
+
+        string? extensions = opening.AgreeOnExtensions(request.Headers["Sec-WebSocket-Extensions"]);
+        string? subprotocol = _handshaking is null ? SelectSubprotocol(request) : _handshaking.Subprotocol;
+        if (subprotocol is null && request.RequestedSubprotocols.Count > 0 && SelectSubprotocol(request) is null)
+            run.AdviseOnSubprotocols(request.RequestedSubprotocols);
+        Client = new WebSocketClient(server.NextClientId(), session, request, _handshaking, subprotocol, extensions, run.UtcNow());
+        return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
+    }
+
+    private string? SelectSubprotocol(HandshakeRequest request) => SubprotocolSelection.Select(request.RequestedSubprotocols, run.Subprotocols);
+
+    private static string WhyUnavailable(Admission admission) => admission switch
+    {
+        Admission.TooManyFromAddress => "There are too many connections from your address. Close some, or try again later.\n",
+        Admission.Stopping => "The server is being stopped. Try again later.\n",
+        _ => "The server is full at present. Try again later.\n",
+    };
+}

@@ -1,0 +1,50 @@
+using System.Net;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit.Serving;
+
+/// <summary>Who decides about a request: the server's own rules come before the host. What hosts can decide is tested with <see cref="ClientSession"/>.</summary>
+public class RequestDecisionTests
+{
+    private static async Task<HttpAnswer> AskAsync(TestServer server, byte[] request)
+    {
+        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+        await client.WriteAsync(request);
+        HttpAnswer answer = await client.ReadAnswerAsync();
+        await client.AssertEndAsync();
+        return answer;
+    }
+
+    [Fact]
+    public async Task The_host_is_not_asked_about_what_the_rules_refuse()
+    {
+        int asked = 0;
+        await using TestServer server = await TestServer.StartAsync(
+            server =>
+            {
+                server.Handshaking += (_, _) => Interlocked.Increment(ref asked);
+                server.HttpRequestReceived += (_, _) => Interlocked.Increment(ref asked);
+            });
+        Assert.Equal(403, (await AskAsync(server, RawClient.Request("/", "Origin: https://evil.example"))).Status);
+        Assert.Equal(400, (await AskAsync(server, "no request\r\n\r\n"u8.ToArray())).Status);
+        Assert.Equal(0, asked);
+    }
+
+    [Fact]
+    public async Task A_handler_that_fails_to_answer_a_plain_request_is_answered_for_with_500()
+    {
+        await using TestServer server = await TestServer.StartAsync(server => server.HttpRequestReceived += (_, _) => throw new InvalidTimeZoneException());
+        Assert.Equal(500, (await AskAsync(server, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray())).Status);
+    }
+
+    [Fact]
+    public async Task A_client_that_finds_the_server_full_is_told_when_to_try_again()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.MaxClients = 1);
+        using RawClient first = await server.OpenAsync();
+        using RawClient second = await RawClient.ConnectAsync(server.EndPoint);
+        HttpAnswer answer = await second.ReadAnswerAsync();
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, "5"), ((HttpStatusCode)answer.Status, answer.Headers["Retry-After"]));
+        Assert.Equal("The server is full at present. Try again later.\n", answer.Body);
+    }
+}
