@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using WebSocketServerKit.Buffers;
 
 namespace WebSocketServerKit.Connections.Sending;
@@ -39,7 +40,7 @@ internal struct OutgoingFrames(ArrayPool<byte> pool)
     public void BeginDrain(int size) => (_isDraining, _bytesInFlight) = (true, size);
 
     /// <summary>The buffer in flight, for the drainer alone.</summary>
-    [System.Diagnostics.CodeAnalysis.UnscopedRef]
+    [UnscopedRef]
     public ref PooledBuffer InFlight => ref _inFlight;
 
     /// <summary>The transport has taken all that was in flight, but for so many bytes.</summary>

@@ -416,7 +416,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     }
 
     // Whether the first in line gets in, while nothing is in flight. If nothing is before it, a message larger than the limit gets in as well.
-    private bool Admits(WaitingSend first) => first.Kind switch
+    private bool CanAdmit(WaitingSend first) => first.Kind switch
     {
         SendKind.Message => (_turn is null && _outgoing.Pending.IsEmpty) || FitsLimit(first.Frame.Length),
         SendKind.Turn => _turn is null,
@@ -427,7 +427,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
 
     private void AdmitWaiting()
     {
-        while (_line?.First is { } first && Admits(first))
+        while (_line?.First is { } first && CanAdmit(first))
         {
             // Appending may fail for lack of memory. Then the sender is still in line, and is refused with the others.
             Append(first.Kind, first.Frame.Span, first.PayloadLength);

@@ -31,7 +31,7 @@ public sealed class WriteThroughTests : SendQueueTest
     }
 
     [Fact]
-    public async Task What_comes_while_a_large_message_is_written_waits_behind_it()
+    public async Task Messages_behind_a_large_one_wait_until_it_is_written()
     {
         SendQueue queue = Queue(limit: 100_000);
         Transport.HoldWrites();
