@@ -22,7 +22,7 @@ public class SendQueueAppend
     public void Setup() => _payload = FrameData.Ascii(Size);
 
     [Benchmark]
-    public bool Alone() => _queue.TrySend(Opcode.Binary, _payload) == SendOutcome.Accepted;
+    public bool Alone() => _queue.TrySend(Opcode.Binary, _payload).IsAccepted;
 
     /// <summary>As the receive loop does it when it has several frames at hand.</summary>
     [Benchmark(OperationsPerInvoke = Burst)]

@@ -150,7 +150,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
                 if (client == except || (where is not null && !where(client)))
                     continue;
                 SendOutcome outcome = client.TrySend(message);
-                if (outcome == SendOutcome.Accepted)
+                if (outcome.IsAccepted)
                     sent++;
                 else if (outcome == SendOutcome.Full)
                     dropped++;

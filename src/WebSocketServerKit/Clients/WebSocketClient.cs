@@ -135,7 +135,7 @@ public sealed class WebSocketClient
         if (compress && IsWorthCompressing(text))
             return SendAsync(Opcode.Text, Encoding.UTF8.GetBytes(text), compress, cancellationToken);
         SendOutcome outcome = _lifetime.Queue.TrySend(text);
-        return outcome == SendOutcome.Accepted ? default : FinishAsync(outcome, Opcode.Text, Encoding.UTF8.GetBytes(text), cancellationToken);
+        return outcome.IsAccepted ? default : FinishAsync(outcome, Opcode.Text, Encoding.UTF8.GetBytes(text), cancellationToken);
     }
 
     /// <summary>Sends a message of bytes, which are copied before the call returns. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
@@ -229,7 +229,7 @@ public sealed class WebSocketClient
         SendOutcome outcome = compress && IsWorthCompressing(text)
             ? TrySend(Opcode.Text, Encoding.UTF8.GetBytes(text), compress)
             : _lifetime.Queue.TrySend(text);
-        return outcome == SendOutcome.Accepted;
+        return outcome.IsAccepted;
     }
 
     /// <summary>Sends a message of bytes if that is possible without waiting. They are copied before the call returns.</summary>
@@ -239,7 +239,7 @@ public sealed class WebSocketClient
     /// <returns>False if the send queue is full or the client is leaving: the message is not sent.</returns>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
     public bool TrySend(ReadOnlySpan<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary, bool compress = true) =>
-        TrySend(IsReceivedText(messageType, payload) ? Opcode.Text : OpcodeFor(messageType, payload), payload, compress) == SendOutcome.Accepted;
+        TrySend(IsReceivedText(messageType, payload) ? Opcode.Text : OpcodeFor(messageType, payload), payload, compress).IsAccepted;
 
     /// <summary>
     /// Sends a ping whose answer brings <see cref="Latency"/> up to date. It returns at once. Nothing is sent while the last ping is not answered, for up to
@@ -345,7 +345,7 @@ public sealed class WebSocketClient
         if (compress && _lifetime.Compressor is { } compressor && compressor.Takes(payload.Length))
             return FinishAsync(compressor.SendAsync(opcode, payload, cancellationToken));
         SendOutcome outcome = _lifetime.Queue.TrySend(opcode, payload);
-        return outcome == SendOutcome.Accepted ? default : FinishAsync(outcome, opcode, payload, cancellationToken);
+        return outcome.IsAccepted ? default : FinishAsync(outcome, opcode, payload, cancellationToken);
     }
 
     private ValueTask FinishAsync(SendOutcome outcome, Opcode opcode, ReadOnlySpan<byte> payload, CancellationToken cancellationToken) =>

@@ -43,7 +43,7 @@ public sealed class StreamedMessageTests : IDisposable
     {
         WebSocketClient client = _bench.Client(limit: limit);
         SendQueue queue = _bench.ConnectionOf(client).Queue;
-        Assert.Equal(SendOutcome.Accepted, await queue.BeginFragmentsAsync(Cancellation));
+        Assert.Equal(SendOutcome.Sent, await queue.BeginFragmentsAsync(Cancellation));
         MessageCompressor? compressor = agreed is { } parameters
             ? new MessageCompressor(queue, parameters, new CompressionSettings(parameters, CompressionLevel.Fastest, MinMessageSize: 100, _limits), new MemoryBudget(long.MaxValue, _pool))
             : null;

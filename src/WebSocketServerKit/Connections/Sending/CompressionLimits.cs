@@ -1,6 +1,6 @@
 namespace WebSocketServerKit.Connections.Sending;
 
-/// <summary>How many compressors run and how many clients have context takeover, for one server. Thread-safe.</summary>
+/// <summary>Bounds how many messages are compressed at the same time, and how many clients have context takeover, for one server. Thread-safe.</summary>
 internal sealed class CompressionLimits(int maxConcurrentCompressions, int maxContexts)
 {
     private int _compressions;

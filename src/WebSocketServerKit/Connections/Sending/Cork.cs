@@ -3,31 +3,34 @@ using WebSocketServerKit.Connections.Scheduling;
 namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
-/// While a thread works through what is there already — the frames of one read, the receivers of a broadcast — what it sends only gathers in the send
-/// queues. When it is through, each queue leaves in one write.
-/// <para>One for each thread, which alone uses it. It holds back its own thread's messages only: what another thread appends to the same queue is sent at
-/// once, with all that was gathered there.</para>
-/// <para>When the thread is kept, by a handler that blocks it or by a long burst, the <see cref="SliceClock"/> sends what has been held back for a whole tick.</para>
+/// Saves writes. While a thread works through a batch (the frames of one read, the receivers of a broadcast), its messages stay pending in the send queues. After the batch each
+/// queue is written once.
+/// <para>Invariants: each thread has its own cork, and no other thread puts it in or pulls it. It holds back the messages of its own thread only: a message of another thread
+/// is sent at once, together with all that is pending in the same queue.</para>
+/// <para>A handler that blocks the thread, or a long batch, delays no message for long: the <see cref="SliceClock"/> sends what has been held back for a whole tick.</para>
 /// </summary>
 internal sealed class Cork
 {
-    // What all queues together hold back: past this they are sent between two messages.
-    private const int GatherLimit = 16 * 1024 * 1024;
+    /// <summary>The most that one queue holds back, in bytes. Larger writes save no more system calls.</summary>
+    public const int QueueLimit = 64 * 1024;
 
-    // How many queues one thread flushes, when others could do it at the same time.
+    // The most that all queues of a batch hold back together. Past this they are flushed between two messages.
+    private const int TotalLimit = 16 * 1024 * 1024;
+
+    // How many queues one thread flushes. The rest goes to other threads at the same time.
     private const int FlushedByOneThread = 64;
 
     [ThreadStatic]
     private static Cork? _ofThisThread;
 
-    // Written by the cork's thread alone; the clock reads it at any moment. To flush a queue that has been flushed already does no harm.
+    // The cork's thread writes these fields, and the clock's thread reads them at any time. A queue that is flushed twice takes no harm.
     private SendQueue?[] _queues = new SendQueue?[16];
     private int _count;
-    private int _gathered;
-    private int _burst;        // another one each time that it holds back a first message
-    private int _burstSeen;    // by the clock
+    private int _heldBytes;
+    private int _batch;         // a new number whenever a first message is held back
+    private int _batchSeen;     // by the clock
     private bool _isIn;
-    private SliceClock? _clock; // null before it is put in for the first time
+    private SliceClock? _clock; // null until the cork is put in for the first time
 
     private Cork()
     {
@@ -36,7 +39,7 @@ internal sealed class Cork
     /// <summary>This thread's cork while it is in, or null.</summary>
     public static Cork? Current => _ofThisThread is { _isIn: true } cork ? cork : null;
 
-    /// <summary>Puts the cork in until <see cref="Pull"/>. Null when it is in already: then whoever put it in pulls it.</summary>
+    /// <summary>Puts the cork in until <see cref="Pull"/>. Null when it is in already: the caller that put it in pulls it.</summary>
     public static Cork? Put(SliceClock clock)
     {
         Cork cork = _ofThisThread ??= new Cork();
@@ -48,44 +51,44 @@ internal sealed class Cork
         return cork;
     }
 
-    /// <summary>Sends what was gathered; from now on messages leave at once.</summary>
+    /// <summary>Sends all that is held back. From now on messages leave at once.</summary>
     public void Pull()
     {
         _isIn = false;
         Flush();
     }
 
-    /// <summary>Sends what was gathered when it has become much. Called between two messages, with no gate held.</summary>
+    /// <summary>Sends all that is held back when it has become much. Called between two messages, outside the lock of any queue.</summary>
     public void FlushWhenFull()
     {
-        if (_gathered > GatherLimit)
+        if (_heldBytes > TotalLimit)
             Flush();
     }
 
-    /// <summary>The queue begins to hold back messages; it calls this inside its gate.</summary>
-    public void Add(SendQueue queue)
+    /// <summary>True when this thread's cork holds back a message that was appended to a queue. The queue calls this inside its lock.</summary>
+    /// <param name="queue">The queue.</param>
+    /// <param name="holder">The cork that holds back messages in this queue, or null.</param>
+    /// <param name="size">The size of the message.</param>
+    public static bool TryHoldBack(SendQueue queue, ref Cork? holder, int size)
     {
-        if (_count == _queues.Length)
-            Array.Resize(ref _queues, 2 * _count);
-        if (_count == 0)
+        if (Current is not { } cork || (holder is not null && holder != cork))
+            return false;
+        if (holder is null)
         {
-            _burst++;
-            _clock!.Ask();
+            cork.Add(queue);
+            holder = cork;
         }
 
-        _queues[_count] = queue;
-        Volatile.Write(ref _count, _count + 1);
+        cork._heldBytes += size;
+        return true;
     }
 
-    /// <summary>Takes note that a queue holds back a message of this size.</summary>
-    public void Gathered(int size) => _gathered += size;
-
-    /// <summary>Sends what has been held back since the last call. From the clock's thread.</summary>
+    /// <summary>Sends what has been held back since before the last call. From the clock's thread.</summary>
     public void FlushIfOverdue()
     {
         int count = Volatile.Read(ref _count);
-        bool isOverdue = count > 0 && _burst == _burstSeen;
-        _burstSeen = _burst;
+        bool isOverdue = count > 0 && _batch == _batchSeen;
+        _batchSeen = _batch;
         if (!isOverdue)
             return;
         SendQueue?[] queues = Volatile.Read(ref _queues);
@@ -93,13 +96,27 @@ internal sealed class Cork
             queue?.Flush();
     }
 
+    private void Add(SendQueue queue)
+    {
+        if (_count == _queues.Length)
+            Array.Resize(ref _queues, 2 * _count);
+        if (_count == 0)
+        {
+            _batch++;
+            _clock!.Ask();
+        }
+
+        _queues[_count] = queue;
+        Volatile.Write(ref _count, _count + 1);
+    }
+
     private void Flush()
     {
-        _gathered = 0;
+        _heldBytes = 0;
         if (_count == 0)
             return;
         ReadOnlySpan<SendQueue?> queues = _queues.AsSpan(0, _count);
-        // To write to many clients takes long: other threads, if there are any, begin with that while this one does its share.
+        // Writing to many clients takes long, so the threads of the pool do most of it in parallel.
         if (Environment.ProcessorCount > 1)
         {
             for (; queues.Length > FlushedByOneThread; queues = queues[FlushedByOneThread..])
@@ -114,6 +131,6 @@ internal sealed class Cork
     private static void Flush(ReadOnlySpan<SendQueue?> queues)
     {
         foreach (SendQueue? queue in queues)
-            queue!.FlushGathered();
+            queue!.FlushCorked();
     }
 }

@@ -6,20 +6,21 @@ using WebSocketServerKit.Protocol.Framing;
 namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
-/// Compresses what goes into the <see cref="SendQueue"/> of one client that agreed on permessage-deflate. Thread-safe.
-/// <para>With context takeover a compressed message refers to those before it, so all of them must reach the client, in the order of compressing. The order is
-/// kept by a lock around compressing and appending; a message that may yet be cancelled, or that was compressed elsewhere, is followed by one that refers to nothing.</para>
+/// Compresses the messages for one client that agreed on permessage-deflate, and appends them to its <see cref="SendQueue"/>. Thread-safe.
+/// <para>Invariant of context takeover: a compressed message refers to the messages before it, so all of them reach the client in the order in which they were compressed. A
+/// lock around compressing and appending keeps this order. After a message that may yet be cancelled, or that was compressed for several clients, the context is reset: the
+/// next message refers to nothing.</para>
 /// </summary>
 internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParameters agreed, CompressionSettings settings, MemoryBudget budget) : IDisposable
 {
     private readonly Lock? _order = agreed.ServerNoContextTakeover ? null : new Lock();
-    private MessageDeflater? _context; // kept between messages, under _order; made for the first that is compressed
+    private MessageDeflater? _context; // made for the first message that is compressed; guarded by _order
     private volatile bool _ended;
 
-    /// <summary>The window that was agreed on for the server. Clients with the same one can share a compressed message.</summary>
+    /// <summary>The window size that was agreed on for the server. Clients with the same size can share a compressed message.</summary>
     public int WindowBits => agreed.ServerMaxWindowBits;
 
-    /// <summary>Bytes that the compressor takes which is kept between messages. From any thread.</summary>
+    /// <summary>Bytes of the context that is kept between messages. From any thread.</summary>
     public int HeldBytes => Volatile.Read(ref _context) is null ? 0 : MemoryBudget.DeflaterSize;
 
     /// <summary>Whether a message of this many bytes is worth compressing.</summary>
@@ -28,7 +29,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     /// <summary>Sends a message if there is room. Never waits.</summary>
     public SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload) => Send(opcode, payload, wait: false, default, out _);
 
-    /// <summary>Sends a message, and stands in line while there is no room. The payload is used before the call returns.</summary>
+    /// <summary>Sends a message, and waits in line while there is no room. The payload is not used after the call returns.</summary>
     public Task<SendOutcome> SendAsync(Opcode opcode, ReadOnlySpan<byte> payload, CancellationToken cancellationToken)
     {
         SendOutcome outcome = Send(opcode, payload, wait: true, cancellationToken, out Task<SendOutcome>? waiting);
@@ -36,8 +37,8 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     }
 
     /// <summary>
-    /// Sends a message that was compressed for several clients, without reference to others. Never waits; false when that would be needed, because another message is being compressed
-    /// for this client: it can have the message uncompressed.
+    /// Sends a message that was compressed for several clients and refers to no other. Never waits. False while another message is being compressed for this client: then the
+    /// caller sends the message uncompressed.
     /// </summary>
     public bool TrySendShared(ReadOnlySpan<byte> frame, int payloadLength, out SendOutcome outcome)
     {
@@ -52,7 +53,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
             return false;
         try
         {
-            // The client takes it into its window, and our compressor knows nothing of it.
+            // The client's window takes in this message, but our context does not.
             _context?.Reset();
             outcome = queue.TrySendFrame(frame, payloadLength);
             return true;
@@ -64,7 +65,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     }
 
     /// <summary>
-    /// Takes the turn for a message that is sent in fragments: see <see cref="SendQueue.BeginFragmentsAsync"/>. They are compressed by <see cref="BeginMessage"/>,
+    /// Gets the turn for a message in fragments: see <see cref="SendQueue.BeginFragmentsAsync"/>. The compressor of <see cref="BeginMessage"/> compresses the fragments,
     /// without reference to other messages.
     /// </summary>
     public Task<SendOutcome> BeginFragmentsAsync(CancellationToken cancellationToken)
@@ -74,7 +75,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         _order.Enter();
         try
         {
-            // The client takes it into its window, between those before and those that are compressed from now on.
+            // The client's window takes in this message before those that are compressed from now on.
             _context?.Reset();
             return queue.BeginFragmentsAsync(cancellationToken);
         }
@@ -84,7 +85,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         }
     }
 
-    /// <summary>A compressor for one message in fragments, or null while too much is being compressed already. <see cref="EndMessage"/> follows.</summary>
+    /// <summary>A compressor for one message in fragments, or null while the limit of concurrent compressions is reached. <see cref="EndMessage"/> follows.</summary>
     public MessageDeflater? BeginMessage() =>
         settings.Limits.TryBeginCompression() ? new MessageDeflater(settings.Level, contextTakeover: false, WindowBits) : null;
 
@@ -94,16 +95,16 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         settings.Limits.EndCompression();
     }
 
-    /// <summary>The connection is over: nothing is compressed for it any more. Whoever still compresses gives the compressor back.</summary>
+    /// <summary>The connection is over: nothing more is compressed for it. A thread that still compresses a message disposes of the context when it is done.</summary>
     public void Dispose()
     {
         _ended = true;
-        Interlocked.MemoryBarrier(); // whoever holds the lock now looks at _ended when it leaves
+        Interlocked.MemoryBarrier(); // the thread that holds the lock now reads _ended after it has released the lock
         if (_order is not null && _order.TryEnter())
             Leave(_order);
     }
 
-    /// <summary>Writes a message as one compressed frame that refers to no other. Empty if that is not worth it, or too much is being compressed already.</summary>
+    /// <summary>Writes a message as one compressed frame that refers to no other. Empty if that saves nothing, or while the limit of concurrent compressions is reached.</summary>
     public ReadOnlyMemory<byte> Compress(Opcode opcode, ReadOnlySpan<byte> payload, ref PooledBuffer buffer)
     {
         using var deflater = new MessageDeflater(settings.Level, contextTakeover: false, WindowBits);
@@ -114,7 +115,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     private SendOutcome Send(Opcode opcode, ReadOnlySpan<byte> payload, bool wait, CancellationToken cancellationToken, out Task<SendOutcome>? waiting)
     {
         waiting = null;
-        // To compress would be work for nothing.
+        // Do not compress a message that would be refused.
         SendOutcome expected = queue.Probe();
         if (expected == SendOutcome.Closed || (expected == SendOutcome.Full && !wait))
             return expected;
@@ -127,7 +128,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
             if (wait)
                 _order.Enter();
             else if (!_order.TryEnter())
-                return queue.TrySend(opcode, payload); // what is not compressed does not enter the window, so its place in the order is free
+                return queue.TrySend(opcode, payload); // an uncompressed message does not enter the window, so it may pass the one that is being compressed
             try
             {
                 return SendInContext(ref buffer, opcode, payload, wait, cancellationToken, out waiting);
@@ -143,7 +144,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         }
     }
 
-    // Whoever leaves last after the end gives the compressor back.
+    // After the end, the last thread that leaves the lock disposes of the context.
     private void Leave(Lock order)
     {
         order.Exit();
@@ -173,8 +174,8 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         }
         finally
         {
-            // While it stands in line it may be cancelled, and then the client never sees it.
-            if (outcome != SendOutcome.Accepted)
+            // A message that waits in line may be cancelled; then it never reaches the client.
+            if (!outcome.IsAccepted)
                 context.Reset();
         }
 
@@ -205,7 +206,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
             return default;
         try
         {
-            // The header tells the length, which is known only afterwards.
+            // Leave room for the header: the length is known only afterwards.
             buffer.GetSpan(FrameHeaderWriter.MaxSize);
             buffer.Advance(FrameHeaderWriter.MaxSize);
             deflater.Deflate(payload, ref buffer);

@@ -1,7 +1,7 @@
 namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
-/// Stands inside the WebSocketException of a send to a client that has left, or that is too slow, and so tells it from one of the handler's own sockets. It is no failure of
-/// the handler: clients leave and dawdle as they like, and the client whose handler forwards to them must not be closed for that.
+/// The inner exception of a WebSocketException that a send throws because its client has left or is too slow. It marks the exception as no failure of the handler: where a
+/// handler forwards a message to another client, its own client must not be closed because the other one has left.
 /// </summary>
 internal sealed class NotSentException(string reason) : IOException(reason);

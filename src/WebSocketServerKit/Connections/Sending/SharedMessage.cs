@@ -5,7 +5,7 @@ using WebSocketServerKit.Protocol.Framing;
 
 namespace WebSocketServerKit.Connections.Sending;
 
-/// <summary>A message for many clients: its frame is made once, and compressed at most once for each window that clients have agreed on. Not thread-safe.</summary>
+/// <summary>A message for many clients. Its frame is written once, and compressed at most once for each window size that clients have agreed on. Not thread-safe.</summary>
 internal sealed class SharedMessage : IDisposable
 {
     private readonly Opcode _opcode;
@@ -13,7 +13,7 @@ internal sealed class SharedMessage : IDisposable
     private readonly bool _compress;
     private readonly ArrayPool<byte> _pool;
     private PooledBuffer _plain;
-    private Compressed[]? _byWindow; // from the smallest window up; made for the first client that agreed on compression
+    private Compressed[]? _byWindow; // by window size, the smallest first; made for the first client with compression
 
     public SharedMessage(Opcode opcode, int payloadLength, bool compress, ArrayPool<byte> pool)
     {
@@ -27,10 +27,10 @@ internal sealed class SharedMessage : IDisposable
         _plain.Advance(size);
     }
 
-    /// <summary>To be filled in before the first client gets it.</summary>
+    /// <summary>The payload, to be written before the first client gets the message.</summary>
     public Span<byte> Payload => _plain.Written.Span[^_payloadLength..];
 
-    /// <summary>Appends the message to what goes to one client. Never waits.</summary>
+    /// <summary>Sends the message to one client if there is room. Never waits.</summary>
     public SendOutcome TrySendTo(SendQueue queue, MessageCompressor? compressor)
     {
         if (_compress && compressor is not null && compressor.Takes(_payloadLength) && CompressedBy(compressor) is { IsEmpty: false } frame
@@ -67,6 +67,6 @@ internal sealed class SharedMessage : IDisposable
     {
         public bool IsTried;
         public PooledBuffer Buffer;
-        public ReadOnlyMemory<byte> Frame; // empty when it goes uncompressed
+        public ReadOnlyMemory<byte> Frame; // empty when the message goes uncompressed
     }
 }

@@ -52,8 +52,8 @@ public sealed class MessageCompressorTests : IDisposable
     public async Task Sends_messages_as_compressed_frames_and_counts_what_they_were_before(bool contextTakeover)
     {
         using MessageCompressor compressor = Compressor(contextTakeover);
-        Assert.Equal(SendOutcome.Accepted, compressor.TrySend(Opcode.Text, Long));
-        Assert.Equal(SendOutcome.Accepted, await compressor.SendAsync(Opcode.Binary, Long, Cancellation));
+        Assert.Equal(SendOutcome.Sent, compressor.TrySend(Opcode.Text, Long));
+        Assert.Equal(SendOutcome.Sent, await compressor.SendAsync(Opcode.Binary, Long, Cancellation));
         Assert.All(_transport.Frames, frame => Assert.True(frame.Rsv1));
         Assert.All(_transport.Frames, frame => Assert.InRange(frame.Payload.Length, 1, Long.Length / 2));
         Assert.Equal([Opcode.Text, Opcode.Binary], _transport.Frames.Select(frame => frame.Opcode));
@@ -96,12 +96,12 @@ public sealed class MessageCompressorTests : IDisposable
         using MessageCompressor compressor = Compressor(contextTakeover: false, limit: 300);
         _transport.HoldWrites();
         compressor.TrySend(Opcode.Binary, Long);
-        Assert.Equal(SendOutcome.Accepted, _queue.TrySend(Opcode.Binary, Long));
+        Assert.Equal(SendOutcome.Queued, _queue.TrySend(Opcode.Binary, Long));
         Assert.True(_limits.TryBeginCompression());
         Task<SendOutcome> waiting = compressor.SendAsync(Opcode.Binary, Long, Cancellation);
         Assert.False(waiting.IsCompleted);
         _transport.LetAllWritesEnd();
-        Assert.Equal(SendOutcome.Accepted, await waiting.InTime());
+        Assert.Equal(SendOutcome.Queued, await waiting.InTime());
         await _queue.WhenDrained().InTime();
         Assert.Equal([Long, Long, Long], Received(contextTakeover: false));
     }
@@ -176,7 +176,7 @@ public sealed class MessageCompressorTests : IDisposable
         ReadOnlyMemory<byte> shared = compressor.Compress(Opcode.Binary, Encoding.UTF8.GetBytes(new string('s', 40_000)), ref buffer);
         compressor.TrySend(Opcode.Binary, Long);
         Assert.True(compressor.TrySendShared(shared.Span, 40_000, out SendOutcome outcome));
-        Assert.Equal(SendOutcome.Accepted, outcome);
+        Assert.Equal(SendOutcome.Sent, outcome);
         compressor.TrySend(Opcode.Binary, Long);
         buffer.Release();
         Assert.Equal([Long, Encoding.UTF8.GetBytes(new string('s', 40_000)), Long], Received(contextTakeover: true));
@@ -189,7 +189,7 @@ public sealed class MessageCompressorTests : IDisposable
     {
         using MessageCompressor compressor = Compressor(contextTakeover);
         compressor.TrySend(Opcode.Binary, Long);
-        Assert.Equal(SendOutcome.Accepted, await compressor.BeginFragmentsAsync(Cancellation));
+        Assert.Equal(SendOutcome.Sent, await compressor.BeginFragmentsAsync(Cancellation));
         MessageDeflater deflater = compressor.BeginMessage()!;
         Assert.Null(compressor.BeginMessage());
         compressor.TrySend(Opcode.Binary, Long); // uncompressed, for one at once is the limit
@@ -200,7 +200,7 @@ public sealed class MessageCompressorTests : IDisposable
         byte[] message = Encoding.UTF8.GetBytes(new string('s', 40_000));
         var buffer = new PooledBuffer(_pool);
         ReadOnlyMemory<byte> frame = compressor.Compress(Opcode.Binary, message, ref buffer);
-        Assert.Equal(SendOutcome.Accepted, await _queue.SendLastFragmentAsync(frame, message.Length, Cancellation));
+        Assert.Equal(SendOutcome.Sent, await _queue.SendLastFragmentAsync(frame, message.Length, Cancellation));
         buffer.Release();
         compressor.TrySend(Opcode.Binary, Long);
         Assert.Equal([Long, message, Long, Long, Long, Long], Received(contextTakeover));
@@ -266,7 +266,7 @@ public sealed class MessageCompressorTests : IDisposable
         Task compressing = Task.Run(() => compressor.TrySend(Opcode.Binary, Long), TestContext.Current.CancellationToken);
         await pool.WhenBlocked.InTime();
 
-        Assert.Equal(SendOutcome.Accepted, compressor.TrySend(Opcode.Binary, Long));
+        Assert.Equal(SendOutcome.Sent, compressor.TrySend(Opcode.Binary, Long));
         Assert.False(compressor.TrySendShared(shared.Span, 40_000, out _));
         SentFrame frame = _transport.Frames[^1];
         Assert.False(frame.Rsv1);

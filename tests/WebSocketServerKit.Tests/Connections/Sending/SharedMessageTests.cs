@@ -36,7 +36,7 @@ public sealed class SharedMessageTests : IDisposable
     {
         (ScriptedTransport transport, SendQueue queue, _) = Client();
         using SharedMessage message = Message(Long);
-        Assert.Equal(SendOutcome.Accepted, message.TrySendTo(queue, compressor: null));
+        Assert.Equal(SendOutcome.Sent, message.TrySendTo(queue, compressor: null));
         Assert.Equal($"Text {Long}", Assert.Single(transport.Frames).ToString());
         Assert.Equal((1, 500), (queue.MessagesSent, queue.BytesSent));
     }

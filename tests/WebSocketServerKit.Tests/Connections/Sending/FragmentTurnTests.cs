@@ -1,13 +1,12 @@
 using System.Net.WebSockets;
 using System.Text;
-using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
-namespace WebSocketServerKit.Connections;
+namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>A message that is sent in fragments, and what others send meanwhile.</summary>
-public sealed class SendQueueFragmentsTests : IAsyncDisposable
+public sealed class FragmentTurnTests : IAsyncDisposable
 {
     private readonly LeakCheckingPool _pool = new();
     private readonly ScriptedTransport _transport = new();
@@ -43,7 +42,7 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
     private static void AssertAccepted(Task<SendOutcome> sending)
     {
         Assert.True(sending.IsCompletedSuccessfully, "It waits.");
-        Assert.Equal(SendOutcome.Accepted, sending.Result);
+        Assert.True(sending.Result.IsAccepted, $"{sending.Result}");
     }
 
     private void AssertSent(params IEnumerable<string> frames) => Assert.Equal(string.Join('\n', frames), string.Join('\n', _transport.Frames));
@@ -68,12 +67,12 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
     {
         SendQueue queue = Queue(limit: 200_000);
         AssertAccepted(BeginAsync(queue));
-        Assert.Equal(SendOutcome.Accepted, queue.TrySend("text"));
+        Assert.Equal(SendOutcome.Queued, queue.TrySend("text"));
         AssertAccepted(FirstAsync(queue, "a"));
-        Assert.Equal(SendOutcome.Accepted, queue.TrySend(Opcode.Text, "bytes"u8));
-        Assert.Equal(SendOutcome.Accepted, queue.TrySendFrame(Frame(Opcode.Text, "frame", fin: true), 5));
+        Assert.Equal(SendOutcome.Queued, queue.TrySend(Opcode.Text, "bytes"u8));
+        Assert.Equal(SendOutcome.Queued, queue.TrySendFrame(Frame(Opcode.Text, "frame", fin: true), 5));
         AssertAccepted(queue.WaitAndSendFrameAsync(Frame(Opcode.Text, "waited", fin: true), 6, Cancellation));
-        Assert.Equal(SendOutcome.Accepted, queue.TrySend(Opcode.Binary, new byte[100_000]));
+        Assert.Equal(SendOutcome.Queued, queue.TrySend(Opcode.Binary, new byte[100_000]));
         Assert.Equal(6 + 7 + 7 + 8 + 100_010, queue.BufferedBytes);
         Assert.False(queue.IsDraining);
         AssertSent("Text a…");
@@ -82,7 +81,7 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
         await queue.WhenDrained().InTime();
         AssertSent("Text a…", "Continuation z", "Text text", "Text bytes", "Text frame", "Text waited", $"Binary {new string('\0', 100_000)}");
         Assert.Equal(0, queue.BufferedBytes);
-        Assert.Equal(SendOutcome.Accepted, queue.TrySend("after"));
+        Assert.Equal(SendOutcome.Sent, queue.TrySend("after"));
         Assert.Equal("Text after", _transport.Frames[^1].ToString());
     }
 
@@ -110,8 +109,8 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
         AssertAccepted(FirstAsync(queue, "a"));
         Assert.False(second.IsCompleted);
         AssertAccepted(LastAsync(queue, "b"));
-        Assert.Equal(SendOutcome.Accepted, await second.InTime());
-        Assert.Equal(SendOutcome.Accepted, await behind.InTime());
+        Assert.Equal(SendOutcome.Queued, await second.InTime());
+        Assert.Equal(SendOutcome.Queued, await behind.InTime());
         AssertAccepted(FirstAsync(queue, "c"));
         AssertAccepted(LastAsync(queue, "d"));
         AssertSent("Text a…", "Continuation b", "Text c…", "Continuation d", "Text behind");
@@ -127,7 +126,7 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
         Task<SendOutcome> behind = queue.WaitAndSendFrameAsync(Frame(Opcode.Text, "behind", fin: true), 6, Cancellation);
         await cancellation.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
-        Assert.Equal(SendOutcome.Accepted, await behind.InTime());
+        Assert.Equal(SendOutcome.Queued, await behind.InTime());
         AssertAccepted(LastAsync(queue, "a"));
         AssertSent("Continuation a", "Text behind");
     }
@@ -143,10 +142,10 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
         AssertAccepted(FirstAsync(queue, "a"));
         Assert.False(large.IsCompleted);
         AssertAccepted(LastAsync(queue, "b"));
-        Assert.Equal(SendOutcome.Accepted, await large.InTime());
+        Assert.Equal(SendOutcome.Queued, await large.InTime());
 
         AssertAccepted(BeginAsync(queue));
-        Assert.Equal(SendOutcome.Accepted, queue.TrySend("0123456789"));
+        Assert.Equal(SendOutcome.Queued, queue.TrySend("0123456789"));
         Assert.Equal(SendOutcome.Full, queue.TrySend("0123456789"));
         Assert.Equal(12, queue.BufferedBytes);
         AssertAccepted(LastAsync(queue, "c"));
@@ -164,7 +163,7 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
         Task<SendOutcome> waiting = queue.WaitAndSendFrameAsync(Frame(Opcode.Text, "0123456789", fin: true), 10, Cancellation);
         Assert.False(waiting.IsCompleted);
         _transport.LetAllWritesEnd();
-        Assert.Equal(SendOutcome.Accepted, await waiting.InTime());
+        Assert.Equal(SendOutcome.Queued, await waiting.InTime());
         AssertAccepted(LastAsync(queue, "z"));
         await queue.WhenDrained().InTime();
         AssertSent("Text 0123456789…", "Continuation z", "Text 0123456789");
@@ -183,10 +182,10 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
         Task<SendOutcome> fragment = last ? LastAsync(queue, "0123456789") : NextAsync(queue, "0123456789");
         Assert.False(fragment.IsCompleted);
         _transport.LetAllWritesEnd();
-        Assert.Equal(SendOutcome.Accepted, await fragment.InTime());
+        Assert.Equal(SendOutcome.Queued, await fragment.InTime());
         if (!last)
             AssertAccepted(LastAsync(queue, ""));
-        Assert.Equal(SendOutcome.Accepted, await message.InTime());
+        Assert.Equal(SendOutcome.Queued, await message.InTime());
         await queue.WhenDrained().InTime();
         AssertSent([.. (string[])(last ? ["Text 0123456789…", "Continuation 0123456789"] : ["Text 0123456789…", "Continuation 0123456789…", "Continuation "]), "Text 0123456789"]);
     }
@@ -196,14 +195,14 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
     {
         SendQueue queue = Queue(limit: 12);
         AssertAccepted(BeginAsync(queue));
-        Assert.Equal(SendOutcome.Accepted, queue.TrySend("0123456789"));
+        Assert.Equal(SendOutcome.Queued, queue.TrySend("0123456789"));
         _transport.HoldWrites();
         AssertAccepted(FirstAsync(queue, "a"));
         Task<SendOutcome> second = NextAsync(queue, "b");
         Assert.False(second.IsCompleted);
         _transport.LetAllWritesEnd();
-        Assert.Equal(SendOutcome.Accepted, await second.InTime());
-        Assert.Equal(SendOutcome.Accepted, await LastAsync(queue, "c").InTime());
+        Assert.Equal(SendOutcome.Queued, await second.InTime());
+        Assert.Equal(SendOutcome.Sent, await LastAsync(queue, "c").InTime());
         await queue.WhenDrained().InTime();
         AssertSent("Text a…", "Continuation b…", "Continuation c", "Text 0123456789");
     }
@@ -221,7 +220,7 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => last);
         _transport.LetAllWritesEnd();
         await queue.WhenDrained().InTime();
-        Assert.Equal(SendOutcome.Accepted, queue.TrySend("behind"));
+        Assert.Equal(SendOutcome.Queued, queue.TrySend("behind"));
         AssertAccepted(LastAsync(queue, "z"));
         AssertSent("Text 0123456789…", "Continuation z", "Text behind");
     }
@@ -234,13 +233,13 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
         queue.TrySend("1");
         Task<SendOutcome> second = BeginAsync(queue);
         queue.TakeBackFragments();
-        Assert.Equal(SendOutcome.Accepted, await second.InTime());
+        Assert.Equal(SendOutcome.Queued, await second.InTime());
         AssertSent("Text 1");
         Task<SendOutcome> third = BeginAsync(queue);
         queue.TakeBackFragments();
-        Assert.Equal(SendOutcome.Accepted, await third.InTime());
+        Assert.Equal(SendOutcome.Queued, await third.InTime());
         queue.TakeBackFragments();
-        Assert.Equal(SendOutcome.Accepted, queue.TrySend("2"));
+        Assert.Equal(SendOutcome.Sent, queue.TrySend("2"));
         AssertSent("Text 1", "Text 2");
         Assert.Equal(2, queue.MessagesSent);
     }
@@ -335,20 +334,20 @@ public sealed class SendQueueFragmentsTests : IAsyncDisposable
                     string text = $"{sender:x}{i:00}";
                     if (sender % 2 == 0)
                     {
-                        Assert.Equal(SendOutcome.Accepted, await queue.WaitAndSendFrameAsync(Frame(Opcode.Text, text, fin: true), 3, Cancellation));
+                        Assert.True((await queue.WaitAndSendFrameAsync(Frame(Opcode.Text, text, fin: true), 3, Cancellation)).IsAccepted);
                         continue;
                     }
 
-                    Assert.Equal(SendOutcome.Accepted, await BeginAsync(queue));
+                    Assert.True((await BeginAsync(queue)).IsAccepted);
                     if (i % 7 == 0)
                     {
                         queue.TakeBackFragments();
                         continue;
                     }
 
-                    Assert.Equal(SendOutcome.Accepted, await FirstAsync(queue, text[..1]));
-                    Assert.Equal(SendOutcome.Accepted, await NextAsync(queue, text[1..2]));
-                    Assert.Equal(SendOutcome.Accepted, await LastAsync(queue, text[2..], length: 3));
+                    Assert.True((await FirstAsync(queue, text[..1])).IsAccepted);
+                    Assert.True((await NextAsync(queue, text[1..2])).IsAccepted);
+                    Assert.True((await LastAsync(queue, text[2..], length: 3)).IsAccepted);
                 }
             },
             Cancellation))).InTime();
