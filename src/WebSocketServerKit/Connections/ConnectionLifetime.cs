@@ -93,9 +93,9 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public ArrayPool<byte> Pool => _settings.Pool;
 
-    public IPEndPoint RemoteEndPoint => _transport.RemoteEndPoint;
+    public EndPoint RemoteEndPoint => _transport.RemoteEndPoint;
 
-    public IPEndPoint LocalEndPoint => _transport.LocalEndPoint;
+    public EndPoint LocalEndPoint => _transport.LocalEndPoint;
 
     public long MessagesReceived => _receive.MessagesReceived;
 
@@ -271,11 +271,11 @@ internal abstract class ConnectionLifetime : IHandlers
         Handlers = new HandlerScope(this, _settings.EventContext, (left.Run | 1) + 1);
     }
 
-    /// <summary>Ends the connection because the server stops: 1001 to a client, 503 to one that is still in its handshake.</summary>
-    public void BeginStop()
+    /// <summary>Ends the connection because the server stops: a Close frame to a client, 503 to one that is still in its handshake.</summary>
+    public void BeginStop(WebSocketCloseStatus code = WebSocketCloseStatus.EndpointUnavailable, string reason = "server is stopping")
     {
         if (_open)
-            BeginClose(new ConnectionEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, WebSocketCloseStatus.EndpointUnavailable, "server is stopping"));
+            BeginClose(new ConnectionEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, code, reason));
         else
             InterruptHandshake(Admission.Stopping);
     }

@@ -37,7 +37,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
         _request = request;
         HandshakeViolation violation = request.IsWebSocket ? HandshakeRules.Check(request) : HandshakeViolation.None;
         if (violation == HandshakeViolation.None)
-            violation = run.Access.Check(request, LocalEndPoint.Address);
+            violation = run.Access.Check(request, EndPointAddress.Of(LocalEndPoint));
         if (violation != HandshakeViolation.None)
         {
             run.Advise(violation, request);
@@ -75,7 +75,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
         Log.ClientConnected(_client!.Id, RemoteEndPoint, new PeerText(_client.Path));
         // The server may have begun to stop while the host was asked; it does not look at connections twice.
         if (run.IsStopping)
-            BeginStop();
+            BeginStop(run.StopCode, run.StopReason);
     }
 
     protected override void Closed()

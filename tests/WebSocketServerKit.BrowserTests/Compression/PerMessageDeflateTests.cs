@@ -35,7 +35,7 @@ public sealed class PerMessageDeflateTests(Chromium chromium)
     [InlineData(null, 15, "")]
     public async Task A_thousand_messages_come_back_as_they_went(bool? contextTakeover, int windowBits, string agreed)
     {
-        WebSocketServerOptions options = new() { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) } };
+        WebSocketServerOptions options = new() { Urls = ["http://127.0.0.1:0"] };
         if (contextTakeover is { } takeover)
         {
             options.PerMessageDeflate = new()

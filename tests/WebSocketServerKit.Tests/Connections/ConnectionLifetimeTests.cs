@@ -238,7 +238,7 @@ public sealed class ConnectionLifetimeTests : IAsyncDisposable
     {
         TaskCompletionSource go = Timely.Signal();
         Connection.OnRequest = async () => await go.Task;
-        Connection.OnOpened = Connection.BeginStop;
+        Connection.OnOpened = () => Connection.BeginStop();
         _stage.Start();
         Transport.Receive(Wire.Request);
         await Connection.Called("Request /chat");
