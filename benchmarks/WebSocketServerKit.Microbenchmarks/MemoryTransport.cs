@@ -17,9 +17,9 @@ internal sealed class MemoryTransport : TransportConnection
 
     public override PipeReader Input => _input.Reader;
 
-    public override IPEndPoint RemoteEndPoint { get; } = new(IPAddress.Loopback, 50_000);
+    public override EndPoint RemoteEndPoint { get; } = new IPEndPoint(IPAddress.Loopback, 50_000);
 
-    public override IPEndPoint LocalEndPoint { get; } = new(IPAddress.Loopback, 8080);
+    public override EndPoint LocalEndPoint { get; } = new IPEndPoint(IPAddress.Loopback, 8080);
 
     /// <summary>The client sends.</summary>
     public void Receive(ReadOnlySpan<byte> bytes)

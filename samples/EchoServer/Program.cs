@@ -39,7 +39,7 @@ static async Task<int> RunAsync(WebSocketServerOptions options, string host, int
     {
         if (!IPAddress.TryParse(host, out IPAddress? address))
             throw new ArgumentException($"--host {host} is no IP address. Use 127.0.0.1 for this machine alone, 0.0.0.0 for all of IPv4, :: for everything.");
-        options.EndPoints.Add(new IPEndPoint(address, port));
+        options.Listen(new IPEndPoint(address, port));
 
         await using WebSocketServer server = new(options);
         if (path is not null)
@@ -75,7 +75,7 @@ static async Task<int> RunAsync(WebSocketServerOptions options, string host, int
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
 
         await server.StartAsync();
-        foreach (IPEndPoint endPoint in server.EndPoints)
+        foreach (EndPoint endPoint in server.EndPoints)
             Console.WriteLine($"Listening on ws://{endPoint}{path}");
         Console.WriteLine("Open the address with http:// in a browser to try it. Press Ctrl+C to stop.");
 

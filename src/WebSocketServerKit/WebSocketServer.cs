@@ -1,14 +1,16 @@
 using System.Net;
+using System.Net.WebSockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.Protocol.Closing;
 using WebSocketServerKit.Serving;
 
 namespace WebSocketServerKit;
 
 /// <summary>
-/// A WebSocket server (RFC 6455) on TCP end points of its own. Subscribe to the events, start it, and send to the clients in <see cref="Clients"/>.
+/// A WebSocket server (RFC 6455) on end points of its own, TCP or Unix domain sockets. Subscribe to the events, start it, and send to the clients in <see cref="Clients"/>.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -21,22 +23,32 @@ namespace WebSocketServerKit;
 /// </para>
 /// <para>All members are thread-safe.</para>
 /// </remarks>
-public sealed class WebSocketServer : IAsyncDisposable
+public sealed class WebSocketServer : IAsyncDisposable, IDisposable
 {
     private readonly WebSocketServerOptions _options;
     private readonly ServerLog _log;
     private readonly Lock _gate = new();
     private ServerRun? _run;               // from start to the end of stop
     private Task<StopResult>? _stopping;   // while it stops
-    private IReadOnlyList<IPEndPoint> _endPoints = [];
+    private IReadOnlyList<EndPoint> _endPoints = [];
     private bool _disposed;
     private long _lastClientId;
 
     /// <summary>Makes a server for one end point, with the default options.</summary>
     /// <param name="endPoint">Where to listen: <c>IPEndPoint.Parse("127.0.0.1:8080")</c>. Port 0 lets the system choose.</param>
     /// <param name="loggerFactory">Where to log; null for nowhere.</param>
-    public WebSocketServer(IPEndPoint endPoint, ILoggerFactory? loggerFactory = null)
-        : this(new WebSocketServerOptions { EndPoints = { endPoint } }, loggerFactory)
+    /// <exception cref="ArgumentException">It is an end point on which the server cannot listen.</exception>
+    public WebSocketServer(EndPoint endPoint, ILoggerFactory? loggerFactory = null)
+        : this(new WebSocketServerOptions().Listen(endPoint), loggerFactory)
+    {
+    }
+
+    /// <summary>Makes a server for one place to listen, written as text, with the default options.</summary>
+    /// <param name="url">Where to listen: <c>http://localhost:8080</c>. <see cref="WebSocketServerOptions.Urls"/> has all spellings.</param>
+    /// <param name="loggerFactory">Where to log; null for nowhere.</param>
+    /// <exception cref="ArgumentException">The text names no place to listen; the message tells the right spelling.</exception>
+    public WebSocketServer(string url, ILoggerFactory? loggerFactory = null)
+        : this(new WebSocketServerOptions().Listen(url), loggerFactory)
     {
     }
 
@@ -73,8 +85,8 @@ public sealed class WebSocketServer : IAsyncDisposable
     /// <summary>The clients that are connected now.</summary>
     public ClientRegistry Clients { get; } = new();
 
-    /// <summary>Where the server listens, with real ports, in the order of <see cref="WebSocketServerOptions.EndPoints"/>. Empty while it is stopped.</summary>
-    public IReadOnlyList<IPEndPoint> EndPoints => Volatile.Read(ref _endPoints);
+    /// <summary>Where the server listens, with real ports, in the order in which the options name them, end points before texts. <c>localhost</c> makes two of one port. Empty while it is stopped.</summary>
+    public IReadOnlyList<EndPoint> EndPoints => Volatile.Read(ref _endPoints);
 
     /// <summary>Bytes of memory that the server holds for its clients now, roughly: see <see cref="WebSocketServerOptions.MaxBufferedBytes"/>. 0 while it is stopped.</summary>
     public long BufferedBytes => Volatile.Read(ref _run)?.Budget.Used ?? 0;
@@ -90,8 +102,11 @@ public sealed class WebSocketServer : IAsyncDisposable
     /// <exception cref="IOException">An end point cannot be listened on: the port is taken, the address is not this machine's. The message tells what to do. None is listened on then.</exception>
     /// <exception cref="ArgumentException">An option has an impossible value; the message names it.</exception>
     /// <exception cref="InvalidOperationException">The server is started already, or is still stopping.</exception>
-    public Task StartAsync()
+    /// <param name="cancellationToken">Cancelled before the call, nothing is started.</param>
+    public Task StartAsync(CancellationToken cancellationToken = default)
     {
+        if (cancellationToken.IsCancellationRequested)
+            return Task.FromCanceled(cancellationToken);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
@@ -131,7 +146,55 @@ public sealed class WebSocketServer : IAsyncDisposable
     /// </remarks>
     /// <param name="cancellationToken">Cancelled, the clients that are left are cut at once. So does the token of a further call.</param>
     /// <returns>How many left cleanly, how many had to be cut, and how many have events that have not ended.</returns>
-    public async Task<StopResult> StopAsync(CancellationToken cancellationToken = default)
+    public Task<StopResult> StopAsync(CancellationToken cancellationToken = default) =>
+        StopAsync(WebSocketCloseStatus.EndpointUnavailable, "server is stopping", cancellationToken);
+
+    /// <summary>Stops like <see cref="StopAsync(CancellationToken)"/>, with a code and a reason of your own in the Close frames.</summary>
+    /// <param name="code">As in <see cref="WebSocketClient.CloseAsync"/>: 1012 tells that the server restarts.</param>
+    /// <param name="reason">At most 123 bytes of UTF-8.</param>
+    /// <param name="cancellationToken">Cancelled, the clients that are left are cut at once. So does the token of a further call.</param>
+    /// <returns>How many left cleanly, how many had to be cut, and how many have events that have not ended.</returns>
+    /// <remarks>Where the server is being stopped already, clients are told what the first call says.</remarks>
+    /// <exception cref="ArgumentException">The code must not be sent, or the reason is too long.</exception>
+    public Task<StopResult> StopAsync(WebSocketCloseStatus code, string reason, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(reason);
+        CloseFrame.Check(code, reason);
+        return StopCoreAsync(code, reason, cancellationToken);
+    }
+
+    /// <summary>
+    /// Cuts all clients and does not wait for them: they see a reset, and their <see cref="ClientDisconnected"/> is raised soon after. The addresses are free when it returns. Afterwards the
+    /// server cannot be started again. From any thread; again, or together with <see cref="DisposeAsync"/>, it cuts what is left. Prefer <see cref="DisposeAsync"/>.
+    /// </summary>
+    public void Dispose()
+    {
+        ServerRun? run;
+        lock (_gate)
+        {
+            _disposed = true;
+            run = _run;
+            if (run is null)
+                return;
+            Volatile.Write(ref _endPoints, []);
+            run.CutNow();
+            _stopping ??= EndAsync(run, WebSocketCloseStatus.EndpointUnavailable, "server is stopping");
+        }
+
+        run.StopListening();
+    }
+
+    /// <summary>Stops like <see cref="StopAsync(CancellationToken)"/>. Afterwards the server cannot be started again.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate)
+            _disposed = true;
+        await StopAsync().ConfigureAwait(false);
+    }
+
+    internal long NextClientId() => Interlocked.Increment(ref _lastClientId);
+
+    private async Task<StopResult> StopCoreAsync(WebSocketCloseStatus code, string reason, CancellationToken cancellationToken)
     {
         ServerRun run;
         Task<StopResult> stopping;
@@ -141,22 +204,12 @@ public sealed class WebSocketServer : IAsyncDisposable
                 return default;
             Volatile.Write(ref _endPoints, []);
             run = _run;
-            stopping = _stopping ??= EndAsync(run);
+            stopping = _stopping ??= EndAsync(run, code, reason);
         }
 
         using CancellationTokenRegistration cut = cancellationToken.UnsafeRegister(static run => ((ServerRun)run!).CutNow(), run);
         return await stopping.ConfigureAwait(false);
     }
-
-    /// <summary>Stops like <see cref="StopAsync"/>. Afterwards the server cannot be started again.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        lock (_gate)
-            _disposed = true;
-        await StopAsync().ConfigureAwait(false);
-    }
-
-    internal long NextClientId() => Interlocked.Increment(ref _lastClientId);
 
     internal void RaiseHandshaking(HandshakingEventArgs e, ConnectionLifetime connection) => Raise(Handshaking, e, connection);
 
@@ -199,11 +252,11 @@ public sealed class WebSocketServer : IAsyncDisposable
         }
     }
 
-    private async Task<StopResult> EndAsync(ServerRun run)
+    private async Task<StopResult> EndAsync(ServerRun run, WebSocketCloseStatus code, string reason)
     {
         // Off the caller's thread and out of its lock.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        StopResult result = await run.StopAsync().ConfigureAwait(false);
+        StopResult result = await run.StopAsync(code, reason).ConfigureAwait(false);
         lock (_gate)
         {
             _run = null;

@@ -13,12 +13,12 @@ public sealed class EchoServer : IAsyncLifetime
 
     private readonly WebSocketServer _server = new(new WebSocketServerOptions
     {
-        EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) },
+        Urls = ["http://127.0.0.1:0"],
         MaxMessageSize = MaxMessageSize,
         PerMessageDeflate = new() { ServerContextTakeover = true, ClientContextTakeover = true, MinMessageSize = 0 },
     });
 
-    public IPEndPoint EndPoint => _server.EndPoints[0];
+    public IPEndPoint EndPoint => (IPEndPoint)_server.EndPoints[0];
 
     public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync(EndPoint);
 

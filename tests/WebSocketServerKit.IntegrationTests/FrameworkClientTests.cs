@@ -38,10 +38,10 @@ public class FrameworkClientTests
             await e.Client.SendAsync(e.Payload, e.MessageType);
         };
         server.ClientDisconnected += (_, e) => left.Enqueue(e);
-        await server.StartAsync();
+        await server.StartAsync(TestContext.Current.CancellationToken);
 
         using Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
-        using WebSocket client = await ConnectAsync(socket, server.EndPoints[0]);
+        using WebSocket client = await ConnectAsync(socket, (IPEndPoint)server.EndPoints[0]);
         List<(WebSocketMessageType Type, byte[] Payload)> sent = [.. Enumerable.Range(0, 40).Select(_ => RandomMessage(random))];
         Task sending = Task.Run(() => SendAsync(client, sent, random), Timely);
         foreach ((WebSocketMessageType type, byte[] payload) in sent)

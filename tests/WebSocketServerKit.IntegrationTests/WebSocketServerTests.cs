@@ -13,7 +13,7 @@ public class WebSocketServerTests
     {
         await using var server = new WebSocketServer(new IPEndPoint(IPAddress.Loopback, 0));
         server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Text);
-        await server.StartAsync();
+        await server.StartAsync(TestContext.Current.CancellationToken);
         using var client = new ClientWebSocket();
         await client.ConnectAsync(new Uri($"ws://{server.EndPoints[0]}/"), TestServer.Timely);
 
@@ -34,9 +34,9 @@ public class WebSocketServerTests
         Assert.False(server.IsListening);
         Assert.Empty(server.EndPoints);
 
-        await server.StartAsync();
+        await server.StartAsync(TestContext.Current.CancellationToken);
         Assert.True(server.IsListening);
-        IPEndPoint endPoint = Assert.Single(server.EndPoints);
+        IPEndPoint endPoint = (IPEndPoint)Assert.Single(server.EndPoints);
         Assert.NotEqual(0, endPoint.Port);
 
         await server.StopAsync(TestServer.Timely);
@@ -62,9 +62,9 @@ public class WebSocketServerTests
 
         for (int round = 0; round < 3; round++)
         {
-            await server.StartAsync();
+            await server.StartAsync(TestContext.Current.CancellationToken);
             options.EndPoints[0] = server.EndPoints[0];
-            using RawClient client = await RawClient.OpenAsync(server.EndPoints[0]);
+            using RawClient client = await RawClient.OpenAsync((IPEndPoint)server.EndPoints[0]);
             Assert.Equal("welcome", await client.ReadTextAsync());
             Task<StopResult> stop = server.StopAsync(TestServer.Timely);
             Assert.Equal(1001, (await client.ReadFrameAsync()).CloseCode);
@@ -87,7 +87,7 @@ public class WebSocketServerTests
         }
 
         await server.Server.StopAsync(TestServer.Timely);
-        await server.Server.StartAsync();
+        await server.Server.StartAsync(TestContext.Current.CancellationToken);
         using RawClient limited = await server.OpenAsync();
         await limited.SendAsync("long enough");
         await limited.AssertClosedAsync(1009);
@@ -104,7 +104,7 @@ public class WebSocketServerTests
             options.EndPoints.Add(new IPEndPoint(IPAddress.Loopback, 0));
         });
 
-        Assert.Equal(server.Options.EndPoints.Select(endPoint => endPoint.Address), server.Server.EndPoints.Select(endPoint => endPoint.Address));
+        Assert.Equal(server.Options.EndPoints.Cast<IPEndPoint>().Select(endPoint => endPoint.Address), server.Server.EndPoints.Cast<IPEndPoint>().Select(endPoint => endPoint.Address));
         foreach (IPEndPoint endPoint in server.Server.EndPoints)
         {
             using RawClient client = await RawClient.OpenAsync(endPoint);
@@ -143,7 +143,7 @@ public class WebSocketServerTests
         free.Stop();
         await using var server = new WebSocketServer(new WebSocketServerOptions { EndPoints = { first, taken } });
 
-        IOException failure = await Assert.ThrowsAsync<IOException>(server.StartAsync);
+        IOException failure = await Assert.ThrowsAsync<IOException>(() => server.StartAsync(TestContext.Current.CancellationToken));
         Assert.StartsWith($"Cannot listen on {taken}: the address is already in use. Stop the program that uses it", failure.Message, StringComparison.Ordinal);
         Assert.IsType<SocketException>(failure.InnerException);
         Assert.False(server.IsListening);
@@ -151,7 +151,7 @@ public class WebSocketServerTests
             probe.Start(); // the first end point is free again
 
         taker.Stop();
-        await server.StartAsync();
+        await server.StartAsync(TestContext.Current.CancellationToken);
         Assert.Equal([first, taken], server.EndPoints);
     }
 
@@ -159,7 +159,7 @@ public class WebSocketServerTests
     public async Task Refuses_to_start_twice()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        InvalidOperationException failure = await Assert.ThrowsAsync<InvalidOperationException>(server.Server.StartAsync);
+        InvalidOperationException failure = await Assert.ThrowsAsync<InvalidOperationException>(() => server.Server.StartAsync(TestContext.Current.CancellationToken));
         Assert.Equal("The server is started already. Stop it first.", failure.Message);
         using RawClient client = await server.OpenAsync();
     }
@@ -173,13 +173,13 @@ public class WebSocketServerTests
         await server.NextClientAsync();
 
         Task<StopResult> stop = server.Server.StopAsync(TestServer.Timely);
-        InvalidOperationException failure = await Assert.ThrowsAsync<InvalidOperationException>(server.Server.StartAsync);
+        InvalidOperationException failure = await Assert.ThrowsAsync<InvalidOperationException>(() => server.Server.StartAsync(TestContext.Current.CancellationToken));
         Assert.Equal("The server is still stopping. Await StopAsync first.", failure.Message);
 
         gate.SetResult();
         client.Dispose();
         await stop.Timely();
-        await server.Server.StartAsync();
+        await server.Server.StartAsync(TestContext.Current.CancellationToken);
     }
 
     [Fact]
@@ -190,7 +190,7 @@ public class WebSocketServerTests
         await server.DisposeAsync();
         await server.DisposeAsync();
         Assert.Equal(default, await server.StopAsync(TestServer.Timely));
-        await Assert.ThrowsAsync<ObjectDisposedException>(server.StartAsync);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => server.StartAsync(TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -209,7 +209,7 @@ public class WebSocketServerTests
         await server.Server.DisposeAsync();
 
         Assert.Equal(DisconnectCause.ServerStopping, (await server.NextEndAsync()).Cause);
-        await Assert.ThrowsAsync<ObjectDisposedException>(server.Server.StartAsync);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => server.Server.StartAsync(TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -267,5 +267,93 @@ public class WebSocketServerTests
         Assert.Equal(new StopResult { Cut = 1 }, await second.Timely());
         Assert.Equal(new StopResult { Cut = 1 }, await first.Timely());
         await deaf.AssertResetAsync();
+    }
+
+    [Fact]
+    public async Task A_text_says_where_to_listen()
+    {
+        await using var server = new WebSocketServer("http://localhost:0");
+        server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
+        await server.StartAsync(TestServer.Timely);
+        foreach (IPEndPoint endPoint in server.EndPoints.Cast<IPEndPoint>())
+        {
+            using RawClient client = await RawClient.OpenAsync(endPoint);
+            await client.SendAsync("x");
+            Assert.Equal("x", await client.ReadTextAsync());
+        }
+    }
+
+    [Fact]
+    public async Task Clients_of_a_Unix_domain_socket_are_served_and_its_file_goes_with_the_stop()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.sock");
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.Listen($"unix:{path}"));
+        using var handler = new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, cancellationToken) =>
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        };
+        using var invoker = new HttpMessageInvoker(handler);
+        using var client = new ClientWebSocket();
+        await client.ConnectAsync(new Uri("ws://localhost/"), invoker, TestServer.Timely);
+
+        WebSocketClient connected = await server.NextClientAsync();
+        Assert.Equal((path, path), (connected.RemoteEndPoint.ToString(), connected.LocalEndPoint.ToString()));
+        await client.SendAsync("x"u8.ToArray(), WebSocketMessageType.Text, true, TestServer.Timely);
+        byte[] buffer = new byte[8];
+        Assert.Equal(1, (await client.ReceiveAsync(buffer, TestServer.Timely)).Count);
+        client.Abort();
+        await server.NextEndAsync();
+
+        await server.Server.StopAsync(TestServer.Timely);
+        Assert.False(File.Exists(path));
+    }
+
+    [Fact]
+    public async Task Dispose_cuts_at_once_frees_the_port_and_may_be_called_again_and_beside_DisposeAsync()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        IPEndPoint endPoint = server.EndPoint;
+        (RawClient client, _) = await server.ConnectAsync();
+        using (client)
+        {
+            server.Server.Dispose();
+            Assert.Empty(server.Server.EndPoints);
+            using (var next = new WebSocketServer(endPoint))
+                await next.StartAsync(TestServer.Timely);
+            server.Server.Dispose();
+            await server.Server.DisposeAsync().AsTask().Timely();
+        }
+
+        Assert.Equal(DisconnectCause.ServerStopping, (await server.NextEndAsync()).Cause);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => server.Server.StartAsync(TestServer.Timely));
+        server.Server.Dispose();
+    }
+
+    [Fact]
+    public async Task A_stop_may_have_a_code_and_a_reason_of_the_hosts_own()
+    {
+        await using TestServer server = await TestServer.StartEchoAsync();
+        using RawClient client = await server.OpenAsync();
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => server.Server.StopAsync((WebSocketCloseStatus)1006, "", TestServer.Timely));
+        Assert.True(server.Server.IsListening);
+
+        Task<StopResult> stop = server.Server.StopAsync((WebSocketCloseStatus)1012, "restarting", TestServer.Timely);
+        Assert.Equal(1012, (await client.ReadFrameAsync()).CloseCode);
+        await client.SendCloseAsync(1012);
+        client.Dispose();
+        Assert.Equal(new StopResult { ClosedCleanly = 1 }, await stop.Timely());
+    }
+
+    [Fact]
+    public async Task A_cancelled_start_starts_nothing()
+    {
+        await using var server = new WebSocketServer("http://127.0.0.1:0");
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => server.StartAsync(new CancellationToken(canceled: true)));
+        Assert.False(server.IsListening);
     }
 }

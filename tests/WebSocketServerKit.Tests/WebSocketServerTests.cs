@@ -19,7 +19,7 @@ public sealed class WebSocketServerTests
         var options = new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) } };
         await using var server = new WebSocketServer(options);
         options.Backlog = 0;
-        Assert.Contains("Backlog", (await Assert.ThrowsAsync<ArgumentException>(server.StartAsync)).Message, StringComparison.Ordinal);
+        Assert.Contains("Backlog", (await Assert.ThrowsAsync<ArgumentException>(() => server.StartAsync(TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
         Assert.False(server.IsListening);
     }
 
@@ -39,6 +39,6 @@ public sealed class WebSocketServerTests
         var server = new WebSocketServer(new IPEndPoint(IPAddress.Loopback, 0));
         await server.DisposeAsync();
         await server.DisposeAsync();
-        await Assert.ThrowsAsync<ObjectDisposedException>(server.StartAsync);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => server.StartAsync(TestContext.Current.CancellationToken));
     }
 }

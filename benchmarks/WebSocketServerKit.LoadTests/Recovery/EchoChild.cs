@@ -82,7 +82,7 @@ internal sealed class EchoChild : IDisposable
                 Interlocked.Increment(ref clean);
         };
         await server.StartAsync();
-        Console.WriteLine(server.EndPoints[0].Port);
+        Console.WriteLine(((IPEndPoint)server.EndPoints[0]).Port);
 
         while (await Console.In.ReadLineAsync() is not null)
         {

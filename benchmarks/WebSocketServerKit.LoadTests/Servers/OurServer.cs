@@ -7,7 +7,7 @@ internal static class OurServer
 {
     public static async Task<int> StartAsync(Service service, PerMessageDeflateOptions? deflate = null)
     {
-        WebSocketServer server = new(new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) }, PerMessageDeflate = deflate });
+        WebSocketServer server = new(new WebSocketServerOptions { Urls = ["http://127.0.0.1:0"], PerMessageDeflate = deflate });
         if (service == Service.Broadcast)
             server.MessageReceived += (_, e) => server.Clients.Broadcast(e.Payload, e.MessageType);
         else if (service == Service.Echo)
@@ -15,7 +15,7 @@ internal static class OurServer
         else
             server.MessageReceived += WorkOrEchoAsync;
         await server.StartAsync();
-        return server.EndPoints[0].Port;
+        return ((IPEndPoint)server.EndPoints[0]).Port;
     }
 
     private static async void WorkOrEchoAsync(object? sender, MessageReceivedEventArgs e)

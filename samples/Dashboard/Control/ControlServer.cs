@@ -22,7 +22,7 @@ internal sealed class ControlServer : IAsyncDisposable
     public ControlServer(IPEndPoint endPoint)
     {
         // The default origin rule stays: a page may connect from this very host and port alone. It trusts the Host header, which is checked here.
-        _control = new WebSocketServer(new WebSocketServerOptions { EndPoints = { endPoint }, MaxMessageSize = 4 * 1024 * 1024, StopTimeout = TimeSpan.FromSeconds(2) });
+        _control = new WebSocketServer(new WebSocketServerOptions { Urls = [$"http://{endPoint}"], MaxMessageSize = 4 * 1024 * 1024, StopTimeout = TimeSpan.FromSeconds(2) });
         _control.HttpRequestReceived += (_, e) =>
         {
             if (HostCheck.Accepts(e.Request.Host))
@@ -49,7 +49,7 @@ internal sealed class ControlServer : IAsyncDisposable
     }
 
     /// <summary>Where the page is.</summary>
-    public IPEndPoint EndPoint => _control.EndPoints[0];
+    public IPEndPoint EndPoint => (IPEndPoint)_control.EndPoints[0];
 
     private IEnumerable<Viewer> Viewers => _control.Clients.Select(ViewerOf).OfType<Viewer>();
 

@@ -18,13 +18,13 @@ internal sealed record ClientRow(long Id, string Path, string Address, string Ag
     public static ClientRow Of(WebSocketClient client) => new(
         client.Id,
         Shortened.Path(PathAndQueryOf(client)),
-        client.RemoteEndPoint.ToString(),
+        client.RemoteEndPoint.ToString()!,
         Shortened.Agent(AgentOf(client)),
         client.ConnectedAt.ToUnixTimeMilliseconds());
 
     /// <summary>Whether a client is one of those that somebody looks for by a part of its number, path, address or user agent.</summary>
     public static bool Matches(WebSocketClient client, string filter) =>
-        Contains($"#{client.Id}", filter) || Contains(PathAndQueryOf(client), filter) || Contains(client.RemoteEndPoint.ToString(), filter) || Contains(AgentOf(client), filter);
+        Contains($"#{client.Id}", filter) || Contains(PathAndQueryOf(client), filter) || Contains(client.RemoteEndPoint.ToString()!, filter) || Contains(AgentOf(client), filter);
 
     private static bool Contains(string text, string filter) => text.Contains(filter, StringComparison.OrdinalIgnoreCase);
 

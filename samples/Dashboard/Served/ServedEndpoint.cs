@@ -16,7 +16,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
 
     private readonly WebSocketServerOptions _options = new()
     {
-        EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) }, // until the page names one
+        Urls = ["http://127.0.0.1:0"], // until the page names one
         CloseTimeout = TimeSpan.FromSeconds(2),
         StopTimeout = TimeSpan.FromSeconds(3),
     };
@@ -74,12 +74,12 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         {
             if (_server.IsListening)
                 throw new RefusedCommandException($"The server is open already, on {_state.Address}. Close it first.");
-            _options.EndPoints[0] = endPoint;
+            _options.Urls = [$"http://{endPoint}"];
             _options.AllowedOrigins.Clear();
             foreach (string origin in origins)
                 _options.AllowedOrigins.Add(origin);
             await _server.StartAsync();
-            _state = new EndpointState(EndpointStatus.Open, _server.EndPoints[0].ToString(), DateTimeOffset.UtcNow.ToUnixTimeMilliseconds());
+            _state = new EndpointState(EndpointStatus.Open, _server.EndPoints[0].ToString()!, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds());
             return $"Open on {_state.Address}.";
         }
         finally
@@ -239,5 +239,5 @@ internal sealed class ServedEndpoint : IAsyncDisposable
     }
 
     private void Log(WebSocketClient client, PassageEnd? end) => Passages.Add((client, end), static (passage, number) => new Passage(
-        number, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), passage.client.Id, Shortened.Path(passage.client.Path), passage.client.RemoteEndPoint.ToString(), passage.end));
+        number, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), passage.client.Id, Shortened.Path(passage.client.Path), passage.client.RemoteEndPoint.ToString()!, passage.end));
 }

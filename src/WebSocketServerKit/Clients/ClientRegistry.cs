@@ -9,6 +9,7 @@ using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.Serving;
+using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit;
 
@@ -65,7 +66,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
         IReadOnlyList<WebSocketClient> found;
         lock (_gate)
             found = _byRemoteAddress.Find(anyScope);
-        return ReferenceEquals(anyScope, address) ? found : [.. found.Where(client => client.RemoteEndPoint.Address.Equals(address))];
+        return ReferenceEquals(anyScope, address) ? found : [.. found.Where(client => EndPointAddress.Of(client.RemoteEndPoint).Equals(address))];
     }
 
     /// <summary>
@@ -114,7 +115,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
         {
             _byId.Add(client.Id, client);
             _byPath.Add(client.Path, client);
-            _byRemoteAddress.Add(WithoutScope(client.RemoteEndPoint.Address), client);
+            _byRemoteAddress.Add(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
             _snapshot = null;
         }
     }
@@ -125,7 +126,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
         {
             _byId.Remove(client.Id);
             _byPath.Remove(client.Path, client);
-            _byRemoteAddress.Remove(WithoutScope(client.RemoteEndPoint.Address), client);
+            _byRemoteAddress.Remove(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
             _snapshot = null;
         }
     }

@@ -66,10 +66,10 @@ public sealed class WebSocketClient
         Volatile.Read(ref _items) ?? Interlocked.CompareExchange(ref _items, new(StringComparer.Ordinal), null) ?? _items;
 
     /// <summary>Where the client's connection comes from. Behind a proxy this is the proxy.</summary>
-    public IPEndPoint RemoteEndPoint => _lifetime.RemoteEndPoint;
+    public EndPoint RemoteEndPoint => _lifetime.RemoteEndPoint;
 
     /// <summary>Where it arrived.</summary>
-    public IPEndPoint LocalEndPoint => _lifetime.LocalEndPoint;
+    public EndPoint LocalEndPoint => _lifetime.LocalEndPoint;
 
     /// <summary>When the handshake was accepted.</summary>
     public DateTimeOffset ConnectedAt => new(_connectedAt, TimeSpan.Zero);

@@ -66,9 +66,9 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public ArrayPool<byte> Pool => Settings.Pool;
 
-    public IPEndPoint RemoteEndPoint => Transport.RemoteEndPoint;
+    public EndPoint RemoteEndPoint => Transport.RemoteEndPoint;
 
-    public IPEndPoint LocalEndPoint => Transport.LocalEndPoint;
+    public EndPoint LocalEndPoint => Transport.LocalEndPoint;
 
     public long MessagesReceived => Receive.MessagesReceived;
 
@@ -216,11 +216,11 @@ internal abstract class ConnectionLifetime : IHandlers
             Cut();
     }
 
-    /// <summary>Ends the connection because the server stops: 1001 to a client, 503 to one that is still in its handshake.</summary>
-    public void BeginStop()
+    /// <summary>Ends the connection because the server stops: a Close frame to a client, 503 to one that is still in its handshake.</summary>
+    public void BeginStop(WebSocketCloseStatus code = WebSocketCloseStatus.EndpointUnavailable, string reason = "server is stopping")
     {
         if (_open)
-            BeginClose(new ConnectionEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, WebSocketCloseStatus.EndpointUnavailable, "server is stopping"));
+            BeginClose(new ConnectionEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, code, reason));
         else
             Volatile.Read(ref _opening)?.Interrupt(Admission.Stopping);
     }

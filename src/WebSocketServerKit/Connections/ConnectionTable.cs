@@ -1,5 +1,6 @@
 using System.Net;
 using WebSocketServerKit.Connections.Opening;
+using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Connections;
 
@@ -60,7 +61,7 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
             _all[_count] = connection;
             Volatile.Write(ref _count, _count + 1);
 
-            IPAddress address = connection.RemoteEndPoint.Address;
+            IPAddress address = EndPointAddress.Of(connection.RemoteEndPoint);
             int fromAddress = _perAddress.GetValueOrDefault(address);
             connection.Admission = _stopping ? Admission.Stopping
                 : _admitted >= maxClients ? Admission.TooManyClients
@@ -98,7 +99,7 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
             if (connection.Admission == Admission.Admitted)
             {
                 _admitted--;
-                IPAddress address = connection.RemoteEndPoint.Address;
+                IPAddress address = EndPointAddress.Of(connection.RemoteEndPoint);
                 if (_perAddress[address] == 1)
                     _perAddress.Remove(address);
                 else

@@ -25,7 +25,7 @@ public sealed class HandshakingEventArgs : EventArgs
     private bool _decided;
 
     internal HandshakingEventArgs(
-        HandshakeRequest request, IPEndPoint remoteEndPoint, IPEndPoint localEndPoint, string? subprotocol, ConnectionLifetime? connection = null)
+        HandshakeRequest request, EndPoint remoteEndPoint, EndPoint localEndPoint, string? subprotocol, ConnectionLifetime? connection = null)
     {
         Request = request;
         RemoteEndPoint = remoteEndPoint;
@@ -38,10 +38,10 @@ public sealed class HandshakingEventArgs : EventArgs
     public HandshakeRequest Request { get; }
 
     /// <summary>Where the client's connection comes from.</summary>
-    public IPEndPoint RemoteEndPoint { get; }
+    public EndPoint RemoteEndPoint { get; }
 
     /// <summary>Where it arrived.</summary>
-    public IPEndPoint LocalEndPoint { get; }
+    public EndPoint LocalEndPoint { get; }
 
     /// <summary>
     /// Cancelled when the client leaves while handlers decide, within about a second: pass it to what they wait for. A client that has left is not accepted, and handlers that

@@ -20,7 +20,7 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
     private bool _decided;
 
     internal HttpRequestReceivedEventArgs(
-        HandshakeRequest request, IPEndPoint remoteEndPoint, IPEndPoint localEndPoint, ConnectionLifetime? connection = null)
+        HandshakeRequest request, EndPoint remoteEndPoint, EndPoint localEndPoint, ConnectionLifetime? connection = null)
     {
         Request = request;
         RemoteEndPoint = remoteEndPoint;
@@ -32,10 +32,10 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
     public HandshakeRequest Request { get; }
 
     /// <summary>Where the connection comes from.</summary>
-    public IPEndPoint RemoteEndPoint { get; }
+    public EndPoint RemoteEndPoint { get; }
 
     /// <summary>Where it arrived.</summary>
-    public IPEndPoint LocalEndPoint { get; }
+    public EndPoint LocalEndPoint { get; }
 
     /// <summary>
     /// Cancelled when the connection is lost while handlers work on the answer, within about a second. That the client has ended its own side does not count: it may be waiting for

@@ -1,8 +1,10 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Options;
 using WebSocketServerKit.Protocol.Handshake;
 
 namespace WebSocketServerKit;
@@ -16,16 +18,25 @@ public sealed class WebSocketServerOptions
     private int? _maxClients;
 
     /// <summary>
-    /// Where to listen; at least one. Port 0 lets the system choose: <see cref="WebSocketServer.EndPoints"/> tells what it chose.
-    /// <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too, so <see cref="IPAddress.Any"/> with the same port cannot stand beside it.
+    /// Where to listen, as text. Here or by <see cref="Listen(EndPoint)"/> there has to be at least one place. Default: none.
+    /// <list type="bullet">
+    /// <item><c>http://localhost:8080</c>: this machine alone, 127.0.0.1 and [::1] on one port.</item>
+    /// <item><c>http://192.0.2.1:8080</c>, <c>http://[2001:db8::1]:8080</c>: one address of this machine.</item>
+    /// <item><c>http://*:8080</c>: every address, IPv4 and IPv6. <c>+</c> means the same.</item>
+    /// <item><c>unix:/run/app.sock</c>: a Unix domain socket, by its whole path.</item>
+    /// </list>
+    /// <c>ws://</c> means the same as <c>http://</c>. Port 0 lets the system choose: <see cref="WebSocketServer.EndPoints"/> tells what it chose.
     /// </summary>
-    public IList<IPEndPoint> EndPoints { get; } = [];
+    public IList<string> Urls { get; set; } = [];
+
+    // Not public: the source generator that binds configurations warns of each public property whose type it cannot read from text.
+    internal IList<EndPoint> EndPoints { get; set; } = [];
 
     /// <summary>
     /// Subprotocols that the server speaks. The first one in the client's order of preference that stands here is chosen. Default: none.
     /// A <see cref="WebSocketServer.Handshaking"/> handler may choose otherwise.
     /// </summary>
-    public IList<string> Subprotocols { get; } = [];
+    public IList<string> Subprotocols { get; set; } = [];
 
     /// <summary>
     /// Foreign origins whose pages may connect: <c>https://app.example.com</c>, <c>null</c> for pages from files, or <c>*</c> for every page.
@@ -36,7 +47,7 @@ public sealed class WebSocketServerOptions
     /// Some devices and libraries send an <c>Origin</c> that is none (<c>file://</c>, <c>192.168.1.10</c>, their name): an entry may be any value of the header,
     /// as sent. Case does not matter, nor a slash at the end, nor a port that the scheme has anyway.
     /// </remarks>
-    public IList<string> AllowedOrigins { get; } = [];
+    public IList<string> AllowedOrigins { get; set; } = [];
 
     /// <summary>
     /// Hosts for which the server answers, as clients name them: <c>example.com</c> (any port), <c>example.com:8080</c>, <c>*.example.com</c> for every name below
@@ -54,7 +65,7 @@ public sealed class WebSocketServerOptions
     /// clients use: <c>localhost</c> or the address of a health check as well. Pages of <see cref="AllowedOrigins"/> are let in whatever host they name, unless there is a list.
     /// </para>
     /// </remarks>
-    public IList<string> AllowedHosts { get; } = [];
+    public IList<string> AllowedHosts { get; set; } = [];
 
     /// <summary>
     /// The largest message that a client may send, in bytes, fragments added up. Default: 1 MiB. A larger one closes the connection with 1009.
@@ -111,7 +122,7 @@ public sealed class WebSocketServerOptions
     public TimeSpan MaxCloseDuration { get; set; } = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// How long <see cref="WebSocketServer.StopAsync"/> waits for clients to leave and for handlers to end before it cuts and gives up. Default: 10 s. What was cut then has up to
+    /// How long <see cref="WebSocketServer.StopAsync(CancellationToken)"/> waits for clients to leave and for handlers to end before it cuts and gives up. Default: 10 s. What was cut then has up to
     /// 1 s more to unwind. A client that reads slowly loses what it has not taken by then.
     /// </summary>
     public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(10);
@@ -199,7 +210,7 @@ public sealed class WebSocketServerOptions
     /// been raised.
     /// </para>
     /// <para>
-    /// Await <see cref="WebSocketServer.StopAsync"/> on that thread, and do not block it: put the closing of a window off until the server has stopped. While the thread is
+    /// Await <see cref="WebSocketServer.StopAsync(CancellationToken)"/> on that thread, and do not block it: put the closing of a window off until the server has stopped. While the thread is
     /// blocked, events wait, and so does an async handler that has begun; the stop waits for the latter until <see cref="StopTimeout"/>.
     /// </para>
     /// <para>
@@ -212,8 +223,8 @@ public sealed class WebSocketServerOptions
     /// <summary>How many connections the system may hold for the server before it accepts them. Default: 512. The system may lower it.</summary>
     public int Backlog { get; set; } = 512;
 
-    /// <summary>The clock. Default: the system's. Tests put a fake one here.</summary>
-    public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+    // Not public for the same reason as EndPoints.
+    internal TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
     internal bool HasMaxClients => _maxClients is not null;
 
@@ -233,12 +244,60 @@ public sealed class WebSocketServerOptions
         }
     }
 
-    internal void Validate()
+    /// <summary>Listens on this text too: it is added to <see cref="Urls"/>, where the spellings are.</summary>
+    /// <returns>These options.</returns>
+    /// <exception cref="ArgumentException">The text names no place to listen; the message tells the right spelling.</exception>
+    public WebSocketServerOptions Listen(string url)
     {
-        if (EndPoints.Count == 0)
-            throw new ArgumentException($"{Name(nameof(EndPoints))} is empty. Add where to listen, for example IPEndPoint.Parse(\"127.0.0.1:8080\").");
-        if (EndPoints.Contains(null!))
-            throw new ArgumentException($"{Name(nameof(EndPoints))} has an entry that is null.");
+        if (ListenAddress.Validate(url) is { } problem)
+            throw new ArgumentException(problem, nameof(url));
+        Urls = [.. Urls, url];
+        return this;
+    }
+
+    /// <summary>Listens on this end point too.</summary>
+    /// <param name="endPoint">
+    /// An <see cref="IPEndPoint"/>, or a <see cref="System.Net.Sockets.UnixDomainSocketEndPoint"/>. <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too, so
+    /// <see cref="IPAddress.Any"/> with the same port cannot stand beside it. Port 0 lets the system choose.
+    /// </param>
+    /// <returns>These options.</returns>
+    /// <exception cref="ArgumentException">It is an end point of another kind.</exception>
+    public WebSocketServerOptions Listen(EndPoint endPoint)
+    {
+        ArgumentNullException.ThrowIfNull(endPoint);
+        if (endPoint is not (IPEndPoint or UnixDomainSocketEndPoint))
+            throw new ArgumentException(
+                $"The server cannot listen on a {endPoint.GetType().Name}. Use an IPEndPoint, a UnixDomainSocketEndPoint, or a text such as \"http://localhost:8080\".",
+                nameof(endPoint));
+        EndPoints = [.. EndPoints, endPoint];
+        return this;
+    }
+
+    /// <summary>Takes the time from this provider instead of <see cref="TimeProvider.System"/>: for tests.</summary>
+    /// <returns>These options.</returns>
+    public WebSocketServerOptions UseTimeProvider(TimeProvider timeProvider)
+    {
+        ArgumentNullException.ThrowIfNull(timeProvider);
+        TimeProvider = timeProvider;
+        return this;
+    }
+
+    /// <summary>Checks all values, as the server's constructor and its start do.</summary>
+    /// <exception cref="ArgumentException">An option has an impossible value; the message names it and tells what is possible.</exception>
+    public void Validate()
+    {
+        CheckList(Urls);
+        CheckList(Subprotocols);
+        CheckList(AllowedOrigins);
+        CheckList(AllowedHosts);
+        if (EndPoints.Count + Urls.Count == 0)
+            throw new ArgumentException($"{Name(nameof(Urls))} is empty. Add where to listen, for example options.Listen(\"http://localhost:8080\").");
+        foreach (string url in Urls)
+        {
+            if (ListenAddress.Validate(url) is { } problem)
+                throw new ArgumentException($"{Name(nameof(Urls))}: {problem}");
+        }
+
         foreach (string subprotocol in Subprotocols)
         {
             if (!HeaderTokens.IsToken(subprotocol))
@@ -278,18 +337,16 @@ public sealed class WebSocketServerOptions
             Check(messages, 1, int.MaxValue, nameof(MaxMessagesPerSecond));
         if (MaxBytesPerSecond is { } bytes)
             Check(bytes, 1, long.MaxValue, nameof(MaxBytesPerSecond));
-        Check(HandshakeTimeout, mayBeInfinite: false);
-        Check(PingInterval, mayBeInfinite: true);
-        Check(PingTimeout, mayBeInfinite: true);
-        Check(CloseTimeout, mayBeInfinite: false);
-        Check(MaxCloseDuration, mayBeInfinite: false);
-        Check(StopTimeout, mayBeInfinite: false);
-        Check(SlowHandlerThreshold, mayBeInfinite: true);
+        Check(HandshakeTimeout, mostHours: 1, mayBeInfinite: false);
+        Check(PingInterval, mostHours: 12, mayBeInfinite: true);
+        Check(PingTimeout, mostHours: 12, mayBeInfinite: true);
+        Check(CloseTimeout, mostHours: 1, mayBeInfinite: false);
+        Check(MaxCloseDuration, mostHours: 12, mayBeInfinite: false);
+        Check(StopTimeout, mostHours: 12, mayBeInfinite: false);
+        Check(SlowHandlerThreshold, mostHours: 12, mayBeInfinite: true);
         PerMessageDeflate?.Validate();
         if (!Enum.IsDefined(HandlerExceptions))
             throw new ArgumentException($"{Name(nameof(HandlerExceptions))} is {HandlerExceptions}, which is no policy.");
-        if (TimeProvider is null)
-            throw new ArgumentException($"{Name(nameof(TimeProvider))} is null. Set it to TimeProvider.System.");
     }
 
     internal int EffectiveMaxConcurrentHandshakesPerRemoteAddress => MaxConcurrentHandshakesPerRemoteAddress ?? Math.Max(1, MaxConcurrentHandshakes / 2);
@@ -318,6 +375,9 @@ public sealed class WebSocketServerOptions
         Compression = PerMessageDeflate?.ToCompressionSettings(),
     };
 
+    internal IEnumerable<ListenAddress> ToListenAddresses() =>
+        [.. EndPoints.Select(endPoint => new ListenAddress(endPoint)), .. Urls.Select(ListenAddress.Parse)];
+
     private static string Name(string option) => $"{nameof(WebSocketServerOptions)}.{option}";
 
     private static void Check(long value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
@@ -326,12 +386,24 @@ public sealed class WebSocketServerOptions
             throw new ArgumentException($"{Name(option)} is {value}; it must be from {least} to {most}.");
     }
 
-    private static void Check(TimeSpan value, bool mayBeInfinite, [CallerArgumentExpression(nameof(value))] string option = "")
+    private static void CheckList<T>(IList<T>? list, [CallerArgumentExpression(nameof(list))] string option = "")
+    {
+        if (list is null)
+            throw new ArgumentException($"{Name(option)} is null. For an empty list set it to [].");
+    }
+
+    private static void Check(TimeSpan value, int mostHours, bool mayBeInfinite, [CallerArgumentExpression(nameof(value))] string option = "")
     {
         if (mayBeInfinite && value == Timeout.InfiniteTimeSpan)
             return;
-        if (value <= TimeSpan.Zero || value > TimeSpan.FromDays(24))
-            throw new ArgumentException(
-                $"{Name(option)} is {value}; it must be longer than zero and at most 24 days{(mayBeInfinite ? ", or Timeout.InfiniteTimeSpan" : "")}.");
+        var most = TimeSpan.FromHours(mostHours);
+        if (value > TimeSpan.Zero && value <= most)
+            return;
+        // A number alone is read as days, by TimeSpan.Parse and so by configurations.
+        string spelling = value >= TimeSpan.FromDays(1) && value.Ticks % TimeSpan.TicksPerDay == 0
+            ? $" In a configuration \"{value.Days}\" means {value.Days} days: write \"{TimeSpan.FromSeconds(value.Days)}\" for {value.Days} seconds."
+            : "";
+        throw new ArgumentException(
+            $"{Name(option)} is {value}; it must be longer than zero and at most {most}{(mayBeInfinite ? ", or Timeout.InfiniteTimeSpan" : "")}.{spelling}");
     }
 }

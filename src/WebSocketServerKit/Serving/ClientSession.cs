@@ -23,7 +23,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
         Log.ClientConnected(_client.Id, RemoteEndPoint, new PeerText(_client.Path));
         // The server may have begun to stop while the host was asked. It does not look at connections twice.
         if (run.IsStopping)
-            BeginStop();
+            BeginStop(run.StopCode, run.StopReason);
     }
 
     protected override void Raise(ConnectionEvent what, long handlersRun)

@@ -2,6 +2,7 @@ using System.Net;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Opening;
 using WebSocketServerKit.Protocol.Handshake;
+using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Serving;
 
@@ -39,7 +40,7 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         Request = request;
         HandshakeViolation violation = request.IsWebSocket ? HandshakeRules.Check(request) : HandshakeViolation.None;
         if (violation == HandshakeViolation.None)
-            violation = run.Access.Check(request, session.LocalEndPoint.Address);
+            violation = run.Access.Check(request, EndPointAddress.Of(session.LocalEndPoint));
         if (violation != HandshakeViolation.None)
         {
             run.Advise(violation, request);

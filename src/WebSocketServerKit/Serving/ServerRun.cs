@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Net;
+using System.Net.WebSockets;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Connections.Watching;
@@ -21,7 +22,7 @@ internal sealed class ServerRun
     private readonly TimeSpan _stopTimeout;
     private readonly int _maxTurnedAway;
     private readonly ConnectionTable _table;
-    private readonly List<TransportListener> _listeners = [];
+    private readonly IReadOnlyList<TransportListener> _listeners;
     private readonly List<Task> _accepting = [];
     private readonly OutlivingHandlers _outliving = new();
     private readonly bool _hasEventContext;
@@ -51,18 +52,8 @@ internal sealed class ServerRun
         Access = new AccessRules(new HostRules(options.AllowedHosts), new OriginRules(options.AllowedOrigins));
         Subprotocols = [.. options.Subprotocols];
 
-        try
-        {
-            foreach (IPEndPoint endPoint in options.EndPoints)
-                _listeners.Add(TransportListener.Start(endPoint, options.Backlog, [.. _listeners.Select(listener => listener.LocalEndPoint)], Budget.Pool));
-        }
-        catch
-        {
-            foreach (TransportListener listener in _listeners)
-                listener.Dispose();
-            throw;
-        }
-
+        _listeners = Listeners.Start(
+            options.ToListenAddresses(), (endPoint, others) => TransportListener.Start(endPoint, options.Backlog, others, Budget.Pool));
         EndPoints = [.. _listeners.Select(listener => listener.LocalEndPoint)];
         Heartbeat = new Heartbeat(_time, options.HeartbeatInterval, Beat);
         foreach (TransportListener listener in _listeners)
@@ -86,9 +77,14 @@ internal sealed class ServerRun
     public IReadOnlyCollection<string> Subprotocols { get; }
 
     /// <summary>Where it really listens.</summary>
-    public IReadOnlyList<IPEndPoint> EndPoints { get; }
+    public IReadOnlyList<EndPoint> EndPoints { get; }
 
     public bool IsStopping => _stopping;
+
+    /// <summary>What clients are told when <see cref="IsStopping"/>.</summary>
+    public WebSocketCloseStatus StopCode { get; private set; }
+
+    public string StopReason { get; private set; } = "";
 
     public DateTimeOffset UtcNow() => _time.GetUtcNow();
 
@@ -129,19 +125,29 @@ internal sealed class ServerRun
     /// <summary>Cuts the clients that are left, if the server is being stopped or when it is.</summary>
     public void CutNow() => _cutNow.TrySetResult();
 
-    /// <summary>No new clients, 1001 to everyone, then a cut for those that are still there. Call it once.</summary>
-    public async Task<StopResult> StopAsync()
+    /// <summary>Frees the addresses at once, ahead of <see cref="StopAsync"/>. From any thread; again does nothing.</summary>
+    public void StopListening()
+    {
+        foreach (TransportListener listener in _listeners)
+            listener.Dispose();
+    }
+
+    /// <summary>No new clients, a Close frame to everyone, then a cut for those that are still there. Call it once.</summary>
+    /// <param name="code">The code of the Close frames.</param>
+    /// <param name="reason">Their reason.</param>
+    public async Task<StopResult> StopAsync(WebSocketCloseStatus code, string reason)
     {
         long began = _time.GetTimestamp();
+        StopCode = code;
+        StopReason = reason;
         _stopping = true;
         _table.BeginStop();
         Log.Stopping(_server.Clients.Count);
-        foreach (TransportListener listener in _listeners)
-            listener.Dispose();
+        StopListening();
         await Task.WhenAll(_accepting).ConfigureAwait(false);
 
         foreach (ConnectionLifetime connection in _table.Snapshot())
-            connection.BeginStop();
+            connection.BeginStop(code, reason);
         await WaitAsync(Task.WhenAny(_table.WhenEmpty(), _cutNow.Task), _stopTimeout).ConfigureAwait(false);
 
         foreach (ConnectionLifetime connection in _table.Snapshot())

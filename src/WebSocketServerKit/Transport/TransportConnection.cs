@@ -31,12 +31,12 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// The peer's address. An IPv4 client of a dual-mode listener is shown with its IPv4 address. Stays valid after the connection has
     /// ended.
     /// </summary>
-    public abstract IPEndPoint RemoteEndPoint { get; }
+    public abstract EndPoint RemoteEndPoint { get; }
 
     /// <summary>
     /// The address the peer connected to, shown like <see cref="RemoteEndPoint"/>. Stays valid after the connection has ended.
     /// </summary>
-    public abstract IPEndPoint LocalEndPoint { get; }
+    public abstract EndPoint LocalEndPoint { get; }
 
     /// <summary>
     /// Sends all the bytes; completes when the operating system has taken the last one. Await it before the next call, and only once.

@@ -15,10 +15,30 @@ internal static class TransportErrors
     /// <param name="endPoint">Where.</param>
     /// <param name="failure">What the system says.</param>
     /// <param name="others">Where the same server listens already.</param>
-    public static IOException CannotListen(IPEndPoint endPoint, SocketException failure, IReadOnlyList<IPEndPoint> others)
+    public static IOException CannotListen(EndPoint endPoint, SocketException failure, IReadOnlyList<EndPoint> others)
+    {
+        string why = endPoint is IPEndPoint ip
+            ? TellWhy(ip, failure, [.. others.OfType<IPEndPoint>()])
+            : TellWhy(endPoint, failure, others);
+        return new IOException($"Cannot listen on {endPoint}: {why}", failure);
+    }
+
+    // A Unix domain socket.
+    private static string TellWhy(EndPoint endPoint, SocketException failure, IReadOnlyList<EndPoint> others) => failure.SocketErrorCode switch
+    {
+        SocketError.AddressAlreadyInUse when others.Any(other => other.ToString() == endPoint.ToString()) =>
+            "it is among the server's end points twice. Leave one out.",
+        SocketError.AddressAlreadyInUse => "a program listens on it, or a file that is no socket has its name. Stop the program, or choose another path.",
+        SocketError.AccessDenied => "the system does not permit it. Choose a folder in which this process may make files.",
+        SocketError.AddressNotAvailable => "the folder does not exist. Make it first.",
+        SocketError.AddressFamilyNotSupported => "this system has no Unix domain sockets. Use an address and a port.",
+        _ => failure.Message,
+    };
+
+    private static string TellWhy(IPEndPoint endPoint, SocketException failure, IReadOnlyList<IPEndPoint> others)
     {
         bool ipv6 = endPoint.AddressFamily == AddressFamily.InterNetworkV6;
-        string why = failure.SocketErrorCode switch
+        return failure.SocketErrorCode switch
         {
             SocketError.AddressAlreadyInUse when others.FirstOrDefault(other => Covers(other, endPoint) || Covers(endPoint, other)) is { } other =>
                 TellOverlap(endPoint, other),
@@ -44,7 +64,6 @@ internal static class TransportErrors
                     : "this system has no IPv4. Use an IPv6 address such as [::].",
             _ => failure.Message,
         };
-        return new IOException($"Cannot listen on {endPoint}: {why}", failure);
     }
 
     private static string TellOverlap(IPEndPoint endPoint, IPEndPoint other)

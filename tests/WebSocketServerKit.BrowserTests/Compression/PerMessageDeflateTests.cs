@@ -35,7 +35,7 @@ public sealed class PerMessageDeflateTests(Chromium chromium)
     [InlineData(null, 15, "")]
     public async Task A_thousand_messages_come_back_as_they_went(bool? contextTakeover, int windowBits, string agreed)
     {
-        WebSocketServerOptions options = new() { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) } };
+        WebSocketServerOptions options = new() { Urls = ["http://127.0.0.1:0"] };
         if (contextTakeover is { } takeover)
         {
             options.PerMessageDeflate = new()
@@ -50,7 +50,7 @@ public sealed class PerMessageDeflateTests(Chromium chromium)
         await using WebSocketServer server = new(options);
         server.HttpRequestReceived += (_, e) => e.Respond(HttpStatusCode.OK, "text/html; charset=utf-8", "<!doctype html><title>Empty</title>"u8.ToArray());
         server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
-        await server.StartAsync();
+        await server.StartAsync(TestContext.Current.CancellationToken);
 
         await using IBrowserContext context = await chromium.NewContextAsync(new());
         IPage page = await context.NewPageAsync();

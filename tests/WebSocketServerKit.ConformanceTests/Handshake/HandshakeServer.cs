@@ -11,12 +11,12 @@ public sealed class HandshakeServer : IAsyncLifetime
 {
     private readonly WebSocketServer _server = new(new WebSocketServerOptions
     {
-        EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) },
+        Urls = ["http://127.0.0.1:0"],
         Subprotocols = { "chat", "superchat" },
         AllowedOrigins = { "https://app.example.com" },
     });
 
-    public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync(_server.EndPoints[0]);
+    public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync((IPEndPoint)_server.EndPoints[0]);
 
     public async ValueTask InitializeAsync()
     {

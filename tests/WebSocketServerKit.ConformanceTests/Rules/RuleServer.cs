@@ -23,9 +23,9 @@ internal sealed class RuleServer : IAsyncDisposable
         return server;
     }
 
-    public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync(_server.EndPoints[0]);
+    public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync((IPEndPoint)_server.EndPoints[0]);
 
-    public Task<RawClient> OpenAsync(params IEnumerable<string> headerLines) => RawClient.OpenAsync(_server.EndPoints[0], "/", headerLines);
+    public Task<RawClient> OpenAsync(params IEnumerable<string> headerLines) => RawClient.OpenAsync((IPEndPoint)_server.EndPoints[0], "/", headerLines);
 
     /// <summary>How the next client left.</summary>
     public async Task<ClientDisconnectedEventArgs> NextEndAsync()

@@ -41,7 +41,7 @@ internal sealed class AttackedServer : IAsyncDisposable
 
     public WebSocketServer Server { get; }
 
-    public IPEndPoint EndPoint => Server.EndPoints[0];
+    public IPEndPoint EndPoint => (IPEndPoint)Server.EndPoints[0];
 
     /// <summary>Those who left, in the order in which they did.</summary>
     public ConcurrentBag<ClientDisconnectedEventArgs> Left { get; } = [];

@@ -6,8 +6,9 @@ public class WebSocketServerOptionsTests
 {
     public static TheoryData<string, Action<WebSocketServerOptions>> Impossible => new()
     {
-        { "WebSocketServerOptions.EndPoints is empty. Add where to listen, for example IPEndPoint.Parse(\"127.0.0.1:8080\").", o => o.EndPoints.Clear() },
-        { "WebSocketServerOptions.EndPoints has an entry that is null.", o => o.EndPoints.Add(null!) },
+        { "WebSocketServerOptions.Urls is empty. Add where to listen, for example options.Listen(\"http://localhost:8080\").", o => o.EndPoints.Clear() },
+        { "WebSocketServerOptions.Urls: an entry is empty", o => o.Urls.Add(null!) },
+        { "WebSocketServerOptions.AllowedHosts is null. For an empty list set it to [].", o => o.AllowedHosts = null! },
         { "WebSocketServerOptions.Subprotocols: \"a b\" is no subprotocol name", o => o.Subprotocols.Add("a b") },
         { "WebSocketServerOptions.AllowedOrigins: \"https://a.example/chat\" has a path", o => o.AllowedOrigins.Add("https://a.example/chat") },
         { "WebSocketServerOptions.AllowedHosts: \"https://a.example\" is a URL", o => o.AllowedHosts.Add("https://a.example") },
@@ -23,14 +24,13 @@ public class WebSocketServerOptionsTests
         { "WebSocketServerOptions.Backlog is 0", o => o.Backlog = 0 },
         { "WebSocketServerOptions.MaxMessagesPerSecond is 0", o => o.MaxMessagesPerSecond = 0 },
         { "WebSocketServerOptions.MaxBytesPerSecond is 0", o => o.MaxBytesPerSecond = 0 },
-        { "WebSocketServerOptions.HandshakeTimeout is -00:00:00.0010000; it must be longer than zero and at most 24 days.", o => o.HandshakeTimeout = Timeout.InfiniteTimeSpan },
-        { "WebSocketServerOptions.PingInterval is 00:00:00; it must be longer than zero and at most 24 days, or Timeout.InfiniteTimeSpan.", o => o.PingInterval = TimeSpan.Zero },
-        { "WebSocketServerOptions.PingTimeout is ", o => o.PingTimeout = TimeSpan.FromDays(25) },
+        { "WebSocketServerOptions.HandshakeTimeout is -00:00:00.0010000; it must be longer than zero and at most 01:00:00.", o => o.HandshakeTimeout = Timeout.InfiniteTimeSpan },
+        { "WebSocketServerOptions.PingInterval is 00:00:00; it must be longer than zero and at most 12:00:00, or Timeout.InfiniteTimeSpan.", o => o.PingInterval = TimeSpan.Zero },
+        { "WebSocketServerOptions.PingTimeout is ", o => o.PingTimeout = TimeSpan.FromHours(13) },
         { "WebSocketServerOptions.CloseTimeout is ", o => o.CloseTimeout = TimeSpan.Zero },
         { "WebSocketServerOptions.StopTimeout is ", o => o.StopTimeout = Timeout.InfiniteTimeSpan },
         { "WebSocketServerOptions.SlowHandlerThreshold is ", o => o.SlowHandlerThreshold = TimeSpan.FromSeconds(-5) },
         { "WebSocketServerOptions.HandlerExceptions is 7, which is no policy.", o => o.HandlerExceptions = (HandlerExceptionPolicy)7 },
-        { "WebSocketServerOptions.TimeProvider is null. Set it to TimeProvider.System.", o => o.TimeProvider = null! },
     };
 
     [Theory]
@@ -44,7 +44,7 @@ public class WebSocketServerOptionsTests
         var options = new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) } };
         await using var server = new WebSocketServer(options);
         spoil(options);
-        Assert.StartsWith(message, (await Assert.ThrowsAnyAsync<ArgumentException>(server.StartAsync)).Message, StringComparison.Ordinal);
+        Assert.StartsWith(message, (await Assert.ThrowsAnyAsync<ArgumentException>(() => server.StartAsync(TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
         Assert.False(server.IsListening);
     }
 

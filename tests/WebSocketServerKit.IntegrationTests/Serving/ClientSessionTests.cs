@@ -356,7 +356,7 @@ public class ClientSessionTests
         {
             await Task.Yield();
             if (e.Request.Path == "/health")
-                e.Respond(HttpStatusCode.OK, $"{e.Request.Method} from {e.RemoteEndPoint.Address}", headers: [new("Cache-Control", "no-store")]);
+                e.Respond(HttpStatusCode.OK, $"{e.Request.Method} from {((IPEndPoint)e.RemoteEndPoint).Address}", headers: [new("Cache-Control", "no-store")]);
             if (e.Request.Path == "/bytes")
                 e.Respond(HttpStatusCode.OK, "application/octet-stream", new byte[] { 65, 66 });
         });

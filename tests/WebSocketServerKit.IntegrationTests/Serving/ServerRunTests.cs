@@ -184,7 +184,7 @@ public class ServerRunTests
         Assert.Empty(server.Clients);
         if (which is not "Handshaking")
             await server.NextEndAsync();
-        await server.Server.StartAsync(); // nothing is left that would hinder
+        await server.Server.StartAsync(TestContext.Current.CancellationToken); // nothing is left that would hinder
         never.SetResult();
     }
 
@@ -238,7 +238,7 @@ public class ServerRunTests
         await deaf.AssertResetAsync();
         deaf.Dispose();
 
-        await server.Server.StartAsync();
+        await server.Server.StartAsync(TestContext.Current.CancellationToken);
         using RawClient other = await server.OpenAsync();
         long before = Stopwatch.GetTimestamp();
         Assert.Equal(new StopResult { Cut = 1 }, await server.Server.StopAsync(new CancellationToken(canceled: true)).Timely());
@@ -278,7 +278,7 @@ public class ServerRunTests
                 port = server.EndPoint.Port;
             var endPoint = new IPEndPoint(IPAddress.Loopback, port);
             await using var both = new WebSocketServer(new WebSocketServerOptions { EndPoints = { endPoint, endPoint } });
-            failure = await Assert.ThrowsAsync<IOException>(both.StartAsync);
+            failure = await Assert.ThrowsAsync<IOException>(() => both.StartAsync(TestContext.Current.CancellationToken));
             Assert.False(both.IsListening);
         }
         while (failure.Message.Contains("Stop the program that uses it", StringComparison.Ordinal)); // which has taken the port meanwhile

@@ -28,7 +28,7 @@ internal sealed class TestServer : IAsyncDisposable
 
     public LogLines Log { get; } = new();
 
-    public IPEndPoint EndPoint => Server.EndPoints[0];
+    public IPEndPoint EndPoint => (IPEndPoint)Server.EndPoints[0];
 
     public ClientRegistry Clients => Server.Clients;
 
@@ -36,7 +36,7 @@ internal sealed class TestServer : IAsyncDisposable
     {
         var options = new WebSocketServerOptions();
         configure?.Invoke(options);
-        if (options.EndPoints.Count == 0)
+        if (options.EndPoints.Count + options.Urls.Count == 0)
             options.EndPoints.Add(new IPEndPoint(IPAddress.Loopback, 0));
         var server = new TestServer(options);
         subscribe?.Invoke(server.Server);

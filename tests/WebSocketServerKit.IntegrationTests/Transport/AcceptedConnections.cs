@@ -17,7 +17,7 @@ internal sealed class AcceptedConnections : IAsyncDisposable
     private Task _running = Task.CompletedTask;
 
     /// <summary>Listens, and accepts at once unless told to leave clients in the backlog until <see cref="Run"/>.</summary>
-    public AcceptedConnections(IPEndPoint endPoint, bool run = true)
+    public AcceptedConnections(EndPoint endPoint, bool run = true)
     {
         Listener = TransportListener.Start(endPoint);
         if (run)
@@ -25,6 +25,8 @@ internal sealed class AcceptedConnections : IAsyncDisposable
     }
 
     public TransportListener Listener { get; }
+
+    public IPEndPoint EndPoint => (IPEndPoint)Listener.LocalEndPoint;
 
     public IReadOnlyList<IOException> Reports => _reports;
 
@@ -58,9 +60,9 @@ internal sealed class AcceptedConnections : IAsyncDisposable
             await connection.DisposeAsync();
     }
 
-    public static async Task<Socket> ConnectAsync(IPEndPoint endPoint)
+    public static async Task<Socket> ConnectAsync(EndPoint endPoint)
     {
-        var client = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        var client = new Socket(endPoint.AddressFamily, SocketType.Stream, endPoint is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified);
         await client.ConnectAsync(endPoint, Timely);
         return client;
     }

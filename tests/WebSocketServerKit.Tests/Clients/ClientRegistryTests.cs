@@ -62,7 +62,7 @@ public sealed class ClientRegistryTests : IDisposable
         _clients.Remove(gone);
         Assert.Null(_clients.Find(gone.Id));
         Assert.Equal([stays], _clients.FindByPath("/chat"));
-        Assert.Equal([stays], _clients.FindByRemoteAddress(gone.RemoteEndPoint.Address));
+        Assert.Equal([stays], _clients.FindByRemoteAddress(((IPEndPoint)gone.RemoteEndPoint).Address));
         Assert.Equal([stays], _clients);
         Assert.Single(_clients);
     }

@@ -45,9 +45,9 @@ internal sealed class ScriptedTransport : TransportConnection
 
     public override PipeReader Input { get; }
 
-    public override IPEndPoint RemoteEndPoint { get; }
+    public override EndPoint RemoteEndPoint { get; }
 
-    public override IPEndPoint LocalEndPoint { get; } = new(IPAddress.Parse("192.0.2.1"), 8080);
+    public override EndPoint LocalEndPoint { get; } = new IPEndPoint(IPAddress.Parse("192.0.2.1"), 8080);
 
     /// <summary>How often the owner said that the peer is silent.</summary>
     public int IdleReleases { get; private set; }

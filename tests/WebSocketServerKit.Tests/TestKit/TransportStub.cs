@@ -9,9 +9,9 @@ internal abstract class TransportStub : TransportConnection
 {
     public override PipeReader Input => throw new NotSupportedException();
 
-    public override IPEndPoint RemoteEndPoint => throw new NotSupportedException();
+    public override EndPoint RemoteEndPoint => throw new NotSupportedException();
 
-    public override IPEndPoint LocalEndPoint => throw new NotSupportedException();
+    public override EndPoint LocalEndPoint => throw new NotSupportedException();
 
     public override bool HasUnread => throw new NotSupportedException();
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Runtime.InteropServices;
+using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Connections.Opening;
 
@@ -23,7 +24,7 @@ internal sealed class HandshakePlaces(int max, int maxPerAddress)
     /// <param name="givesWay">Who had the place; it has to be turned away.</param>
     public bool TryTake(ConnectionLifetime connection, out ConnectionLifetime? givesWay)
     {
-        IPAddress address = connection.RemoteEndPoint.Address;
+        IPAddress address = EndPointAddress.Of(connection.RemoteEndPoint);
         bool isAddressFull = _perAddress.GetValueOrDefault(address) >= maxPerAddress;
         givesWay = null;
         if (isAddressFull || _taken.Count >= max)

@@ -6,7 +6,7 @@ using System.Runtime.CompilerServices;
 
 namespace WebSocketServerKit.Transport.Sockets;
 
-/// <summary>A plain TCP connection over an accepted <see cref="Socket"/>, on every platform.</summary>
+/// <summary>A connection by plain TCP, or by a Unix domain socket, over an accepted <see cref="Socket"/>, on every platform.</summary>
 /// <remarks>
 /// While it waits for a silent peer it holds no buffer: the reader waits with a read of zero bytes and rents when there is something to
 /// read.
@@ -28,23 +28,29 @@ internal sealed class SocketTransportConnection : TransportConnection
     private SocketTransportConnection(Socket socket, ArrayPool<byte> pool)
     {
         _socket = socket;
-        RemoteEndPoint = Unmapped(socket.RemoteEndPoint);
-        LocalEndPoint = Unmapped(socket.LocalEndPoint);
-
-        // Frames are gathered before they are written: Nagle's algorithm would only hold the last one back.
-        socket.NoDelay = true;
+        LocalEndPoint = Shown(socket.LocalEndPoint);
+        RemoteEndPoint = Shown(socket.RemoteEndPoint);
+        // As a rule the client's end of a Unix domain socket has no name: then the server's tells most.
+        if (RemoteEndPoint is UnixDomainSocketEndPoint && RemoteEndPoint.ToString() is "")
+            RemoteEndPoint = LocalEndPoint;
 
         // Writes are tried at once, and must not block when the system takes no more.
         socket.Blocking = false;
-        LimitUnsent(socket);
+        if (socket.ProtocolType == ProtocolType.Tcp)
+        {
+            // Frames are gathered before they are written: Nagle's algorithm would only hold the last one back.
+            socket.NoDelay = true;
+            LimitUnsent(socket);
+        }
+
         _reader = new SocketReader(socket, pool);
     }
 
     public override PipeReader Input => _reader;
 
-    public override IPEndPoint RemoteEndPoint { get; }
+    public override EndPoint RemoteEndPoint { get; }
 
-    public override IPEndPoint LocalEndPoint { get; }
+    public override EndPoint LocalEndPoint { get; }
 
     /// <summary>
     /// Takes the accepted socket over; closes it and returns null when its peer is gone already, which some systems tell only now.
@@ -203,12 +209,11 @@ internal sealed class SocketTransportConnection : TransportConnection
         }
     }
 
-    private static IPEndPoint Unmapped(EndPoint? endPoint)
+    private static EndPoint Shown(EndPoint? endPoint) => endPoint switch
     {
         // A socket that is no longer connected has no end points.
-        if (endPoint is not IPEndPoint ip)
-            throw new SocketException((int)SocketError.NotConnected);
-
-        return ip.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(ip.Address.MapToIPv4(), ip.Port) : ip;
-    }
+        null => throw new SocketException((int)SocketError.NotConnected),
+        IPEndPoint { Address.IsIPv4MappedToIPv6: true } ip => new IPEndPoint(ip.Address.MapToIPv4(), ip.Port),
+        _ => endPoint,
+    };
 }

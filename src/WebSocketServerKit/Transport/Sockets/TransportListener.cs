@@ -12,27 +12,28 @@ internal sealed class TransportListener : IDisposable
 {
     public const int DefaultBacklog = 512;
 
-    private readonly TcpListener _listener;
+    private readonly Socket _listener;
     private readonly ArrayPool<byte> _pool;
 
     // Never disposed: it has neither timer nor wait handle to free, and a RunAsync that comes after Dispose shall just end.
     private readonly CancellationTokenSource _stopping = new();
 
-    private TransportListener(TcpListener listener, ArrayPool<byte> pool)
+    private TransportListener(Socket listener, ArrayPool<byte> pool)
     {
         _listener = listener;
         _pool = pool;
-        LocalEndPoint = (IPEndPoint)listener.LocalEndpoint;
+        LocalEndPoint = listener.LocalEndPoint!;
     }
 
     /// <summary>Where clients can connect: with the real port when port 0 was asked for.</summary>
-    public IPEndPoint LocalEndPoint { get; }
+    public EndPoint LocalEndPoint { get; }
 
     /// <summary>
     /// Binds and listens: from here on clients can connect, up to <paramref name="backlog"/> of them before they are accepted.
     /// </summary>
     /// <param name="endPoint">
-    /// An own address of this machine. <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too. Port 0 lets the system choose.
+    /// An own address of this machine. <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too. Port 0 lets the system choose. Or the path of a Unix domain socket: a socket file
+    /// on which nobody listens is replaced.
     /// </param>
     /// <param name="backlog">
     /// How many connections the system may hold for us. It lowers the number to its own limit (Linux: <c>net.core.somaxconn</c>).
@@ -47,19 +48,20 @@ internal sealed class TransportListener : IDisposable
     /// do not count, and a port on which another program listens still is an error.
     /// </remarks>
     public static TransportListener Start(
-        IPEndPoint endPoint, int backlog = DefaultBacklog, IReadOnlyList<IPEndPoint>? others = null, ArrayPool<byte>? pool = null)
+        EndPoint endPoint, int backlog = DefaultBacklog, IReadOnlyList<EndPoint>? others = null, ArrayPool<byte>? pool = null)
     {
-        TcpListener? listener = null;
+        Socket? listener = null;
         try
         {
-            listener = new TcpListener(endPoint);
+            listener = new Socket(endPoint.AddressFamily, SocketType.Stream, endPoint is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp);
 
             // Matters for [::], where it lets IPv4 in, and for mapped addresses such as ::ffff:127.0.0.1.
             // Any other IPv6 address has no IPv4 side.
             if (endPoint.AddressFamily == AddressFamily.InterNetworkV6)
-                listener.Server.DualMode = true;
+                listener.DualMode = true;
 
-            listener.Start(backlog);
+            Bind(listener, endPoint);
+            listener.Listen(backlog);
             return new TransportListener(listener, pool ?? ArrayPool<byte>.Shared);
         }
         catch (SocketException failure)
@@ -87,9 +89,60 @@ internal sealed class TransportListener : IDisposable
         _listener.Dispose();
     }
 
+    private static void Bind(Socket listener, EndPoint endPoint)
+    {
+        try
+        {
+            listener.Bind(endPoint);
+        }
+        catch (SocketException taken) when (taken.SocketErrorCode == SocketError.AddressAlreadyInUse && endPoint is UnixDomainSocketEndPoint socket && IsStale(socket))
+        {
+            // A process that was killed could not remove its socket file.
+            File.Delete(endPoint.ToString()!);
+            listener.Bind(endPoint);
+        }
+    }
+
+    // Whether it is a socket file on which nobody listens.
+    private static bool IsStale(UnixDomainSocketEndPoint endPoint)
+    {
+        using Socket probe = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+        try
+        {
+            probe.Connect(endPoint);
+            return false;
+        }
+        catch (SocketException refused) when (refused.SocketErrorCode == SocketError.ConnectionRefused)
+        {
+            return IsSocket(endPoint.ToString()!);
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    // Whatever else lies there is not ours to delete. Only a socket cannot be opened. Opened for writing too, a named pipe does not wait for its other end.
+    private static bool IsSocket(string path)
+    {
+        try
+        {
+            File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite).Dispose();
+            return false;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return false;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+    }
+
     private async ValueTask<TransportConnection?> AcceptAsync(CancellationToken cancellationToken)
     {
-        Socket socket = await _listener.AcceptSocketAsync(cancellationToken).ConfigureAwait(false);
+        Socket socket = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
         return SocketTransportConnection.TryCreate(socket, _pool);
     }
 }

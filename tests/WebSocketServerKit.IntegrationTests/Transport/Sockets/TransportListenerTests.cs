@@ -13,7 +13,7 @@ public class TransportListenerTests
     {
         await using AcceptedConnections server = AcceptedConnections.OnLoopback();
 
-        Assert.NotEqual(0, server.Listener.LocalEndPoint.Port);
+        Assert.NotEqual(0, server.EndPoint.Port);
         (Socket client, TransportConnection connection) = await server.ConnectAsync();
         using (client)
         {
@@ -27,7 +27,7 @@ public class TransportListenerTests
     {
         Assert.SkipUnless(Socket.OSSupportsIPv6, "This machine has no IPv6.");
         await using var server = new AcceptedConnections(new IPEndPoint(IPAddress.IPv6Any, 0));
-        int port = server.Listener.LocalEndPoint.Port;
+        int port = server.EndPoint.Port;
 
         foreach (IPAddress address in (IPAddress[])[IPAddress.Loopback, IPAddress.IPv6Loopback])
         {
@@ -82,7 +82,7 @@ public class TransportListenerTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux() && Socket.OSSupportsIPv6, "Other systems let both listen, or have no IPv6.");
         using TransportListener listener = TransportListener.Start(new IPEndPoint(IPAddress.Parse(first), 0));
-        int port = listener.LocalEndPoint.Port;
+        int port = ((IPEndPoint)listener.LocalEndPoint).Port;
 
         IOException failure = Assert.Throws<IOException>(
             () => TransportListener.Start(new IPEndPoint(IPAddress.Parse(second), port), others: [listener.LocalEndPoint]));
@@ -106,7 +106,7 @@ public class TransportListenerTests
         IPEndPoint endPoint;
         await using (AcceptedConnections first = AcceptedConnections.OnLoopback())
         {
-            endPoint = first.Listener.LocalEndPoint;
+            endPoint = first.EndPoint;
             (Socket client, TransportConnection connection) = await first.ConnectAsync();
             using (client)
             {
@@ -188,5 +188,45 @@ public class TransportListenerTests
         listener.Dispose();
 
         await listener.RunAsync(_ => { }, _ => { }, TimeProvider.System).WaitAsync(Token);
+    }
+
+    [Fact]
+    public void A_socket_file_on_which_nobody_listens_is_replaced_and_removed_at_the_end()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.sock");
+        string moved = path + "2";
+        // As after a process that was killed: nobody listens, and nobody has removed the file.
+        using (TransportListener killed = TransportListener.Start(new UnixDomainSocketEndPoint(path)))
+            File.Move(path, moved);
+        File.Move(moved, path);
+
+        using (TransportListener.Start(new UnixDomainSocketEndPoint(path)))
+            Assert.True(File.Exists(path));
+        Assert.False(File.Exists(path));
+    }
+
+    [Fact]
+    public void A_socket_that_is_in_use_and_a_file_that_is_no_socket_are_errors_and_stay()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.sock");
+        var endPoint = new UnixDomainSocketEndPoint(path);
+        using (TransportListener first = TransportListener.Start(endPoint))
+        {
+            IOException taken = Assert.Throws<IOException>(() => TransportListener.Start(endPoint));
+            Assert.StartsWith($"Cannot listen on {path}: a program listens on it", taken.Message, StringComparison.Ordinal);
+            IOException twice = Assert.Throws<IOException>(() => TransportListener.Start(endPoint, others: [first.LocalEndPoint]));
+            Assert.EndsWith("twice. Leave one out.", twice.Message, StringComparison.Ordinal);
+        }
+
+        File.WriteAllText(path, "");
+        try
+        {
+            Assert.Throws<IOException>(() => TransportListener.Start(endPoint));
+            Assert.True(File.Exists(path));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 }

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.TestKit;
+using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Connections.Opening;
 
@@ -135,7 +136,7 @@ public sealed class HandshakePlacesTests : IDisposable
             }
 
             Assert.Equal(have.Count, places.Count);
-            Assert.All(have.CountBy(connection => connection.RemoteEndPoint.Address), count => Assert.InRange(count.Value, 1, 20));
+            Assert.All(have.CountBy(connection => EndPointAddress.Of(connection.RemoteEndPoint)), count => Assert.InRange(count.Value, 1, 20));
         }
     }
 }

@@ -1,0 +1,20 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace WebSocketServerKit.Transport;
+
+public sealed class EndPointAddressTests
+{
+    [Fact]
+    public void An_IP_end_point_counts_under_its_address() =>
+        Assert.Equal(IPAddress.Parse("192.0.2.1"), EndPointAddress.Of(IPEndPoint.Parse("192.0.2.1:80")));
+
+    [Fact]
+    public void End_points_without_an_address_share_one_that_is_trusted_as_loopback_and_is_no_TCP_clients()
+    {
+        IPAddress shared = EndPointAddress.Of(new UnixDomainSocketEndPoint("/run/a.sock"));
+        Assert.Equal(shared, EndPointAddress.Of(new UnixDomainSocketEndPoint("/run/b.sock")));
+        Assert.True(IPAddress.IsLoopback(shared));
+        Assert.NotEqual(IPAddress.Loopback, shared);
+    }
+}
