@@ -1,5 +1,5 @@
-using System.Net;
 using System.Collections.Concurrent;
+using System.Net;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Contract;

@@ -54,6 +54,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     private TaskCompletionSource? _leftBegan; // somebody wants to know when its handlers have begun all the same
     private TaskCompletionSource? _leftEnded; // the same for their end
     private int _holds; // of the payload
+    private volatile bool _isPayloadGivenUp;
     private TaskCompletionSource<bool>? _released; // somebody waits for that to fall to zero
     private SynchronizationContext? _outer;
     private ExecutionContext? _outerExecution;
@@ -200,11 +201,18 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         Interlocked.Exchange(ref _released, released);
         if (Volatile.Read(ref _holds) == 0)
             released.TrySetResult(true);
+        else if (_isPayloadGivenUp)
+            released.TrySetResult(false);
         return released.Task;
     }
 
     /// <summary>Ends the wait for those who hold the payload of an event that is over.</summary>
-    public void GiveUpPayload() => Volatile.Read(ref _released)?.TrySetResult(false);
+    public void GiveUpPayload()
+    {
+        _isPayloadGivenUp = true;
+        Interlocked.MemoryBarrier(); // WhenPayloadReleased sets the source before it looks at the flag
+        _released?.TrySetResult(false);
+    }
 
     /// <summary>Whether this is the thread that raises events, between <see cref="Enter"/> and <see cref="Leave"/>.</summary>
     public bool IsLoopThread => _loopThread == Environment.CurrentManagedThreadId;

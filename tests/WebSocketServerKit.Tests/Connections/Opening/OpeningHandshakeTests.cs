@@ -153,7 +153,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
     {
         TaskCompletionSource go = Timely.Signal();
         Connection.OnRequest = async () => await go.Task;
-        Connection.OnOpened = Connection.BeginStop;
+        Connection.OnOpened = () => Connection.BeginStop();
         _stage.Start();
         Transport.Receive(Wire.Request);
         await Connection.Called("Request /chat");
