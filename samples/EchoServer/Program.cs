@@ -56,7 +56,7 @@ static async Task<int> RunAsync(WebSocketServerOptions options, string host, int
         server.HttpRequestReceived += (_, e) =>
         {
             if (e.Request.Method is "GET" or "HEAD" && (path is null || e.Request.Path == path))
-                e.Respond(HttpStatusCode.OK, "text/html; charset=utf-8", page);
+                e.Respond(HttpStatusCode.OK, page, "text/html; charset=utf-8");
         };
 
         if (broadcast)

@@ -39,7 +39,7 @@ internal sealed class WebFiles
         if (e.Request.Method is not ("GET" or "HEAD"))
             e.Respond(HttpStatusCode.MethodNotAllowed, "The page can be read, nothing else.\n", headers: [new("Allow", "GET, HEAD")]);
         else if (_files.TryGetValue(name, out (string ContentType, byte[] Bytes) file))
-            e.Respond(HttpStatusCode.OK, file.ContentType, file.Bytes, Headers);
+            e.Respond(HttpStatusCode.OK, file.Bytes, file.ContentType, Headers);
         else
             e.Respond(HttpStatusCode.NotFound, "There is no such file here.\n");
     }

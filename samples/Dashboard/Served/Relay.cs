@@ -60,7 +60,7 @@ internal sealed record Relay(RelayMode Mode, string Path = "")
                 skipped++;
         }
 
-        return new Delivery(payload.Length, new BroadcastResult(sent, dropped, skipped));
+        return new Delivery(payload.Length, new BroadcastResult { Sent = sent, Dropped = dropped, Skipped = skipped });
     }
 }
 

@@ -165,6 +165,6 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
             cork?.Pull();
         }
 
-        return new BroadcastResult(sent, dropped, skipped);
+        return new BroadcastResult { Sent = sent, Dropped = dropped, Skipped = skipped };
     }
 }

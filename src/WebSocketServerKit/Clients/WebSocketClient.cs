@@ -85,7 +85,7 @@ public sealed class WebSocketClient
     /// Meanwhile 64 KiB of what the client sends are read at most. What lies behind more than that is noticed when the handler has ended; only the end of the connection is noticed
     /// all the same, on Linux. Callbacks that are registered with the token run on the thread pool.
     /// </remarks>
-    public CancellationToken Disconnected => _lifetime.Disconnected;
+    public CancellationToken ConnectionClosed => _lifetime.Disconnected;
 
     /// <summary>The round trip of the latest ping, or null before the first. A client that talks all the time is not pinged to keep it alive: see <see cref="MeasureLatency"/>.</summary>
     public TimeSpan? Latency => _lifetime.Latency;

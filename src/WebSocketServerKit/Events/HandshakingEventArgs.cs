@@ -47,7 +47,7 @@ public sealed class HandshakingEventArgs : EventArgs
     /// Cancelled when the client leaves while handlers decide, within about a second: pass it to what they wait for. A client that has left is not accepted, and handlers that
     /// do not end within <see cref="WebSocketServerOptions.CloseTimeout"/> after that are not waited for.
     /// </summary>
-    public CancellationToken Disconnected => _connection?.Disconnected ?? default;
+    public CancellationToken ConnectionClosed => _connection?.Disconnected ?? default;
 
     /// <summary>
     /// The subprotocol to speak, or null for none. It starts as the client's first choice among <see cref="WebSocketServerOptions.Subprotocols"/>.

@@ -41,7 +41,7 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
     /// Cancelled when the connection is lost while handlers work on the answer, within about a second. That the client has ended its own side does not count: it may be waiting for
     /// the answer.
     /// </summary>
-    public CancellationToken Disconnected => _connection?.Disconnected ?? default;
+    public CancellationToken ConnectionClosed => _connection?.Disconnected ?? default;
 
     /// <summary>Whether a handler has answered.</summary>
     public bool IsAnswered => Answer is not null;
@@ -53,11 +53,15 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
     /// counts.
     /// </summary>
     /// <param name="status">200 to 599.</param>
-    /// <param name="contentType">What the bytes are, such as <c>image/png</c>.</param>
     /// <param name="body">May be empty.</param>
+    /// <param name="contentType">What the bytes are: a media type such as <c>image/png</c> or <c>text/html; charset=utf-8</c>.</param>
     /// <param name="headers">More headers, such as <c>Cache-Control</c>.</param>
     /// <exception cref="ArgumentException">The status, the content type, the body or a header is not possible; null is none.</exception>
-    public void Respond(HttpStatusCode status, string contentType, ReadOnlyMemory<byte> body, IEnumerable<KeyValuePair<string, string>>? headers = null)
+    public void Respond(
+        HttpStatusCode status,
+        ReadOnlyMemory<byte> body,
+        string contentType = "application/octet-stream",
+        IEnumerable<KeyValuePair<string, string>>? headers = null)
     {
         if (_decided)
             throw new InvalidOperationException("The request has been answered: its handlers had ended. Await what a handler starts, or make it an async lambda.");
@@ -65,12 +69,12 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
     }
 
     /// <summary>Answers with text, sent as UTF-8: name the charset in a content type of your own. The last call counts.</summary>
-    /// <inheritdoc cref="Respond(HttpStatusCode, string, ReadOnlyMemory{byte}, IEnumerable{KeyValuePair{string, string}}?)"/>
+    /// <inheritdoc cref="Respond(HttpStatusCode, ReadOnlyMemory{byte}, string, IEnumerable{KeyValuePair{string, string}}?)"/>
     public void Respond(
         HttpStatusCode status, string body, string contentType = "text/plain; charset=utf-8", IEnumerable<KeyValuePair<string, string>>? headers = null)
     {
         ArgumentNullException.ThrowIfNull(body);
-        Respond(status, contentType, Encoded.GetValue(body, static body => Encoding.UTF8.GetBytes(body)), headers);
+        Respond(status, Encoded.GetValue(body, static body => Encoding.UTF8.GetBytes(body)), contentType, headers);
     }
 
     internal void Decide() => _decided = true;

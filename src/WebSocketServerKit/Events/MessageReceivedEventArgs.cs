@@ -15,18 +15,23 @@ public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEven
 {
     // The run of handlers, and in the lowest bit whether it is text: with the client these are two words, which are passed on in registers.
     private readonly long _runAndType;
+    private readonly WebSocketClient? _client;
 
     internal MessageReceivedEventArgs(WebSocketClient client, WebSocketMessageType messageType, long run)
     {
-        Client = client;
+        _client = client;
         _runAndType = run << 1 | (messageType == WebSocketMessageType.Text ? 1L : 0);
     }
 
     /// <summary>The client that sent the message.</summary>
-    public WebSocketClient Client { get; }
+    /// <exception cref="InvalidOperationException">This is <c>default</c>, which stands for no message.</exception>
+    public WebSocketClient Client => _client ?? throw NoMessage();
 
     /// <summary><see cref="WebSocketMessageType.Text"/> or <see cref="WebSocketMessageType.Binary"/>.</summary>
-    public WebSocketMessageType MessageType => (_runAndType & 1) != 0 ? WebSocketMessageType.Text : WebSocketMessageType.Binary;
+    public WebSocketMessageType MessageType => IsText ? WebSocketMessageType.Text : WebSocketMessageType.Binary;
+
+    /// <summary>Whether it is a text message.</summary>
+    public bool IsText => (_runAndType & 1) != 0;
 
     /// <summary>The bytes of the message; of a text message they are valid UTF-8. Read this again after each await.</summary>
     /// <remarks>
@@ -93,14 +98,17 @@ public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEven
 
     private long Run => _runAndType >> 1;
 
+    private static InvalidOperationException NoMessage() =>
+        new("This is default(MessageReceivedEventArgs), which stands for no message: only what the server raises with MessageReceived does.");
+
     /// <summary>Whether both stand for the same message.</summary>
-    public bool Equals(MessageReceivedEventArgs other) => ReferenceEquals(Client, other.Client) && _runAndType == other._runAndType;
+    public bool Equals(MessageReceivedEventArgs other) => ReferenceEquals(_client, other._client) && _runAndType == other._runAndType;
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is MessageReceivedEventArgs other && Equals(other);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(Client, _runAndType);
+    public override int GetHashCode() => HashCode.Combine(_client, _runAndType);
 
     /// <summary>Whether both stand for the same message.</summary>
     public static bool operator ==(MessageReceivedEventArgs left, MessageReceivedEventArgs right) => left.Equals(right);

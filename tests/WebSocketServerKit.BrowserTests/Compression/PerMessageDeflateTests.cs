@@ -48,7 +48,7 @@ public sealed class PerMessageDeflateTests(Chromium chromium)
         }
 
         await using WebSocketServer server = new(options);
-        server.HttpRequestReceived += (_, e) => e.Respond(HttpStatusCode.OK, "text/html; charset=utf-8", "<!doctype html><title>Empty</title>"u8.ToArray());
+        server.HttpRequestReceived += (_, e) => e.Respond(HttpStatusCode.OK, "<!doctype html><title>Empty</title>"u8.ToArray(), "text/html; charset=utf-8");
         server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
         await server.StartAsync(TestContext.Current.CancellationToken);
 

@@ -384,7 +384,7 @@ public class WebSocketClientTests
         Assert.True(client.IsOpen);
 
         // A broadcast leaves it out alone, and others are served.
-        Assert.Equal(new BroadcastResult(1, 1, 0), server.Clients.Broadcast(block));
+        Assert.Equal(new BroadcastResult { Sent = 1, Dropped = 1 }, server.Clients.Broadcast(block));
         Assert.Equal(Block, (await other.ReadFrameAsync()).Payload.Length);
         await other.SendAsync("x");
         Assert.Equal("x", await other.ReadTextAsync());

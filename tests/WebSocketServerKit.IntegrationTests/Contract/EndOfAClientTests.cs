@@ -321,14 +321,14 @@ public class EndOfAClientTests
         await using TestServer server = await TestServer.StartEchoAsync();
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         TaskCompletionSource called = Async.Gate();
-        using CancellationTokenRegistration throwing = client.Disconnected.Register(() => throw new InvalidOperationException("in a callback"));
-        using CancellationTokenRegistration calling = client.Disconnected.Register(called.SetResult);
-        Assert.False(client.Disconnected.IsCancellationRequested);
+        using CancellationTokenRegistration throwing = client.ConnectionClosed.Register(() => throw new InvalidOperationException("in a callback"));
+        using CancellationTokenRegistration calling = client.ConnectionClosed.Register(called.SetResult);
+        Assert.False(client.ConnectionClosed.IsCancellationRequested);
         await raw.LeaveAsync();
 
         await called.Task.Timely();
         AssertEnd(await server.NextEndAsync(), DisconnectCause.Closed, ConnectionSide.Client, 1000, "", clean: true);
-        Assert.True(client.Disconnected.IsCancellationRequested);
+        Assert.True(client.ConnectionClosed.IsCancellationRequested);
         Assert.Empty(server.Log.Of(13));
     }
 

@@ -38,7 +38,7 @@ public class GoneDuringHandlerTests
             async Task WaitAsync(WebSocketClient client)
             {
                 inHandler.TrySetResult();
-                await Task.Delay(Timeout.Infinite, client.Disconnected).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(Timeout.Infinite, client.ConnectionClosed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 openAtEnd = client.IsOpen;
             }
 
@@ -80,11 +80,11 @@ public class GoneDuringHandlerTests
                 }
 
                 if (which == "Handshaking")
-                    server.Handshaking += async (_, e) => await WaitAsync(e.Disconnected);
+                    server.Handshaking += async (_, e) => await WaitAsync(e.ConnectionClosed);
                 else if (which == "ClientConnected")
-                    server.ClientConnected += async (_, e) => await WaitAsync(e.Client.Disconnected);
+                    server.ClientConnected += async (_, e) => await WaitAsync(e.Client.ConnectionClosed);
                 else
-                    server.MessageReceived += async (_, e) => await WaitAsync(e.Client.Disconnected);
+                    server.MessageReceived += async (_, e) => await WaitAsync(e.Client.ConnectionClosed);
             },
             TestServer.LookOften);
         RawClient[] clients = [.. await Task.WhenAll(Enumerable.Range(0, Count).Select(_ => RawClient.ConnectAsync(server.EndPoint)))];
@@ -109,9 +109,9 @@ public class GoneDuringHandlerTests
             {
                 if (e.Request.Path != "/slow")
                     return;
-                using CancellationTokenRegistration registration = e.Disconnected.Register(cancelled.SetResult);
+                using CancellationTokenRegistration registration = e.ConnectionClosed.Register(cancelled.SetResult);
                 inHandler.SetResult();
-                await Task.Delay(Timeout.Infinite, e.Disconnected).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(Timeout.Infinite, e.ConnectionClosed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             },
             options =>
             {
@@ -163,7 +163,7 @@ public class GoneDuringHandlerTests
             {
                 inHandler.SetResult();
                 await go.Task;
-                e.Respond(System.Net.HttpStatusCode.OK, e.Disconnected.IsCancellationRequested ? "gone" : "here");
+                e.Respond(System.Net.HttpStatusCode.OK, e.ConnectionClosed.IsCancellationRequested ? "gone" : "here");
             },
             options => options.TimeProvider = new FakeTimeProvider());
         using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
@@ -362,7 +362,7 @@ public class GoneDuringHandlerTests
             server => server.MessageReceived += async (_, e) =>
             {
                 inHandler.SetResult();
-                await Task.Delay(Timeout.Infinite, e.Client.Disconnected).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(Timeout.Infinite, e.Client.ConnectionClosed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             },
             options => options.TimeProvider = new FakeTimeProvider());
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync();

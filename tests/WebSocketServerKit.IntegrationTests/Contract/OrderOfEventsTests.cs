@@ -23,7 +23,7 @@ public class OrderOfEventsTests
             server.ClientConnected += (_, e) => events.Enqueue($"connected, listed {Listed(e.Client)}, open {e.Client.IsOpen}");
             server.MessageReceived += (_, e) => events.Enqueue($"message {e.Text}, listed {Listed(e.Client)}");
             server.ClientDisconnected += (_, e) =>
-                events.Enqueue($"disconnected, unlisted {Unlisted(e.Client)}, open {e.Client.IsOpen}, left {e.Client.Disconnected.IsCancellationRequested}");
+                events.Enqueue($"disconnected, unlisted {Unlisted(e.Client)}, open {e.Client.IsOpen}, left {e.Client.ConnectionClosed.IsCancellationRequested}");
         });
         using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
         byte[] everything = [.. RawClient.Request("/x"), .. RawClient.Text("1"), .. RawClient.Text("2"), .. RawClient.Close(1000), .. RawClient.Text("after Close")];

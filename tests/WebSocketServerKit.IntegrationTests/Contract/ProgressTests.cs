@@ -68,7 +68,7 @@ public class ProgressTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the system does not tell how far the peer has read.");
         byte[] page = new byte[2_000_000];
         await using TestServer server = await StartAsync(
-            server => server.HttpRequestReceived += (_, e) => e.Respond(System.Net.HttpStatusCode.OK, "application/octet-stream", page),
+            server => server.HttpRequestReceived += (_, e) => e.Respond(System.Net.HttpStatusCode.OK, page),
             options => options.MaxCloseDuration = TimeSpan.FromMinutes(10));
         using RawClient client = await RawClient.ConnectAsync(server.EndPoint, receiveBuffer: 16 * 1024);
         await client.WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());

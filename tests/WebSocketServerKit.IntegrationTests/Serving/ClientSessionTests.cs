@@ -358,7 +358,7 @@ public class ClientSessionTests
             if (e.Request.Path == "/health")
                 e.Respond(HttpStatusCode.OK, $"{e.Request.Method} from {((IPEndPoint)e.RemoteEndPoint).Address}", headers: [new("Cache-Control", "no-store")]);
             if (e.Request.Path == "/bytes")
-                e.Respond(HttpStatusCode.OK, "application/octet-stream", new byte[] { 65, 66 });
+                e.Respond(HttpStatusCode.OK, new byte[] { 65, 66 });
         });
 
         foreach ((string method, string target, int status, string body) in ((string, string, int, string)[])

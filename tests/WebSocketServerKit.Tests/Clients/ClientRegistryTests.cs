@@ -107,7 +107,7 @@ public sealed class ClientRegistryTests : IDisposable
     public void A_text_goes_to_all()
     {
         WebSocketClient first = Add(), second = Add();
-        Assert.Equal(new BroadcastResult(2, 0, 0), _clients.Broadcast("grüße \ud800"));
+        Assert.Equal(new BroadcastResult { Sent = 2 }, _clients.Broadcast("grüße \ud800"));
         Assert.Equal("Text grüße \ufffd", _bench.SentTo(first));
         Assert.Equal("Text grüße \ufffd", _bench.SentTo(second));
         Assert.Equal((1, Encoding.UTF8.GetByteCount("grüße \ufffd")), (first.MessagesSent, first.BytesSent));
@@ -156,7 +156,7 @@ public sealed class ClientRegistryTests : IDisposable
             asked.Add(client);
             return client.Path == "/chat";
         });
-        Assert.Equal(new BroadcastResult(1, 0, 0), result);
+        Assert.Equal(new BroadcastResult { Sent = 1 }, result);
         Assert.Equal([chats, reads], ById(asked));
         Assert.Equal(["", "Text hello", ""], new[] { sender, chats, reads }.Select(_bench.SentTo).ToArray());
     }
@@ -177,7 +177,7 @@ public sealed class ClientRegistryTests : IDisposable
         _bench.TransportOf(slow).HoldWrites();
         Assert.True(slow.TrySend(new string('x', 1000)));
         gone.Abort();
-        Assert.Equal(new BroadcastResult(Sent: 1, Dropped: 1, Skipped: 1), _clients.Broadcast(new string('y', 100)));
+        Assert.Equal(new BroadcastResult { Sent = 1, Dropped = 1, Skipped = 1 }, _clients.Broadcast(new string('y', 100)));
         Assert.Equal((1, 1, 0), (quick.MessagesSent, slow.MessagesSent, gone.MessagesSent));
     }
 }

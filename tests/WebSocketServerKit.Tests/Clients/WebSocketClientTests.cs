@@ -184,7 +184,7 @@ public sealed class WebSocketClientTests : IDisposable
         Assert.False(client.IsOpen);
         Assert.Equal("192.0.2.1:8080", client.LocalEndPoint.ToString());
         Assert.Equal((0, 0), (client.MessagesReceived, client.BytesReceived));
-        Assert.False(client.Disconnected.IsCancellationRequested);
+        Assert.False(client.ConnectionClosed.IsCancellationRequested);
     }
 
     [Fact]

@@ -17,7 +17,7 @@ public sealed class HttpRequestReceivedEventArgsTests
         Assert.Equal("grüße"u8, _request.Answer!.Body.Span);
         Assert.Contains(new("Content-Type", "text/plain; charset=utf-8"), _request.Answer.Headers);
 
-        _request.Respond(HttpStatusCode.NotFound, "image/png", new byte[] { 1, 2 }, [new("Cache-Control", "no-store")]);
+        _request.Respond(HttpStatusCode.NotFound, new byte[] { 1, 2 }, "image/png", [new("Cache-Control", "no-store")]);
         Assert.Equal((HttpStatusCode.NotFound, 2), (_request.Answer.Status, _request.Answer.Body.Length));
         Assert.Contains(new("Content-Type", "image/png"), _request.Answer.Headers);
         Assert.Contains(new("Cache-Control", "no-store"), _request.Answer.Headers);
@@ -29,7 +29,9 @@ public sealed class HttpRequestReceivedEventArgsTests
         Assert.Throws<ArgumentOutOfRangeException>(() => _request.Respond(HttpStatusCode.SwitchingProtocols, ""));
         Assert.Throws<ArgumentException>(() => _request.Respond(HttpStatusCode.NoContent, "a body"));
         Assert.Throws<ArgumentException>(() => _request.Respond(HttpStatusCode.OK, "", "text/plain\r\nX: y"));
-        Assert.Throws<ArgumentNullException>("body", () => _request.Respond(HttpStatusCode.OK, null!));
+        foreach (string contentType in (string[])["<p>Hello</p>", "text", "text/", "/html", "text/html charset=utf-8"])
+            Assert.Contains("is no content type", Assert.Throws<ArgumentException>("contentType", () => _request.Respond(HttpStatusCode.OK, "", contentType)).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentNullException>("body", () => _request.Respond(HttpStatusCode.OK, (string)null!));
         Assert.Throws<ArgumentNullException>("value", () => _request.Respond(HttpStatusCode.OK, "", headers: [new("X", null!)]));
         Assert.False(_request.IsAnswered);
     }

@@ -123,4 +123,14 @@ public sealed class MessageReceivedEventArgsTests : IAsyncDisposable
         await ended.Task.InTime();
         Assert.Contains("ContinueReceiving", Assert.Single(seen), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void A_default_value_says_that_it_is_no_message()
+    {
+        MessageReceivedEventArgs none = default;
+        Assert.All(
+            (Action[])[() => _ = none.Client, () => _ = none.Text, () => none.ToArray(), () => _ = none.Payload.Length, () => _ = none.PayloadMemory, none.ContinueReceiving],
+            use => Assert.Contains("default(MessageReceivedEventArgs)", Assert.Throws<InvalidOperationException>(use).Message, StringComparison.Ordinal));
+        Assert.Equal((none, none.GetHashCode()), (default, default(MessageReceivedEventArgs).GetHashCode()));
+    }
 }

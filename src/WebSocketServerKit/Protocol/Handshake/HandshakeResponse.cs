@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Http.Headers;
 using System.Text;
 using WebSocketServerKit.Buffers;
 
@@ -149,6 +150,8 @@ internal sealed class HandshakeResponse
             throw new ArgumentException($"A {(int)status} answer has no body: leave it empty or use another status.", nameof(body));
 
         ThrowIfInvalidValue("Content-Type", contentType, nameof(contentType));
+        if (!MediaTypeHeaderValue.TryParse(contentType, out _))
+            throw new ArgumentException($"\"{contentType}\" is no content type. Name a media type, such as text/html; charset=utf-8 or application/json.", nameof(contentType));
         List<KeyValuePair<string, string>> all = StartFinalAnswer(status, body, contentType);
         AddHostHeaders(all, headers);
         return new(status, all, body);
