@@ -62,12 +62,12 @@ static async Task<int> RunAsync(WebSocketServerOptions options, string host, int
         if (broadcast)
             server.MessageReceived += (_, e) => server.Clients.Broadcast(e.Payload, e.MessageType);
         else
-            server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
+            server.OnMessage((client, message) => client.SendAsync(message.Payload, message.MessageType));
 
         if (verbose)
         {
             server.ClientConnected += (_, e) => Console.WriteLine($"+ {e.Client} {e.Client.Extensions}".TrimEnd());
-            server.ClientDisconnected += (_, e) => Console.WriteLine($"- {e.Client}: {e.Cause}, close code {(int)e.CloseCode} {e.CloseReason}".TrimEnd());
+            server.ClientDisconnected += (_, e) => Console.WriteLine($"- {e.Client}: {e.Cause}, close code {e.CloseCode.Value} {e.CloseReason}".TrimEnd());
         }
 
         TaskCompletionSource stop = new();

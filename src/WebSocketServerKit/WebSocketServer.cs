@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.WebSockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using WebSocketServerKit.Connections;
@@ -23,7 +22,7 @@ namespace WebSocketServerKit;
 /// </para>
 /// <para>All members are thread-safe.</para>
 /// </remarks>
-public sealed class WebSocketServer : IAsyncDisposable, IDisposable
+public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
 {
     private readonly WebSocketServerOptions _options;
     private readonly ServerLog _log;
@@ -147,16 +146,16 @@ public sealed class WebSocketServer : IAsyncDisposable, IDisposable
     /// <param name="cancellationToken">Cancelled, the clients that are left are cut at once. So does the token of a further call.</param>
     /// <returns>How many left cleanly, how many had to be cut, and how many have events that have not ended.</returns>
     public Task<StopResult> StopAsync(CancellationToken cancellationToken = default) =>
-        StopAsync(WebSocketCloseStatus.EndpointUnavailable, "server is stopping", cancellationToken);
+        StopAsync(CloseCode.GoingAway, "server is stopping", cancellationToken);
 
     /// <summary>Stops like <see cref="StopAsync(CancellationToken)"/>, with a code and a reason of your own in the Close frames.</summary>
-    /// <param name="code">As in <see cref="WebSocketClient.CloseAsync"/>: 1012 tells that the server restarts.</param>
+    /// <param name="code">As in <see cref="WebSocketClient.CloseAsync(CloseCode, string, CancellationToken)"/>: 1012 tells that the server restarts.</param>
     /// <param name="reason">At most 123 bytes of UTF-8.</param>
     /// <param name="cancellationToken">Cancelled, the clients that are left are cut at once. So does the token of a further call.</param>
     /// <returns>How many left cleanly, how many had to be cut, and how many have events that have not ended.</returns>
     /// <remarks>Where the server is being stopped already, clients are told what the first call says.</remarks>
     /// <exception cref="ArgumentException">The code must not be sent, or the reason is too long.</exception>
-    public Task<StopResult> StopAsync(WebSocketCloseStatus code, string reason, CancellationToken cancellationToken = default)
+    public Task<StopResult> StopAsync(CloseCode code, string reason, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(reason);
         CloseFrame.Check(code, reason);
@@ -178,7 +177,7 @@ public sealed class WebSocketServer : IAsyncDisposable, IDisposable
                 return;
             Volatile.Write(ref _endPoints, []);
             run.CutNow();
-            _stopping ??= EndAsync(run, WebSocketCloseStatus.EndpointUnavailable, "server is stopping");
+            _stopping ??= EndAsync(run, CloseCode.GoingAway, "server is stopping");
         }
 
         run.StopListening();
@@ -194,7 +193,7 @@ public sealed class WebSocketServer : IAsyncDisposable, IDisposable
 
     internal long NextClientId() => Interlocked.Increment(ref _lastClientId);
 
-    private async Task<StopResult> StopCoreAsync(WebSocketCloseStatus code, string reason, CancellationToken cancellationToken)
+    private async Task<StopResult> StopCoreAsync(CloseCode code, string reason, CancellationToken cancellationToken)
     {
         ServerRun run;
         Task<StopResult> stopping;
@@ -252,7 +251,7 @@ public sealed class WebSocketServer : IAsyncDisposable, IDisposable
         }
     }
 
-    private async Task<StopResult> EndAsync(ServerRun run, WebSocketCloseStatus code, string reason)
+    private async Task<StopResult> EndAsync(ServerRun run, CloseCode code, string reason)
     {
         // Off the caller's thread and out of its lock.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);

@@ -339,10 +339,10 @@ public class WebSocketServerTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         using RawClient client = await server.OpenAsync();
-        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => server.Server.StopAsync((WebSocketCloseStatus)1006, "", TestServer.Timely));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => server.Server.StopAsync(1006, "", TestServer.Timely));
         Assert.True(server.Server.IsListening);
 
-        Task<StopResult> stop = server.Server.StopAsync((WebSocketCloseStatus)1012, "restarting", TestServer.Timely);
+        Task<StopResult> stop = server.Server.StopAsync(1012, "restarting", TestServer.Timely);
         Assert.Equal(1012, (await client.ReadFrameAsync()).CloseCode);
         await client.SendCloseAsync(1012);
         client.Dispose();

@@ -1,4 +1,3 @@
-using System.Net.WebSockets;
 using System.Text;
 using WebSocketServerKit.Protocol;
 using WebSocketServerKit.Protocol.Closing;
@@ -14,15 +13,15 @@ internal static class ClosePayloadTarget
     public static ProtocolViolation Run(byte[] input)
     {
         ReadOnlySpan<byte> payload = input.AsSpan(0, Math.Min(input.Length, FrameHeader.MaxControlPayload));
-        ProtocolViolation violation = CloseFrame.Parse(payload, out WebSocketCloseStatus code, out string reason);
+        ProtocolViolation violation = CloseFrame.Parse(payload, out CloseCode code, out string reason);
         Promise.Holds(violation == Expected(payload), "each rule is told from the others");
         if (violation != ProtocolViolation.None)
         {
-            Promise.Holds(code == CloseFrame.NoCode && reason is "", "nothing of a bad payload comes out");
+            Promise.Holds(code == CloseCode.NoStatusReceived && reason is "", "nothing of a bad payload comes out");
             return violation;
         }
 
-        if (code != CloseFrame.NoCode)
+        if (code != CloseCode.NoStatusReceived)
             CloseFrame.Check(code, reason);
         Span<byte> written = stackalloc byte[FrameHeader.MaxControlPayload];
         int length = CloseFrame.Write(written, code, reason);

@@ -8,7 +8,7 @@ namespace WebSocketServerKit.Fuzz.Targets;
 
 /// <summary>What <see cref="ServerProtocol"/> said in one step.</summary>
 internal sealed record FrameEvent(
-    ProtocolEvent Event, WebSocketMessageType? Type, string Payload, WebSocketCloseStatus CloseCode, string CloseReason, ProtocolViolation Violation);
+    ProtocolEvent Event, WebSocketMessageType? Type, string Payload, CloseCode CloseCode, string CloseReason, ProtocolViolation Violation);
 
 /// <summary><see cref="ServerProtocol"/>: any bytes give events, at the end of which may stand one violation or one Close, wherever they are cut.</summary>
 internal static class FramesTarget
@@ -101,10 +101,10 @@ internal static class FramesTarget
                 Promise.Holds(payload.Length <= FrameHeader.MaxControlPayload);
                 break;
             case ProtocolEvent.Close:
-                Promise.Holds(e.CloseCode == CloseFrame.NoCode || CloseFrame.IsAllowed(e.CloseCode));
+                Promise.Holds(e.CloseCode == CloseCode.NoStatusReceived || CloseFrame.IsAllowed(e.CloseCode));
                 break;
             case ProtocolEvent.Violation:
-                (WebSocketCloseStatus code, string reason, _) = e.Violation.Describe();
+                (CloseCode code, string reason, _) = e.Violation.Describe();
                 CloseFrame.Check(code, reason);
                 break;
         }

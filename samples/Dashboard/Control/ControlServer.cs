@@ -9,8 +9,6 @@ namespace Dashboard.Control;
 internal sealed class ControlServer : IAsyncDisposable
 {
     private const string ControlPath = "/control";
-    private const string OriginItem = "origin";
-    private const string ViewerItem = "viewer";
     private const int ReportsPerSecond = 4;
 
     private readonly WebFiles _files = new();
@@ -36,22 +34,20 @@ internal sealed class ControlServer : IAsyncDisposable
                 e.Refuse(HttpStatusCode.MisdirectedRequest, WrongHost);
             else if (e.Request.Path != ControlPath)
                 e.Refuse(HttpStatusCode.NotFound, $"Only {ControlPath} is served here.\n");
-            else
-                e.Items[OriginItem] = e.Request.Origin;
         };
         _control.ClientConnected += (_, e) =>
         {
-            Viewer viewer = new(e.Client, _served);
-            e.Client.Items[ViewerItem] = viewer;
+            Viewer viewer = new(e.Client, e.Request.Origin, _served);
+            e.Client.State = viewer;
             viewer.Tell(News.None);
         };
-        _control.MessageReceived += async (_, e) => await ObeyAsync(e);
+        _control.OnMessage(ObeyAsync);
     }
 
     /// <summary>Where the page is.</summary>
     public IPEndPoint EndPoint => (IPEndPoint)_control.EndPoints[0];
 
-    private IEnumerable<Viewer> Viewers => _control.Clients.Select(ViewerOf).OfType<Viewer>();
+    private IEnumerable<Viewer> Viewers => _control.Clients.Select(page => page.State).OfType<Viewer>();
 
     private static string WrongHost => "Use the address of this machine, or localhost: other names are not accepted here.\n";
 
@@ -72,48 +68,45 @@ internal sealed class ControlServer : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private async Task ObeyAsync(MessageReceivedEventArgs e)
+    private async Task ObeyAsync(WebSocketClient page, MessageReceivedEventArgs message)
     {
-        if (Json.ReadCommand(e.Payload) is not { } command)
+        if (Json.ReadCommand(message.Payload) is not { } command)
         {
-            await e.Client.CloseAsync(WebSocketCloseStatus.PolicyViolation, "This is no command.");
+            await page.CloseAsync(CloseCode.PolicyViolation, "This is no command.");
             return;
         }
 
         Reply reply;
         try
         {
-            reply = new Reply(command.Id, Ok: true, await CarryOutAsync(command, e.Client));
+            reply = new Reply(command.Id, Ok: true, await CarryOutAsync(command, page.GetState<Viewer>()));
         }
         catch (Exception problem) when (problem is RefusedCommandException or IOException)
         {
             reply = new Reply(command.Id, Ok: false, problem.Message);
         }
 
-        await e.Client.SendAsync(Json.Write(reply), WebSocketMessageType.Text);
+        await page.SendAsync(Json.Write(reply), WebSocketMessageType.Text);
     }
 
-    private async Task<string> CarryOutAsync(Command command, WebSocketClient page) => command switch
+    private async Task<string> CarryOutAsync(Command command, Viewer viewer) => command switch
     {
-        Open open => await _served.OpenAsync(open.Address, open.Port, open.AnyOrigin ? ["*"] : OwnOrigins((string?)page.Items[OriginItem])),
+        Open open => await _served.OpenAsync(open.Address, open.Port, open.AnyOrigin ? ["*"] : OwnOrigins(viewer.Origin)),
         Close => await _served.CloseAsync(),
         Disconnect disconnect => _served.Disconnect(disconnect.Client),
         Send send => _served.Send(send.Client, send.Binary, send.Data),
         Forward forward => _served.Forward(forward.Message, forward.Client),
         Read read => _served.Read(read.Message),
         SetRelay set => _served.SetRelay(set.Relay),
-        SetView set => Look(page, set.View),
+        SetView set => Look(viewer, set.View),
         _ => throw new RefusedCommandException($"There is no command {command.GetType().Name}."),
     };
 
-    // Null before the page's connection has been announced.
-    private static Viewer? ViewerOf(WebSocketClient page) => page.Items.TryGetValue(ViewerItem, out object? viewer) ? (Viewer?)viewer : null;
-
-    private static string Look(WebSocketClient page, ClientView view)
+    private static string Look(Viewer viewer, ClientView view)
     {
         if (!view.IsValid)
             throw new RefusedCommandException($"A filter has at most {ClientView.MaxFilterLength} characters; sheets count from 0; at most {ClientView.MaxWatched} clients are watched.");
-        ViewerOf(page)!.Look(view);
+        viewer.Look(view);
         return "";
     }
 
@@ -141,7 +134,7 @@ internal sealed class ControlServer : IAsyncDisposable
                 foreach (Viewer viewer in Viewers)
                     viewer.Tell(news);
                 if (second is not null)
-                    _served.MeasureLatency(Viewers.SelectMany(viewer => viewer.Shown));
+                    _served.Ping(Viewers.SelectMany(viewer => viewer.Shown));
             }
         }
         catch (OperationCanceledException)

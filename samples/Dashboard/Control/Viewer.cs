@@ -5,11 +5,16 @@ using WebSocketServerKit;
 namespace Dashboard.Control;
 
 /// <summary>A page that is open somewhere: what it shows of the clients, and what it knows of them. Thread-safe.</summary>
-internal sealed class Viewer(WebSocketClient page, ServedEndpoint served)
+/// <param name="page">Its connection.</param>
+/// <param name="origin">Where the browser got the page from.</param>
+/// <param name="served">What it shows.</param>
+internal sealed class Viewer(WebSocketClient page, string? origin, ServedEndpoint served)
 {
     private readonly Lock _gate = new();
     private ClientView _view = ClientView.First;
     private Dictionary<long, ClientCounters>? _known; // null until a whole report is on its way
+
+    public string? Origin => origin;
 
     /// <summary>The clients that the page shows.</summary>
     public IReadOnlyList<long> Shown
@@ -62,7 +67,7 @@ internal sealed class Viewer(WebSocketClient page, ServedEndpoint served)
                 told.Messages,
                 told.Passages,
                 told.Seconds);
-            if (page.TrySend(Json.Write(report), WebSocketMessageType.Text))
+            if (page.TrySend(Json.Write(report), WebSocketMessageType.Text).IsAccepted)
                 _known = counters;
         }
     }

@@ -10,10 +10,8 @@ namespace Dashboard.Served;
 /// <param name="Since">When it came, in Unix milliseconds.</param>
 internal sealed record ClientRow(long Id, string Path, string Address, string Agent, long Since)
 {
-    private const string AgentItem = "user-agent";
-
-    /// <summary>Keeps what only the request tells.</summary>
-    public static void Remember(HandshakingEventArgs e) => e.Items[AgentItem] = e.Request.Headers["User-Agent"] ?? "";
+    /// <summary>Keeps the user agent, which only the request tells.</summary>
+    public static void Remember(HandshakingEventArgs e) => e.State = e.Request.Headers["User-Agent"] ?? "";
 
     public static ClientRow Of(WebSocketClient client) => new(
         client.Id,
@@ -30,7 +28,7 @@ internal sealed record ClientRow(long Id, string Path, string Address, string Ag
 
     private static string PathAndQueryOf(WebSocketClient client) => client.QueryString.Length == 0 ? client.Path : $"{client.Path}?{client.QueryString}";
 
-    private static string AgentOf(WebSocketClient client) => (string)client.Items[AgentItem]!;
+    private static string AgentOf(WebSocketClient client) => client.GetState<string>();
 }
 
 /// <summary>What changes while a client is online. The latency is in milliseconds, and null before the first ping.</summary>

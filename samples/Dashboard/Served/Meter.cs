@@ -48,11 +48,11 @@ internal sealed class Meter(TimeProvider time)
     /// <summary>A message that a client had sent was relayed.</summary>
     public void Relayed(Delivery delivery)
     {
-        Sent(delivery.Size, delivery.Result.Sent);
-        if (delivery.Result.Sent > 0)
+        Sent(delivery.Size, delivery.Result.Accepted);
+        if (delivery.Result.Accepted > 0)
             Interlocked.Increment(ref _relayed);
-        Interlocked.Add(ref _relayCopies, delivery.Result.Sent);
-        Interlocked.Add(ref _relayDropped, delivery.Result.Dropped);
+        Interlocked.Add(ref _relayCopies, delivery.Result.Accepted);
+        Interlocked.Add(ref _relayDropped, delivery.Result.Full);
     }
 
     /// <summary>Makes a point of what happened since the last call. About a second should lie between; the rates are exact if it was longer.</summary>

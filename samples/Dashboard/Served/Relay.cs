@@ -22,7 +22,7 @@ internal sealed record Relay(RelayMode Mode, string Path = "")
                 return new Delivery(e.Payload.Length, clients.Broadcast(e.Payload, e.MessageType, except: e.Client));
             case RelayMode.Path:
                 return SendTo(clients.FindByPath(Path), e.Client, e.Payload, e.MessageType);
-            case RelayMode.Addressed when e.MessageType == WebSocketMessageType.Text && TryReadAddress(e.Payload, out string path, out ReadOnlySpan<byte> text):
+            case RelayMode.Addressed when e.IsText && TryReadAddress(e.Payload, out string path, out ReadOnlySpan<byte> text):
                 return SendTo(clients.FindByPath(path), e.Client, text, e.MessageType);
             default:
                 return null;
@@ -47,20 +47,21 @@ internal sealed record Relay(RelayMode Mode, string Path = "")
 
     private static Delivery SendTo(IReadOnlyList<WebSocketClient> receivers, WebSocketClient sender, ReadOnlySpan<byte> payload, WebSocketMessageType type)
     {
-        int sent = 0, dropped = 0, skipped = 0;
+        int sent = 0, queued = 0, full = 0, closed = 0;
         foreach (WebSocketClient receiver in receivers)
         {
             if (ReferenceEquals(receiver, sender))
                 continue;
-            if (receiver.TrySend(payload, type))
-                sent++;
-            else if (receiver.IsOpen)
-                dropped++;
-            else
-                skipped++;
+            _ = receiver.TrySend(payload, type) switch
+            {
+                SendResult.Sent => sent++,
+                SendResult.Queued => queued++,
+                SendResult.Full => full++,
+                _ => closed++,
+            };
         }
 
-        return new Delivery(payload.Length, new BroadcastResult { Sent = sent, Dropped = dropped, Skipped = skipped });
+        return new Delivery(payload.Length, new BroadcastResult { Sent = sent, Queued = queued, Full = full, Closed = closed });
     }
 }
 

@@ -33,7 +33,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         _server.Handshaking += (_, e) => ClientRow.Remember(e);
         _server.ClientConnected += (_, e) => Log(e.Client, end: null);
         _server.ClientDisconnected += (_, e) =>
-            Log(e.Client, new PassageEnd((int)e.CloseCode, e.CloseReason, e.Cause.ToString(), e.ClosedBy == ConnectionSide.Server));
+            Log(e.Client, new PassageEnd(e.CloseCode.Value, e.CloseReason, e.Cause.ToString(), e.ClosedBy == ConnectionSide.Server));
         _server.MessageReceived += (_, e) => Receive(e);
     }
 
@@ -54,11 +54,23 @@ internal sealed class ServedEndpoint : IAsyncDisposable
 
     public ClientSheet Show(ClientView view) => view.Of(_server.Clients);
 
-    /// <summary>Pings clients, for their latency.</summary>
-    public void MeasureLatency(IEnumerable<long> clients)
+    /// <summary>Pings clients, for their latency. Does not wait for the answers.</summary>
+    public void Ping(IEnumerable<long> ids)
     {
-        foreach (long id in clients)
-            _server.Clients.Find(id)?.MeasureLatency();
+        foreach (WebSocketClient client in ids.Select(_server.Clients.Find).OfType<WebSocketClient>())
+            _ = PingAsync(client);
+
+        static async Task PingAsync(WebSocketClient client)
+        {
+            try
+            {
+                await client.PingAsync();
+            }
+            catch (Exception problem) when (problem is WebSocketException or TimeoutException)
+            {
+                // It has left, or does not answer: then its latency stays as it was.
+            }
+        }
     }
 
     public Second EndSecond() => Meter.EndSecond(ClientCount);
@@ -198,18 +210,19 @@ internal sealed class ServedEndpoint : IAsyncDisposable
             BroadcastResult result = _server.Clients.Broadcast(payload, type, where: client => client.Id != sender);
             if (result == default)
                 throw new RefusedCommandException(sender is null ? "No client is online." : "No other client is online.");
-            sent = result.Sent;
-            told = $"{result.Sent} {(result.Sent == 1 ? "client" : "clients")}.";
-            if (result.Dropped > 0)
-                told += $" {result.Dropped} read too slowly and did not get it.";
-            if (result.Skipped > 0)
-                told += $" {result.Skipped} were leaving.";
+            sent = result.Accepted;
+            told = $"{sent} {(sent == 1 ? "client" : "clients")}.";
+            if (result.Full > 0)
+                told += $" {result.Full} read too slowly and did not get it.";
+            if (result.Closed > 0)
+                told += $" {result.Closed} were leaving.";
         }
         else
         {
             WebSocketClient client = Find(id.Value);
-            if (!client.TrySend(payload, type))
-                throw new RefusedCommandException(client.IsOpen ? $"Client {id} reads too slowly: too much waits for it already." : $"Client {id} is leaving.");
+            SendResult result = client.TrySend(payload, type);
+            if (!result.IsAccepted)
+                throw new RefusedCommandException(result == SendResult.Full ? $"Client {id} reads too slowly: too much waits for it already." : $"Client {id} is leaving.");
             sent = 1;
             told = $"client {id}.";
         }

@@ -1,14 +1,20 @@
 namespace WebSocketServerKit;
 
-/// <summary>What became of a message that was sent to many.</summary>
+/// <summary>What became of a message that was sent to many clients: how many there are for each <see cref="SendResult"/>.</summary>
 public readonly record struct BroadcastResult
 {
-    /// <summary>Clients for which it was accepted for transmission.</summary>
+    /// <summary>Clients for which it was accepted, with nothing waiting before it: see <see cref="SendResult.Sent"/>.</summary>
     public int Sent { get; init; }
 
-    /// <summary>Clients that did not get it because their send queue was full: they read too slowly.</summary>
-    public int Dropped { get; init; }
+    /// <summary>Clients for which it was accepted, and waits in the send queue: see <see cref="SendResult.Queued"/>.</summary>
+    public int Queued { get; init; }
 
-    /// <summary>Clients that were leaving already.</summary>
-    public int Skipped { get; init; }
+    /// <summary>Clients that do not get it because their send queue was full: they read too slowly.</summary>
+    public int Full { get; init; }
+
+    /// <summary>Clients that do not get it because they were leaving already.</summary>
+    public int Closed { get; init; }
+
+    /// <summary>Clients for which it was accepted: <see cref="Sent"/> and <see cref="Queued"/>.</summary>
+    public int Accepted => Sent + Queued;
 }

@@ -4,6 +4,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
+using System.Runtime.CompilerServices;
 using System.Text;
 using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
@@ -70,38 +71,70 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
     }
 
     /// <summary>
-    /// Sends a text message to all clients, or to some. It is encoded once, and compressed once for all clients with whom that was agreed.
-    /// It never waits: a client whose send queue is full does not get the message.
+    /// Sends a text message to all clients, or to some: <c>Broadcast(text, client => client.Path == "/news")</c>, <c>Broadcast(text, except: sender)</c>. It is encoded once, and compressed
+    /// once for all clients with whom that was agreed. It never waits: a client whose send queue is full does not get the message.
     /// </summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
-    /// <param name="except">A client to leave out: often the sender.</param>
     /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
-    /// <param name="compress">False never compresses it. See <see cref="PerMessageDeflateOptions"/> on secrets.</param>
-    public BroadcastResult Broadcast(string text, WebSocketClient? except = null, Func<WebSocketClient, bool>? where = null, bool compress = true)
+    /// <param name="except">A client to leave out: often the sender.</param>
+    public BroadcastResult Broadcast(string text, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
+        Broadcast(text, default(SendOptions), where, except);
+
+    /// <summary>Sends a message of text to all clients, or to some, and says how. Otherwise like <see cref="Broadcast(string, Func{WebSocketClient, bool}?, WebSocketClient?)"/>.</summary>
+    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
+    /// <param name="options">Its type, which is text if nothing is said, and whether it may be compressed.</param>
+    /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
+    /// <param name="except">A client to leave out: often the sender.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
+    public BroadcastResult Broadcast(string text, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null)
     {
         ArgumentNullException.ThrowIfNull(text);
-        using var message = new SharedMessage(Opcode.Text, Encoding.UTF8.GetByteCount(text), compress, ArrayPool<byte>.Shared);
+        Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Text, default);
+        using var message = new SharedMessage(opcode, Encoding.UTF8.GetByteCount(text), !options.DisableCompression, ArrayPool<byte>.Shared);
         Encoding.UTF8.GetBytes(text, message.Payload);
-        return Broadcast(message, except, where);
+        return Broadcast(message, where, except);
     }
 
-    /// <summary>Sends a message of bytes to all clients, or to some. Otherwise like <see cref="Broadcast(string, WebSocketClient?, Func{WebSocketClient, bool}?, bool)"/>.</summary>
-    /// <param name="payload">Copied before the call returns. For a text message it must be valid UTF-8.</param>
-    /// <param name="messageType"><see cref="WebSocketMessageType.Binary"/> or <see cref="WebSocketMessageType.Text"/>.</param>
-    /// <param name="except">A client to leave out: often the sender.</param>
+    /// <summary>Sends a binary message to all clients, or to some. Otherwise like <see cref="Broadcast(string, Func{WebSocketClient, bool}?, WebSocketClient?)"/>.</summary>
+    /// <param name="payload">Copied before the call returns. May be empty.</param>
     /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
-    /// <param name="compress">False never compresses it. See <see cref="PerMessageDeflateOptions"/> on secrets.</param>
+    /// <param name="except">A client to leave out: often the sender.</param>
+    public BroadcastResult Broadcast(ReadOnlySpan<byte> payload, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
+        Broadcast(payload, default(SendOptions), where, except);
+
+    /// <summary>Sends a message of bytes to all clients, or to some, and says how. Otherwise like <see cref="Broadcast(string, Func{WebSocketClient, bool}?, WebSocketClient?)"/>.</summary>
+    /// <param name="payload">Copied before the call returns. May be empty. For a text message it must be valid UTF-8.</param>
+    /// <param name="options">Its type, which is binary if nothing is said, and whether it may be compressed. A <see cref="WebSocketMessageType"/> will do.</param>
+    /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
+    /// <param name="except">A client to leave out: often the sender.</param>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    public BroadcastResult Broadcast(
-        ReadOnlySpan<byte> payload,
-        WebSocketMessageType messageType = WebSocketMessageType.Binary,
-        WebSocketClient? except = null,
-        Func<WebSocketClient, bool>? where = null,
-        bool compress = true)
+    public BroadcastResult Broadcast(ReadOnlySpan<byte> payload, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null)
     {
-        using var message = new SharedMessage(WebSocketClient.OpcodeFor(messageType, payload), payload.Length, compress, ArrayPool<byte>.Shared);
+        Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Binary, payload);
+        using var message = new SharedMessage(opcode, payload.Length, !options.DisableCompression, ArrayPool<byte>.Shared);
         payload.CopyTo(message.Payload);
-        return Broadcast(message, except, where);
+        return Broadcast(message, where, except);
+    }
+
+    /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, Func{WebSocketClient, bool}?, WebSocketClient?)"/>
+    [OverloadResolutionPriority(-1)]
+    public BroadcastResult Broadcast(ReadOnlyMemory<byte> payload, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
+        Broadcast(payload.Span, default(SendOptions), where, except);
+
+    /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, SendOptions, Func{WebSocketClient, bool}?, WebSocketClient?)"/>
+    [OverloadResolutionPriority(-1)]
+    public BroadcastResult Broadcast(ReadOnlyMemory<byte> payload, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
+        Broadcast(payload.Span, options, where, except);
+
+    /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, Func{WebSocketClient, bool}?, WebSocketClient?)"/>
+    public BroadcastResult Broadcast(ReadOnlySequence<byte> payload, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
+        Broadcast(payload, default(SendOptions), where, except);
+
+    /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, SendOptions, Func{WebSocketClient, bool}?, WebSocketClient?)"/>
+    public BroadcastResult Broadcast(ReadOnlySequence<byte> payload, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null)
+    {
+        using GatheredPayload gathered = new(payload);
+        return Broadcast(gathered.Span, options, where, except);
     }
 
     /// <summary>Enumerates the clients that are connected at this moment.</summary>
@@ -140,9 +173,9 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
             return _snapshot ??= [.. _byId.Values];
     }
 
-    private BroadcastResult Broadcast(SharedMessage message, WebSocketClient? except, Func<WebSocketClient, bool>? where)
+    private BroadcastResult Broadcast(SharedMessage message, Func<WebSocketClient, bool>? where, WebSocketClient? except)
     {
-        int sent = 0, dropped = 0, skipped = 0;
+        int sent = 0, queued = 0, full = 0, closed = 0;
         Cork? cork = Cork.Put(SliceClock.Shared);
         try
         {
@@ -150,13 +183,22 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
             {
                 if (client == except || (where is not null && !where(client)))
                     continue;
-                SendOutcome outcome = client.TrySend(message);
-                if (outcome.IsAccepted)
-                    sent++;
-                else if (outcome == SendOutcome.Full)
-                    dropped++;
-                else
-                    skipped++;
+                switch (client.TrySend(message))
+                {
+                    case SendResult.Sent:
+                        sent++;
+                        break;
+                    case SendResult.Queued:
+                        queued++;
+                        break;
+                    case SendResult.Full:
+                        full++;
+                        break;
+                    default:
+                        closed++;
+                        break;
+                }
+
                 cork?.FlushWhenFull();
             }
         }
@@ -165,6 +207,6 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
             cork?.Pull();
         }
 
-        return new BroadcastResult { Sent = sent, Dropped = dropped, Skipped = skipped };
+        return new BroadcastResult { Sent = sent, Queued = queued, Full = full, Closed = closed };
     }
 }

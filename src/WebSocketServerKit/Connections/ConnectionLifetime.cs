@@ -9,7 +9,6 @@ using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
-using WebSocketServerKit.Protocol.Closing;
 using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Transport;
 
@@ -209,7 +208,7 @@ internal abstract class ConnectionLifetime : IHandlers
     public void CloseForMemory()
     {
         var ending = new ConnectionEnding(
-            DisconnectCause.OutOfMemoryBudget, ConnectionSide.Server, CloseFrame.TryAgainLater, "server is short of memory");
+            DisconnectCause.OutOfMemoryBudget, ConnectionSide.Server, CloseCode.TryAgainLater, "server is short of memory");
         if (IsOpen && TryEnd(ending))
             Closing.BeginForMemory(ending, isAnswered: _answered);
         else
@@ -217,7 +216,7 @@ internal abstract class ConnectionLifetime : IHandlers
     }
 
     /// <summary>Ends the connection because the server stops: a Close frame to a client, 503 to one that is still in its handshake.</summary>
-    public void BeginStop(WebSocketCloseStatus code = WebSocketCloseStatus.EndpointUnavailable, string reason = "server is stopping")
+    public void BeginStop(CloseCode code, string reason)
     {
         if (_open)
             BeginClose(new ConnectionEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, code, reason));
@@ -228,7 +227,7 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Cuts the connection and gives up its handlers: the server's time to stop is over.</summary>
     public void EndStop()
     {
-        Abort(new ConnectionEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, CloseFrame.Abnormal, ""));
+        Abort(new ConnectionEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
         LeaveHandlers(HandlersEnd.GivenUp);
     }
 
@@ -258,11 +257,11 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public void PongReceived(ReadOnlySpan<byte> payload) => _watch.PongReceived(this, payload);
 
-    /// <summary>Sends a ping for the latency, unless one is under way that may still be answered in time.</summary>
-    public void MeasureLatency() => _watch.MeasureLatency(this);
+    /// <inheritdoc cref="ConnectionWatch.PingAsync"/>
+    public Task<TimeSpan?> PingAsync() => _watch.PingAsync(this);
 
     /// <summary>The peer's Close frame was seen while handlers run. The messages before it are still raised.</summary>
-    public void PeerCloses(WebSocketCloseStatus code, string reason) => Closing.AnswerAhead(code, reason);
+    public void PeerCloses(CloseCode code, string reason) => Closing.AnswerAhead(code, reason);
 
     /// <summary>The end of the peer's side was seen while handlers run. The messages before it are still raised.</summary>
     /// <param name="failure">How the connection was lost; null for a FIN.</param>
@@ -271,7 +270,7 @@ internal abstract class ConnectionLifetime : IHandlers
         // An HTTP client may end its side right after its request, and wait for the answer.
         if (!_open && failure is null && Volatile.Read(ref _opening) is { IsPlainRequest: true })
             return;
-        TryEnd(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseFrame.Abnormal, "", failure));
+        TryEnd(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseCode.AbnormalClosure, "", failure));
         // The client has gone: the handlers that decide about its request must not keep its place for ever.
         if (!_open)
             Closing.Deadline.StartForHandlers();
@@ -287,13 +286,13 @@ internal abstract class ConnectionLifetime : IHandlers
             if (IsOpen)
                 _watch.BeatOpen(this, now);
             else if (!IsEnding && Queue.Failure is { } failure)
-                Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseFrame.Abnormal, "", failure));
+                Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseCode.AbnormalClosure, "", failure));
             _watch.BeatHandlers(this, now, Handlers.Run);
         }
         catch (Exception exception)
         {
             Log.ConnectionFailed(exception, RemoteEndPoint);
-            Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Server, CloseFrame.Abnormal, "", exception));
+            Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Server, CloseCode.AbnormalClosure, "", exception));
         }
     }
 
@@ -365,7 +364,7 @@ internal abstract class ConnectionLifetime : IHandlers
         Log.HandlerFailed(exception, NameOf(_raising), RemoteEndPoint);
         if (Settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
-                DisconnectCause.HandlerFailed, ConnectionSide.Server, WebSocketCloseStatus.InternalServerError, "handler failed", exception));
+                DisconnectCause.HandlerFailed, ConnectionSide.Server, CloseCode.InternalError, "handler failed", exception));
     }
 
     /// <summary>Keeps the cause of the end. True if this is the first.</summary>
@@ -373,6 +372,7 @@ internal abstract class ConnectionLifetime : IHandlers
     {
         if (!Closing.TrySetEnding(ending))
             return false;
+        _watch.End();
         _ = CancelDisconnectedAsync();
         return true;
     }

@@ -1,4 +1,3 @@
-using System.Net.WebSockets;
 
 namespace WebSocketServerKit;
 
@@ -26,10 +25,10 @@ public sealed class ClientDisconnectedEventArgs : EventArgs
     public ConnectionSide ClosedBy { get; }
 
     /// <summary>
-    /// The code of the Close frame that began the end, whichever side sent it. 1005 (<see cref="WebSocketCloseStatus.Empty"/>) if it had none, 1006 if the
+    /// The code of the Close frame that began the end, whichever side sent it. 1005 (<see cref="CloseCode.NoStatusReceived"/>) if it had none, 1006 if the
     /// connection ended without a Close frame.
     /// </summary>
-    public WebSocketCloseStatus CloseCode { get; }
+    public CloseCode CloseCode { get; }
 
     /// <summary>The reason of that Close frame, which may have any characters, line breaks included; empty if it had none.</summary>
     public string CloseReason { get; }

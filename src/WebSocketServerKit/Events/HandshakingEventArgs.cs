@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Security.Claims;
 using WebSocketServerKit.Connections;
@@ -8,7 +7,7 @@ namespace WebSocketServerKit;
 
 /// <summary>
 /// A client asks to connect, and its request is in order. Handlers may refuse it, choose the subprotocol, add headers to the answer, and attach a user
-/// and items. If none refuses, the client is accepted when all handlers have ended, async ones included.
+/// and a state. If none refuses, the client is accepted when all handlers have ended, async ones included.
 /// </summary>
 /// <remarks>
 /// The members are for the handlers; after they have ended, every change throws. Handlers begin one after the other; async ones go on side by side from their
@@ -18,7 +17,7 @@ public sealed class HandshakingEventArgs : EventArgs
 {
     private readonly Lock _gate = new();
     private List<KeyValuePair<string, string>>? _responseHeaders;
-    private ConcurrentDictionary<string, object?>? _items;
+    private object? _state;
     private string? _subprotocol;
     private ClaimsPrincipal? _user;
     private readonly ConnectionLifetime? _connection;
@@ -76,13 +75,14 @@ public sealed class HandshakingEventArgs : EventArgs
         }
     }
 
-    /// <summary>What the host wants to keep with the client; <see cref="WebSocketClient.Items"/> from then on.</summary>
-    public ConcurrentDictionary<string, object?> Items
+    /// <summary>What the host wants to keep with the client, such as an object of a class of its own; <see cref="WebSocketClient.State"/> from then on.</summary>
+    public object? State
     {
-        get
+        get => _state;
+        set
         {
-            lock (_gate)
-                return _items ??= new ConcurrentDictionary<string, object?>(StringComparer.Ordinal);
+            ThrowIfDecided();
+            _state = value;
         }
     }
 
@@ -92,8 +92,6 @@ public sealed class HandshakingEventArgs : EventArgs
     internal HandshakeResponse? Refusal { get; private set; }
 
     internal IReadOnlyList<KeyValuePair<string, string>>? ResponseHeaders => _responseHeaders;
-
-    internal ConcurrentDictionary<string, object?>? ItemsOrNull => _items;
 
     /// <summary>Adds a header to the answer that accepts the client, such as <c>Set-Cookie</c>. It may be called several times for one name.</summary>
     /// <exception cref="ArgumentException">The name or the value is null or cannot stand in a header, or the server sets this header itself.</exception>

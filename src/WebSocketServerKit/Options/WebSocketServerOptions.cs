@@ -129,7 +129,7 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached, <see cref="WebSocketClient.SendAsync(string, CancellationToken)"/> waits,
-    /// <see cref="WebSocketClient.TrySend(string, bool)"/> returns false and a broadcast leaves the client out. A single larger message still goes, alone.
+    /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns false and a broadcast leaves the client out. A single larger message still goes, alone.
     /// Messages that wait stand in line: as many bytes again, or 64 KiB if that is more, or one larger message. What comes then without waiting for them is refused with an exception.
     /// </summary>
     public int SendQueueLimit { get; set; } = 1024 * 1024;

@@ -37,7 +37,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
     public WebSocketMessageType MessageType => _messageOpcode == Opcode.Text ? WebSocketMessageType.Text : WebSocketMessageType.Binary;
 
-    public WebSocketCloseStatus CloseCode { get; private set; }
+    public CloseCode CloseCode { get; private set; }
 
     public string CloseReason { get; private set; } = "";
 
@@ -230,7 +230,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         if (_header.Opcode != Opcode.Close)
             return _header.Opcode == Opcode.Ping ? ProtocolEvent.Ping : ProtocolEvent.Pong;
 
-        ProtocolViolation violation = CloseFrame.Parse(payload.Span, out WebSocketCloseStatus code, out string reason);
+        ProtocolViolation violation = CloseFrame.Parse(payload.Span, out CloseCode code, out string reason);
         if (violation != ProtocolViolation.None)
             return Violate(violation);
         (CloseCode, CloseReason) = (code, reason);

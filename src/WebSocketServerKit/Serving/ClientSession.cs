@@ -52,7 +52,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
     protected override void Closed()
     {
         server.Clients.Remove(_client!);
-        Log.ClientDisconnected(_client!.Id, Ending!.Cause, (int)Ending.Code, new PeerText(Ending.Reason));
+        Log.ClientDisconnected(_client!.Id, Ending!.Cause, Ending.Code.Value, new PeerText(Ending.Reason));
     }
 
     protected override void Ended(bool handlersEnded) => run.ClientEnded(WasClean && handlersEnded);

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Net;
-using System.Net.WebSockets;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Connections.Watching;
@@ -82,7 +81,7 @@ internal sealed class ServerRun
     public bool IsStopping => _stopping;
 
     /// <summary>What clients are told when <see cref="IsStopping"/>.</summary>
-    public WebSocketCloseStatus StopCode { get; private set; }
+    public CloseCode StopCode { get; private set; }
 
     public string StopReason { get; private set; } = "";
 
@@ -135,7 +134,7 @@ internal sealed class ServerRun
     /// <summary>No new clients, a Close frame to everyone, then a cut for those that are still there. Call it once.</summary>
     /// <param name="code">The code of the Close frames.</param>
     /// <param name="reason">Their reason.</param>
-    public async Task<StopResult> StopAsync(WebSocketCloseStatus code, string reason)
+    public async Task<StopResult> StopAsync(CloseCode code, string reason)
     {
         long began = _time.GetTimestamp();
         StopCode = code;

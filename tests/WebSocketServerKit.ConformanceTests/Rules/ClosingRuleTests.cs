@@ -71,7 +71,7 @@ public sealed class ClosingRuleTests(EchoServer echo)
         client.HalfClose();
         ClientDisconnectedEventArgs end = await server.NextEndAsync();
         Assert.Equal(
-            (ConnectionSide.Server, (WebSocketCloseStatus)4000, "bye", true),
+            (ConnectionSide.Server, 4000, "bye", true),
             (end.ClosedBy, end.CloseCode, end.CloseReason, end.WasClean));
     }
 
@@ -81,8 +81,8 @@ public sealed class ClosingRuleTests(EchoServer echo)
         var refused = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using RuleServer server = await RuleServer.StartAsync(server => server.MessageReceived += (_, e) =>
         {
-            _ = e.Client.CloseAsync((WebSocketCloseStatus)4000, "bye");
-            refused.SetResult(!e.Client.TrySend("too late"));
+            _ = e.Client.CloseAsync(4000, "bye");
+            refused.SetResult(e.Client.TrySend("too late") == SendResult.Closed);
         });
         await using RawClient client = await server.OpenAsync();
         await client.SendAsync(Text("now"), Ping("too late"), Text("too late"));
@@ -156,7 +156,7 @@ public sealed class ClosingRuleTests(EchoServer echo)
             List<int> sent = [];
             foreach (int code in (int[])[0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535])
             {
-                Task closing = e.Client.CloseAsync((WebSocketCloseStatus)code);
+                Task closing = e.Client.CloseAsync((CloseCode)code);
                 await closing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 if (closing.Exception?.InnerException is not ArgumentException)
                     sent.Add(code);
@@ -191,6 +191,6 @@ public sealed class ClosingRuleTests(EchoServer echo)
     private static Action<WebSocketServer> ClosingOn(string text) => server => server.MessageReceived += async (_, e) =>
     {
         if (e.Text == text)
-            await e.Client.CloseAsync((WebSocketCloseStatus)4000, "bye");
+            await e.Client.CloseAsync(4000, "bye");
     };
 }

@@ -77,7 +77,7 @@ public class FrameAttackTests
         }
 
         Assert.True(GC.GetTotalAllocatedBytes(precise: true) - before < 20 * MiB);
-        Assert.All(server.Left, left => Assert.True(left.CloseCode is System.Net.WebSockets.WebSocketCloseStatus.MessageTooBig or System.Net.WebSockets.WebSocketCloseStatus.NormalClosure));
+        Assert.All(server.Left, left => Assert.True(left.CloseCode.Value is 1009 or 1000));
     }
 
     [Fact]
@@ -206,7 +206,7 @@ public class FrameAttackTests
             new() { CloseTimeout = TimeSpan.FromSeconds(1) }, server => server.MessageReceived += (_, _) => Interlocked.Increment(ref messages));
         using Attacker attacker = await server.OpenAsync();
         await AttackedServer.Until(() => server.Server.Clients.Count == 1);
-        Task closing = server.Server.Clients.Single().CloseAsync((System.Net.WebSockets.WebSocketCloseStatus)4000, "enough", AttackedServer.Timely);
+        Task closing = server.Server.Clients.Single().CloseAsync(4000, "enough", AttackedServer.Timely);
         Assert.Equal(4000, await attacker.ReceiveCloseCodeAsync());
         byte[] flood = [.. Enumerable.Repeat(Attacker.Frame(0x82, new byte[1_000]), 64).SelectMany(frame => frame)];
         while (await attacker.TrySendAsync(flood))

@@ -23,7 +23,7 @@ public class SlowReaderAttackTests
                 server.ClientConnected += (_, e) => lazyClient ??= e.Client;
                 server.MessageReceived += (_, e) =>
                 {
-                    dropped += server.Clients.Broadcast(e.Payload, except: e.Client).Dropped;
+                    dropped += server.Clients.Broadcast(e.Payload, except: e.Client).Full;
                     most = Math.Max(most, lazyClient!.BufferedBytes);
                 };
             });
@@ -87,7 +87,7 @@ public class SlowReaderAttackTests
             new() { PingInterval = patience, PingTimeout = patience, TimeProvider = time },
             server => server.MessageReceived += (_, e) =>
             {
-                Assert.True(e.Client.TrySend(new byte[Size]));
+                Assert.True(e.Client.TrySend(new byte[Size]).IsAccepted);
                 client = e.Client;
             });
         // Far more than one segment of the loopback holds: below that, TCP itself makes the sender wait, for seconds.

@@ -31,12 +31,12 @@ public class WebSocketClientTests
                 if (text)
                 {
                     await client.SendAsync(message, TestServer.Timely);
-                    await Async.UntilAsync(() => client.TrySend(message));
+                    await Async.UntilAsync(() => client.TrySend(message).IsAccepted);
                 }
                 else
                 {
                     await client.SendAsync(payload, cancellationToken: TestServer.Timely);
-                    await Async.UntilAsync(() => client.TrySend(payload));
+                    await Async.UntilAsync(() => client.TrySend(payload).IsAccepted);
                 }
             },
             TestServer.Timely);
@@ -89,8 +89,8 @@ public class WebSocketClientTests
         Assert.Throws<ArgumentException>(() => client.TrySend([0xFF], WebSocketMessageType.Text));
         await Assert.ThrowsAsync<ArgumentException>(async () => await client.SendAsync([0xFF], WebSocketMessageType.Text, TestServer.Timely));
         Assert.Throws<ArgumentOutOfRangeException>(() => client.TrySend([], WebSocketMessageType.Close));
-        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => client.CloseAsync(WebSocketCloseStatus.Empty, cancellationToken: TestServer.Timely));
-        await Assert.ThrowsAsync<ArgumentException>(() => client.CloseAsync(reason: new string('x', 124), cancellationToken: TestServer.Timely));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => client.CloseAsync(CloseCode.NoStatusReceived, cancellationToken: TestServer.Timely));
+        await Assert.ThrowsAsync<ArgumentException>(() => client.CloseAsync(1000, new string('x', 124), cancellationToken: TestServer.Timely));
         Assert.True(client.IsOpen);
         raw.Dispose();
     }
@@ -125,13 +125,14 @@ public class WebSocketClientTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        ValueTask<TimeSpan> pong = default;
         await client.SendAsync(
             async message =>
             {
                 await message.WriteAsync("begin "u8.ToArray());
                 await message.FlushAsync();
-                Assert.Equal(1, server.Clients.Broadcast("broadcast").Sent);
-                client.MeasureLatency();
+                Assert.Equal(SendResult.Queued, client.TrySend("broadcast"));
+                pong = client.PingAsync(TestServer.Timely);
                 await message.WriteAsync("end"u8.ToArray());
             },
             WebSocketMessageType.Text,
@@ -144,6 +145,8 @@ public class WebSocketClientTests
         }
 
         Assert.Equal(["Text False begin ", "Ping", "Continuation True end", "Text True broadcast"], frames);
+        await client.CloseAsync(TestServer.Timely);
+        await Assert.ThrowsAsync<WebSocketException>(async () => await pong);
         raw.Dispose();
     }
 
@@ -284,7 +287,7 @@ public class WebSocketClientTests
         await using TestServer server = await TestServer.StartEchoAsync();
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         string reason = new('x', 123);
-        Task close = client.CloseAsync((WebSocketCloseStatus)4999, reason, TestServer.Timely);
+        Task close = client.CloseAsync(4999, reason, TestServer.Timely);
         ServerFrame frame = await raw.ReadFrameAsync();
         Assert.Equal((4999, reason), (frame.CloseCode, frame.CloseReason));
         await raw.SendCloseAsync(4999);
@@ -299,9 +302,9 @@ public class WebSocketClientTests
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         byte[] block = new byte[100_000];
         for (int i = 0; i < 200; i++)
-            Assert.True(client.TrySend(block));
+            Assert.True(client.TrySend(block).IsAccepted);
         Task close = client.CloseAsync(cancellationToken: TestServer.Timely);
-        Assert.False(client.TrySend(block));
+        Assert.False(client.TrySend(block).IsAccepted);
 
         for (int i = 0; i < 200; i++)
             Assert.Equal(block.Length, (await raw.ReadFrameAsync()).Payload.Length);
@@ -346,8 +349,8 @@ public class WebSocketClientTests
         Assert.Equal(WebSocketError.ConnectionClosedPrematurely, failure.WebSocketErrorCode);
         Assert.StartsWith($"The message was not sent: client {client.Id} (127.0.0.1:", failure.Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<WebSocketException>(() => client.SendAsync(new byte[1], cancellationToken: TestServer.Timely).AsTask());
-        Assert.False(client.TrySend("x"));
-        Assert.False(client.TrySend([1]));
+        Assert.False(client.TrySend("x").IsAccepted);
+        Assert.False(client.TrySend([1]).IsAccepted);
         Assert.False(client.IsOpen);
         Assert.Equal(0, client.BufferedBytes);
         await client.CloseAsync(cancellationToken: TestServer.Timely);
@@ -367,8 +370,8 @@ public class WebSocketClientTests
         long accepted = await FillAsync(client, block);
 
         // Full: nothing goes without waiting, and the memory is bounded.
-        Assert.False(client.TrySend(block));
-        Assert.False(client.TrySend(new string('x', Block)));
+        Assert.False(client.TrySend(block).IsAccepted);
+        Assert.False(client.TrySend(new string('x', Block)).IsAccepted);
         Assert.InRange(client.BufferedBytes, Limit - Block - 16, Limit);
         Assert.Equal(accepted, client.MessagesSent);
 
@@ -384,7 +387,8 @@ public class WebSocketClientTests
         Assert.True(client.IsOpen);
 
         // A broadcast leaves it out alone, and others are served.
-        Assert.Equal(new BroadcastResult { Sent = 1, Dropped = 1 }, server.Clients.Broadcast(block));
+        BroadcastResult result = server.Clients.Broadcast(block);
+        Assert.Equal((1, 1), (result.Accepted, result.Full));
         Assert.Equal(Block, (await other.ReadFrameAsync()).Payload.Length);
         await other.SendAsync("x");
         Assert.Equal("x", await other.ReadTextAsync());
@@ -459,7 +463,7 @@ public class WebSocketClientTests
         var time = new FakeTimeProvider();
         await using TestServer server = await TestServer.StartEchoAsync(options => options.TimeProvider = time);
         (RawClient slow, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 64 * 1024);
-        Assert.True(client.TrySend(new byte[Part * Parts])); // alone it may be larger than the queue
+        Assert.True(client.TrySend(new byte[Part * Parts]).IsAccepted); // alone it may be larger than the queue
 
         // 15 seconds for each part: the whole takes much longer than the 40 that a silent client is given.
         for (int part = 0; part < Parts; part++)
@@ -482,7 +486,7 @@ public class WebSocketClientTests
         await using TestServer server = await TestServer.StartAsync(
             server => server.MessageReceived += (_, e) =>
             {
-                if (!e.Client.TrySend(e.Payload))
+                if (!e.Client.TrySend(e.Payload).IsAccepted)
                     refused++;
             },
             options => options.SendQueueLimit = 1_024);
@@ -500,7 +504,7 @@ public class WebSocketClientTests
         await using TestServer server = await TestServer.StartEchoAsync(options => options.TimeProvider = time);
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
         Assert.Equal(time.GetUtcNow(), client.ConnectedAt);
-        Assert.Empty(client.Items);
+        Assert.Null(client.State);
         Assert.Null(client.User);
         Assert.Null(client.Subprotocol);
         for (int i = 1; i <= 3; i++)
@@ -520,7 +524,7 @@ public class WebSocketClientTests
         int fullSince = 0;
         while (fullSince < 20)
         {
-            if (client.TrySend(block))
+            if (client.TrySend(block).IsAccepted)
             {
                 accepted++;
                 fullSince = 0;

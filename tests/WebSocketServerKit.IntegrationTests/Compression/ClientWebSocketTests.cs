@@ -130,11 +130,11 @@ public class ClientWebSocketTests
             if (i % 3 == 2)
             {
                 foreach (WebSocketClient client in server.Clients)
-                    Assert.True(client.TrySend(messages[i]));
+                    Assert.True(client.TrySend(messages[i]).IsAccepted);
             }
             else
             {
-                Assert.Equal(parameters.Length, server.Clients.Broadcast(messages[i], compress: i % 3 == 0).Sent);
+                Assert.Equal(parameters.Length, server.Clients.Broadcast(messages[i], new SendOptions { DisableCompression = i % 3 != 0 }).Accepted);
             }
         }
 

@@ -1,4 +1,3 @@
-using System.Net.WebSockets;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -49,7 +48,7 @@ public class EndOfAClientTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
-        Task close = client.CloseAsync(WebSocketCloseStatus.PolicyViolation, "not you", TestServer.Timely);
+        Task close = client.CloseAsync(CloseCode.PolicyViolation, "not you", TestServer.Timely);
         Assert.False(client.IsOpen);
         Assert.Contains(client, server.Clients);
 
@@ -84,8 +83,8 @@ public class EndOfAClientTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
-        Task first = client.CloseAsync(WebSocketCloseStatus.NormalClosure, "first", TestServer.Timely);
-        Task second = client.CloseAsync(WebSocketCloseStatus.InternalServerError, "second", TestServer.Timely);
+        Task first = client.CloseAsync(CloseCode.NormalClosure, "first", TestServer.Timely);
+        Task second = client.CloseAsync(CloseCode.InternalError, "second", TestServer.Timely);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => client.CloseAsync(cancellationToken: new CancellationToken(canceled: true)));
         await raw.LeaveAsync();
         await Task.WhenAll(first, second).Timely();
@@ -257,7 +256,7 @@ public class EndOfAClientTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
-        _ = client.CloseAsync((WebSocketCloseStatus)4000, "the first", TestServer.Timely);
+        _ = client.CloseAsync(4000, "the first", TestServer.Timely);
         await raw.ReadFrameAsync();
         await raw.WriteAsync(RawClient.Frame(Opcode.Text, "x"u8, masked: false));
         await raw.AssertEndAsync();
@@ -308,7 +307,7 @@ public class EndOfAClientTests
         await raw.SendAsync("x");
         await inHandler.Task.Timely();
         raw.Reset();
-        await Async.UntilAsync(() => !client.TrySend("are you there?"));
+        await Async.UntilAsync(() => client.TrySend("are you there?") == SendResult.Closed);
 
         AssertEnd(await server.NextEndAsync(), DisconnectCause.ConnectionLost, ConnectionSide.Client, 1006, "", clean: false);
         Assert.Empty(server.Clients);

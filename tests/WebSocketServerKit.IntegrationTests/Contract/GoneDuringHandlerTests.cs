@@ -1,4 +1,3 @@
-using System.Net.WebSockets;
 using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
@@ -370,7 +369,7 @@ public class GoneDuringHandlerTests
         await inHandler.Task.Timely();
         Task ending = how switch
         {
-            "CloseAsync" => client.CloseAsync(WebSocketCloseStatus.NormalClosure, "", TestServer.Timely),
+            "CloseAsync" => client.CloseAsync(CloseCode.NormalClosure, "", TestServer.Timely),
             "StopAsync" => server.Server.StopAsync(TestServer.Timely),
             _ => Task.CompletedTask,
         };

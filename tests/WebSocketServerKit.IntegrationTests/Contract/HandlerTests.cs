@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net.WebSockets;
 using Microsoft.Extensions.Logging;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
@@ -211,7 +210,7 @@ public class HandlerTests
         bool returned = false;
         async Task CloseAsync(WebSocketClient client)
         {
-            await client.CloseAsync(WebSocketCloseStatus.PolicyViolation, "from inside");
+            await client.CloseAsync(CloseCode.PolicyViolation, "from inside");
             returned = true;
         }
 

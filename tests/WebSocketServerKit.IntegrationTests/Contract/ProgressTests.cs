@@ -1,4 +1,3 @@
-using System.Net.WebSockets;
 using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
@@ -35,8 +34,8 @@ public class ProgressTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the system does not tell how far the peer has read.");
         await using TestServer server = await StartAsync();
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
-        Assert.True(client.TrySend(new byte[Size]));
-        Task closing = client.CloseAsync(WebSocketCloseStatus.NormalClosure, "bye", TestServer.Timely);
+        Assert.True(client.TrySend(new byte[Size]).IsAccepted);
+        Task closing = client.CloseAsync(CloseCode.NormalClosure, "bye", TestServer.Timely);
         await ReadSlowlyAsync(server, raw, Size + 10);
         Assert.Equal((Opcode.Close, "bye"), await raw.ReadFrameAsync() is var frame ? (frame.Opcode, frame.CloseReason) : default);
         await raw.SendCloseAsync(1000);
@@ -52,7 +51,7 @@ public class ProgressTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the system does not tell how far the peer has read.");
         await using TestServer server = await StartAsync(configure: options => options.StopTimeout = TimeSpan.FromMinutes(5));
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
-        Assert.True(client.TrySend(new byte[Size]));
+        Assert.True(client.TrySend(new byte[Size]).IsAccepted);
         Task<StopResult> stopping = server.Server.StopAsync(TestServer.Timely);
         await ReadSlowlyAsync(server, raw, Size + 10);
         Assert.Equal(1001, (await raw.ReadFrameAsync()).CloseCode);
@@ -83,7 +82,7 @@ public class ProgressTests
     {
         await using TestServer server = await StartAsync();
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
-        Assert.True(client.TrySend(new byte[Size]));
+        Assert.True(client.TrySend(new byte[Size]).IsAccepted);
         Task closing = client.CloseAsync(cancellationToken: TestServer.Timely);
         bool isCut = false;
         for (int i = 0; i < 40 && !isCut; i++)
@@ -103,7 +102,7 @@ public class ProgressTests
     {
         await using TestServer server = await StartAsync();
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
-        Assert.True(client.TrySend(new byte[Size]));
+        Assert.True(client.TrySend(new byte[Size]).IsAccepted);
         Task closing = client.CloseAsync(cancellationToken: TestServer.Timely);
         server.Pass(TimeSpan.FromSeconds(8));
         await closing.Timely();
@@ -117,7 +116,7 @@ public class ProgressTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the system does not tell how far the peer has read.");
         await using TestServer server = await StartAsync();
         (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
-        Assert.True(client.TrySend(new byte[Size]));
+        Assert.True(client.TrySend(new byte[Size]).IsAccepted);
         for (int i = 0; i < 30; i++)
         {
             await raw.SkipAsync(20_000);

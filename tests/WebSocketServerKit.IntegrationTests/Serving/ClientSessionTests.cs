@@ -47,11 +47,10 @@ public class ClientSessionTests
             {
                 await Task.Yield();
                 e.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.Name, e.Request.Query["user"])], "test"));
-                e.Items["cookie"] = e.Request.Cookies["sid"];
+                e.State = e.Request.Cookies["sid"];
                 e.AddResponseHeader("Set-Cookie", "a=1");
                 e.AddResponseHeader("X-Served-By", "me");
             };
-            server.Handshaking += (_, e) => e.Items["second handler"] = true;
         });
         using RawClient raw = await RawClient.ConnectAsync(server.EndPoint);
         await raw.WriteAsync(RawClient.Request("/r%C3%A4um/1?user=ann&x=1", "Cookie: sid=abc"));
@@ -60,8 +59,7 @@ public class ClientSessionTests
 
         Assert.Equal((101, "a=1", "me"), (answer.Status, answer.Headers["Set-Cookie"], answer.Headers["X-Served-By"]));
         Assert.Equal("ann", client.User!.Identity!.Name);
-        Assert.Equal("abc", client.Items["cookie"]);
-        Assert.Equal(true, client.Items["second handler"]);
+        Assert.Equal("abc", client.State);
         Assert.Equal(("/räum/1", "user=ann&x=1"), (client.Path, client.QueryString));
         Assert.Equal(raw.LocalEndPoint, client.RemoteEndPoint);
         Assert.Equal(server.EndPoint, client.LocalEndPoint);
@@ -304,13 +302,13 @@ public class ClientSessionTests
     public async Task What_is_no_UTF_8_is_shown_as_it_can_be()
     {
         await using TestServer server = await TestServer.StartAsync(
-            server => server.Handshaking += (_, e) => e.Items["seen"] = $"{e.Request.Cookies["name"]} {e.Request.Headers["X-Name"]} {e.Request.Query["q"]}");
+            server => server.Handshaking += (_, e) => e.State = $"{e.Request.Cookies["name"]} {e.Request.Headers["X-Name"]} {e.Request.Query["q"]}");
         using RawClient raw = await RawClient.ConnectAsync(server.EndPoint);
         await raw.WriteAsync(RawClient.Request("/100%/caf%E9?q=%E9", "Cookie: name=Zo\u00C3\u00AB", "X-Name: Zo\u00EB"));
         Assert.Equal(101, (await raw.ReadAnswerAsync()).Status);
         WebSocketClient client = await server.NextClientAsync();
         Assert.Equal("/100%/caf%E9", client.Path);
-        Assert.Equal("Zo\u00EB Zo\u00EB %E9", client.Items["seen"]);
+        Assert.Equal("Zo\u00EB Zo\u00EB %E9", client.State);
     }
 
     [Fact]

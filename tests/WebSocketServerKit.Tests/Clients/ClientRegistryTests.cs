@@ -175,9 +175,9 @@ public sealed class ClientRegistryTests : IDisposable
     {
         WebSocketClient quick = Add(), slow = Add(limit: 1024), gone = Add();
         _bench.TransportOf(slow).HoldWrites();
-        Assert.True(slow.TrySend(new string('x', 1000)));
+        Assert.True(slow.TrySend(new string('x', 1000)).IsAccepted);
         gone.Abort();
-        Assert.Equal(new BroadcastResult { Sent = 1, Dropped = 1, Skipped = 1 }, _clients.Broadcast(new string('y', 100)));
+        Assert.Equal(new BroadcastResult { Sent = 1, Full = 1, Closed = 1 }, _clients.Broadcast(new string('y', 100)));
         Assert.Equal((1, 1, 0), (quick.MessagesSent, slow.MessagesSent, gone.MessagesSent));
     }
 }

@@ -27,8 +27,8 @@ public sealed class WebSocketClientTests : IDisposable
         await client.SendAsync("1", Cancellation);
         await client.SendAsync("2"u8, cancellationToken: Cancellation);
         await client.SendAsync("3"u8, WebSocketMessageType.Text, Cancellation);
-        Assert.True(client.TrySend("4"));
-        Assert.True(client.TrySend("5"u8));
+        Assert.True(client.TrySend("4").IsAccepted);
+        Assert.True(client.TrySend("5"u8).IsAccepted);
         Assert.Equal("Text 1\nBinary 2\nText 3\nText 4\nBinary 5", _bench.SentTo(client));
         Assert.Equal((5, 5), (client.MessagesSent, client.BytesSent));
     }
@@ -39,12 +39,12 @@ public sealed class WebSocketClientTests : IDisposable
         WebSocketClient client = _bench.Client(limit: 10);
         ScriptedTransport transport = _bench.TransportOf(client);
         transport.HoldWrites();
-        Assert.True(client.TrySend("12345678"));
+        Assert.True(client.TrySend("12345678").IsAccepted);
         byte[] payload = [.. "waits"u8];
         Task waiting = client.SendAsync(payload, WebSocketMessageType.Text, Cancellation).AsTask();
         payload.AsSpan().Clear();
         Assert.False(waiting.IsCompleted);
-        Assert.False(client.TrySend("x"));
+        Assert.False(client.TrySend("x").IsAccepted);
         Assert.Equal(10, client.BufferedBytes);
         transport.LetAllWritesEnd();
         await waiting.InTime();
@@ -80,8 +80,8 @@ public sealed class WebSocketClientTests : IDisposable
         WebSocketException exception = await Assert.ThrowsAsync<WebSocketException>(() => client.SendAsync("late", Cancellation).AsTask());
         Assert.Contains("client 1 (203.0.113.7:50000 /)", exception.Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<WebSocketException>(() => client.SendAsync("late"u8, cancellationToken: Cancellation).AsTask());
-        Assert.False(client.TrySend("late"));
-        Assert.False(client.TrySend("late"u8));
+        Assert.False(client.TrySend("late").IsAccepted);
+        Assert.False(client.TrySend("late"u8).IsAccepted);
     }
 
     [Fact]
@@ -106,8 +106,8 @@ public sealed class WebSocketClientTests : IDisposable
     public async Task A_close_code_that_must_not_be_sent_is_refused(int code)
     {
         WebSocketClient client = _bench.Client();
-        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => client.CloseAsync((WebSocketCloseStatus)code, cancellationToken: Cancellation));
-        await Assert.ThrowsAsync<ArgumentException>(() => client.CloseAsync(reason: new string('ä', 62), cancellationToken: Cancellation));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => client.CloseAsync((CloseCode)code, cancellationToken: Cancellation));
+        await Assert.ThrowsAsync<ArgumentException>(() => client.CloseAsync(1000, new string('ä', 62), cancellationToken: Cancellation));
     }
 
     [Fact]
@@ -117,7 +117,7 @@ public sealed class WebSocketClientTests : IDisposable
         await stage.OpenAsync();
         WebSocketClient client = ClientOf(stage);
         Assert.True(client.IsOpen);
-        Task first = client.CloseAsync((WebSocketCloseStatus)4000, "done", Cancellation);
+        Task first = client.CloseAsync(4000, "done", Cancellation);
         Task again = client.CloseAsync(cancellationToken: Cancellation);
         Assert.False(client.IsOpen);
         Assert.False(first.IsCompleted);
@@ -126,7 +126,7 @@ public sealed class WebSocketClientTests : IDisposable
         await again.InTime();
         Assert.True(stage.Connection.WasCalled("Closed"));
         await client.CloseAsync(cancellationToken: Cancellation).InTime();
-        Assert.Equal(((WebSocketCloseStatus)4000, "done"), Wire.CloseOf(Assert.Single(stage.Transport.Frames)));
+        Assert.Equal((4000, "done"), Wire.CloseOf(Assert.Single(stage.Transport.Frames)));
     }
 
     [Fact]
@@ -188,12 +188,15 @@ public sealed class WebSocketClientTests : IDisposable
     }
 
     [Fact]
-    public void Items_are_made_once()
+    public void Keeps_what_the_host_gives_it_and_gives_it_back_with_its_type()
     {
         WebSocketClient client = _bench.Client();
-        client.Items["a"] = 1;
-        Assert.Same(client.Items, client.Items);
-        Assert.Equal(1, client.Items["a"]);
+        Assert.Null(client.State);
+        Assert.Contains("State is null", Assert.Throws<InvalidOperationException>(client.GetState<string>).Message, StringComparison.Ordinal);
+        client.State = "ann";
+        Assert.Equal("ann", client.GetState<string>());
+        Assert.Equal("ann", client.GetState<IEnumerable<char>>());
+        Assert.Contains("a System.String", Assert.Throws<InvalidOperationException>(() => client.GetState<int>()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -211,22 +214,62 @@ public sealed class WebSocketClientTests : IDisposable
 
         await client.SendAsync(text, Cancellation);
         await client.SendAsync(bytes, cancellationToken: Cancellation);
-        Assert.True(client.TrySend(text));
-        Assert.True(client.TrySend(bytes));
+        Assert.True(client.TrySend(text).IsAccepted);
+        Assert.True(client.TrySend(bytes).IsAccepted);
         Assert.Equal(4, stage.Transport.Frames.Count(frame => frame.Rsv1));
         using var zlib = new Zlib();
         Assert.Equal(text, System.Text.Encoding.UTF8.GetString(zlib.Inflate(stage.Transport.Frames[2].Payload)));
         Assert.Equal(bytes, zlib.Inflate(stage.Transport.Frames[3].Payload));
 
-        await client.SendAsync(text, compress: false, Cancellation);
-        await client.SendAsync(bytes, WebSocketMessageType.Binary, compress: false, Cancellation);
-        Assert.True(client.TrySend(text, compress: false));
-        Assert.True(client.TrySend(bytes, compress: false));
+        await client.SendAsync(text, SendOptions.Uncompressed, Cancellation);
+        await client.SendAsync(bytes, SendOptions.Uncompressed, Cancellation);
+        Assert.True(client.TrySend(text, SendOptions.Uncompressed).IsAccepted);
+        Assert.True(client.TrySend(bytes, SendOptions.Uncompressed).IsAccepted);
         await client.SendAsync("short", Cancellation);
-        Assert.True(client.TrySend("short"));
+        Assert.True(client.TrySend("short").IsAccepted);
         Assert.Equal(10, stage.Transport.Frames.Count);
         Assert.Equal(4, stage.Transport.Frames.Count(frame => frame.Rsv1));
         Assert.Equal((10, 8 * 500 + 2 * 5), (client.MessagesSent, client.BytesSent));
+    }
+
+    [Fact]
+    public async Task A_ping_is_answered_with_the_time_to_its_pong()
+    {
+        await using var stage = new ConnectionStage();
+        await stage.OpenAsync();
+        WebSocketClient client = ClientOf(stage);
+        ValueTask<TimeSpan> first = client.PingAsync(Cancellation);
+        ValueTask<TimeSpan> second = client.PingAsync(Cancellation);
+        SentFrame ping = Assert.Single(stage.Transport.Frames); // they share it
+        stage.Time.Advance(TimeSpan.FromMilliseconds(20));
+        stage.Transport.Receive(Wire.ClientFrame(Protocol.Framing.Opcode.Pong, ping.Payload));
+        Assert.Equal(TimeSpan.FromMilliseconds(20), await first.InTime());
+        Assert.Equal(TimeSpan.FromMilliseconds(20), await second.InTime());
+        Assert.Equal(TimeSpan.FromMilliseconds(20), client.Latency);
+    }
+
+    [Fact]
+    public async Task A_ping_that_is_not_answered_ends_with_the_timeout_the_token_or_the_connection_and_the_client_stays()
+    {
+        await using var stage = new ConnectionStage();
+        await stage.OpenAsync();
+        WebSocketClient client = ClientOf(stage);
+        using CancellationTokenSource cancellation = new();
+        ValueTask<TimeSpan> cancelled = client.PingAsync(cancellation.Token);
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await cancelled);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await client.PingAsync(cancellation.Token));
+
+        ValueTask<TimeSpan> unanswered = client.PingAsync(Cancellation);
+        stage.Time.Advance(stage.Connection.Settings.PingTimeout);
+        TimeoutException timeout = await Assert.ThrowsAsync<TimeoutException>(async () => await unanswered);
+        Assert.Contains("PingTimeout", timeout.Message, StringComparison.Ordinal);
+        Assert.True(client.IsOpen);
+
+        ValueTask<TimeSpan> abandoned = client.PingAsync(Cancellation);
+        client.Abort();
+        await Assert.ThrowsAsync<WebSocketException>(async () => await abandoned);
+        await Assert.ThrowsAsync<WebSocketException>(async () => await client.PingAsync(Cancellation));
     }
 
     [Fact]

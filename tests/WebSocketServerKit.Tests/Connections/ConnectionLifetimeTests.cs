@@ -3,7 +3,6 @@ using System.Text;
 using Microsoft.Extensions.Logging;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
-using WebSocketServerKit.Protocol.Closing;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Connections;
@@ -186,7 +185,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         await _stage.OpenAsync();
         Transport.Receive(Wire.Text("1"));
         await Connection.Called("Message 1");
-        Connection.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseFrame.Abnormal, ""));
+        Connection.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
         await _stage.AssertReleasedAsync();
         Assert.Empty(_stage.Logged(10));
         Assert.Equal(LogLevel.Debug, Assert.Single(_stage.Logged(11)).Level);
@@ -396,7 +395,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         stage.Start();
         stage.Transport.Receive(Wire.Request);
         await posted.Task.InTime();
-        stage.Connection.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseFrame.Abnormal, ""));
+        stage.Connection.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
         await stage.AssertReleasedAsync();
         Assert.Equal("EndRequest\nHandshakeEnded\nOpened\nClosed\nReleased", stage.Calls);
         context.Release();
@@ -415,7 +414,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         stage.Transport.Receive(Wire.Text("1"));
         await posted.Task.InTime();
         stage.Beats(1);
-        stage.Connection.BeginStop();
+        stage.Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
         stage.Transport.Receive(Wire.Close(1001));
         stage.Transport.EndInput();
         stage.Beats(1);

@@ -1,4 +1,3 @@
-using System.Net.WebSockets;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.TestKit;
 
@@ -12,9 +11,9 @@ public sealed class ClientDisconnectedEventArgsTests
         using var bench = new ClientBench();
         WebSocketClient client = bench.Client();
         var exception = new IOException();
-        var ending = new ConnectionEnding(DisconnectCause.HandlerFailed, ConnectionSide.Server, WebSocketCloseStatus.InternalServerError, "why", exception);
+        var ending = new ConnectionEnding(DisconnectCause.HandlerFailed, ConnectionSide.Server, CloseCode.InternalError, "why", exception);
         var e = new ClientDisconnectedEventArgs(client, ending, wasClean: true);
-        Assert.Equal((DisconnectCause.HandlerFailed, ConnectionSide.Server, WebSocketCloseStatus.InternalServerError, "why", true),
+        Assert.Equal((DisconnectCause.HandlerFailed, ConnectionSide.Server, CloseCode.InternalError, "why", true),
             (e.Cause, e.ClosedBy, e.CloseCode, e.CloseReason, e.WasClean));
         Assert.Same(client, e.Client);
         Assert.Same(exception, e.Exception);

@@ -61,14 +61,6 @@ public sealed class HandshakingEventArgsTests
     }
 
     [Fact]
-    public void Items_are_made_on_demand_and_once()
-    {
-        Assert.Null(_handshake.ItemsOrNull);
-        _handshake.Items["a"] = 1;
-        Assert.Same(_handshake.Items, _handshake.ItemsOrNull);
-    }
-
-    [Fact]
     public async Task Handlers_that_go_on_side_by_side_lose_nothing_of_what_they_attach()
     {
         HandshakingEventArgs[] handshakes =
@@ -85,7 +77,6 @@ public sealed class HandshakingEventArgsTests
                 SpinWait wait = default;
                 while (Volatile.Read(ref arrivals) < 2 * (i + 1))
                     wait.SpinOnce();
-                handshakes[i].Items[handler] = true;
                 handshakes[i].AddResponseHeader("X-Handler", handler);
             }
         }
@@ -94,7 +85,6 @@ public sealed class HandshakingEventArgsTests
             Task.Factory.StartNew(() => Handle(handler), TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
         Assert.All(handshakes, handshake =>
         {
-            Assert.Equal(2, handshake.Items.Count);
             Assert.Equal("01", string.Concat(handshake.ResponseHeaders!.Select(header => header.Value).Order(StringComparer.Ordinal)));
         });
     }

@@ -42,7 +42,7 @@ public sealed class ProtocolViolationsTests
     [Fact]
     public void Answers_all_others_with_1002()
     {
-        WebSocketCloseStatus[] codes = [.. Broken.Select(violation => violation.Describe().Code)];
+        CloseCode[] codes = [.. Broken.Select(violation => violation.Describe().Code)];
         Assert.Equal(Broken.Length - 5, codes.Count(code => code == WebSocketCloseStatus.ProtocolError));
     }
 

@@ -90,7 +90,7 @@ public class ServerProtocolDifferentialTests
 
         protocol.Release();
         return ending == Ending.Closed
-            ? new Reading(messages, ending, protocol.CloseCode, protocol.CloseReason, ProtocolViolation.None)
+            ? new Reading(messages, ending, (WebSocketCloseStatus)protocol.CloseCode.Value, protocol.CloseReason, ProtocolViolation.None)
             : new Reading(messages, ending, null, null, protocol.Violation);
     }
 

@@ -408,7 +408,7 @@ public sealed class ServerProtocolTests : IDisposable
         byte[] input = Frames.Join(Frames.Close(1000, "bye"), Frames.Text("more"), Frames.Close(1001));
         Assert.Equal([Close(1000, "bye")], _protocol.Receive(input));
         Assert.Empty(_protocol.Receive(Frames.Text("more"), Frames.Frame(Opcode.Text, [], masked: false), Frames.Close(1001, "again")));
-        Assert.Equal((WebSocketCloseStatus.NormalClosure, "bye"), (_protocol.CloseCode, _protocol.CloseReason));
+        Assert.Equal((CloseCode.NormalClosure, "bye"), (_protocol.CloseCode, _protocol.CloseReason));
         Assert.Equal(None, _protocol.Violation);
     }
 

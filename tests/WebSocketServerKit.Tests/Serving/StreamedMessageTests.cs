@@ -304,12 +304,12 @@ public sealed class StreamedMessageTests : IDisposable
     {
         (StreamedMessage message, _, SendQueue queue) = await BeginAsync();
         await message.WriteAsync(Noise(1), Cancellation);
-        queue.Close(WebSocketCloseStatus.NormalClosure, "");
+        queue.Close(CloseCode.NormalClosure, "");
         Assert.Contains("has left", (await Assert.ThrowsAsync<WebSocketException>(() => message.FlushAsync(Cancellation))).Message, StringComparison.Ordinal);
         Assert.True(message.Release());
 
         (message, _, queue) = await BeginAsync();
-        queue.Close(WebSocketCloseStatus.NormalClosure, "");
+        queue.Close(CloseCode.NormalClosure, "");
         await Assert.ThrowsAsync<WebSocketException>(message.EndAsync);
         Assert.True(message.Release());
     }

@@ -1,4 +1,3 @@
-using System.Net.WebSockets;
 using System.Text;
 using WebSocketServerKit.Connections.Closing;
 
@@ -20,7 +19,7 @@ public abstract class LifetimeTest : IAsyncDisposable
     }
 
     private protected static ConnectionEnding HostCloses(int code = 1000, string reason = "enough") =>
-        new(DisconnectCause.Closed, ConnectionSide.Server, (WebSocketCloseStatus)code, reason);
+        new(DisconnectCause.Closed, ConnectionSide.Server, (CloseCode)code, reason);
 
     private protected void AssertCalls(params string[] calls) => Assert.Equal(string.Join('\n', calls), _stage.Calls);
 
@@ -31,7 +30,7 @@ public abstract class LifetimeTest : IAsyncDisposable
     }
 
     private protected void AssertCloseSent(int code, string reason = "") =>
-        Assert.Equal(((WebSocketCloseStatus)code, reason), Wire.CloseOf(Transport.Frames[^1]));
+        Assert.Equal(((CloseCode)code, reason), Wire.CloseOf(Transport.Frames[^1]));
 
     private protected async Task<string> AnswerAsync() => Encoding.UTF8.GetString(await Transport.NextWriteAsync());
 

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Net.WebSockets;
 using System.Text;
 using WebSocketServerKit.Protocol.Framing;
 
@@ -68,11 +67,11 @@ internal static class Wire
         return frames;
     }
 
-    public static (WebSocketCloseStatus Code, string Reason) CloseOf(SentFrame frame)
+    public static (CloseCode Code, string Reason) CloseOf(SentFrame frame)
     {
         Assert.Equal(Opcode.Close, frame.Opcode);
         return frame.Payload.Length == 0
-            ? (WebSocketCloseStatus.Empty, "")
-            : ((WebSocketCloseStatus)BinaryPrimitives.ReadUInt16BigEndian(frame.Payload), Encoding.UTF8.GetString(frame.Payload.AsSpan(2)));
+            ? (CloseCode.NoStatusReceived, "")
+            : ((CloseCode)BinaryPrimitives.ReadUInt16BigEndian(frame.Payload), Encoding.UTF8.GetString(frame.Payload.AsSpan(2)));
     }
 }

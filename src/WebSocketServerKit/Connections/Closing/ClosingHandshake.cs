@@ -1,8 +1,6 @@
-using System.Net.WebSockets;
 using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Receiving;
 using WebSocketServerKit.Protocol;
-using WebSocketServerKit.Protocol.Closing;
 
 namespace WebSocketServerKit.Connections.Closing;
 
@@ -67,7 +65,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     }
 
     /// <summary>The peer's Close frame was seen while handlers run. Answers it now; the messages before it are still raised.</summary>
-    public void AnswerAhead(WebSocketCloseStatus code, string reason)
+    public void AnswerAhead(CloseCode code, string reason)
     {
         _hasPeerClosed = true;
         // 5.5.1: "It SHOULD do so as soon as practical."
@@ -87,7 +85,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
         {
             ReceiveEnd.CloseReceived => new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Client, connection.Receive.CloseCode, connection.Receive.CloseReason),
             ReceiveEnd.Violation => Describe(connection.Receive.Violation),
-            _ => new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseFrame.Abnormal, "", failure),
+            _ => new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseCode.AbnormalClosure, "", failure),
         };
         connection.TryEnd(ending);
         Deadline.Start();
@@ -148,8 +146,8 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
 
     private ConnectionEnding Describe(ProtocolViolation violation)
     {
-        (WebSocketCloseStatus code, string reason, string section) = violation.Describe();
-        connection.Log.ProtocolViolated(connection.RemoteEndPoint, reason, section, (int)code);
+        (CloseCode code, string reason, string section) = violation.Describe();
+        connection.Log.ProtocolViolated(connection.RemoteEndPoint, reason, section, code.Value);
         return new ConnectionEnding(DisconnectCause.ProtocolViolation, ConnectionSide.Server, code, reason);
     }
 }

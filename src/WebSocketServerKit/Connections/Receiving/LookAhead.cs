@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Net.WebSockets;
 using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Protocol;
 using WebSocketServerKit.Protocol.Closing;
@@ -164,7 +163,7 @@ internal sealed class LookAhead(ConnectionLifetime connection, TransportConnecti
             }
             else
             {
-                CloseFrame.Parse(payload, out WebSocketCloseStatus code, out string reason);
+                CloseFrame.Parse(payload, out CloseCode code, out string reason);
                 connection.PeerCloses(code, reason);
             }
         }

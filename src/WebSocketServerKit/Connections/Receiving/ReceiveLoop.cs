@@ -61,7 +61,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     public WebSocketMessageType MessageType => _protocol.MessageType;
 
-    public WebSocketCloseStatus CloseCode => _protocol.CloseCode;
+    public CloseCode CloseCode => _protocol.CloseCode;
 
     public string CloseReason => _protocol.CloseReason;
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net.WebSockets;
 using System.Text;
 using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Protocol.Closing;
@@ -232,7 +231,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     /// <param name="code">The close code.</param>
     /// <param name="reason">The close reason.</param>
     /// <param name="discard">Whether pending messages are dropped, to give their memory back.</param>
-    public bool Close(WebSocketCloseStatus code, string reason, bool discard = false)
+    public bool Close(CloseCode code, string reason, bool discard = false)
     {
         Span<byte> payload = stackalloc byte[FrameHeader.MaxControlPayload];
         payload = payload[..CloseFrame.Write(payload, code, reason)];

@@ -1,6 +1,5 @@
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
-using WebSocketServerKit.Protocol.Closing;
 
 namespace WebSocketServerKit.Connections.Watching;
 
@@ -20,12 +19,20 @@ internal struct ConnectionWatch(long now)
 
     public void PongReceived(ConnectionLifetime connection, ReadOnlySpan<byte> payload) => _ping.End(connection.Heartbeat, payload);
 
-    /// <summary>Sends a ping for the latency, unless one is under way that may still be answered in time.</summary>
-    public void MeasureLatency(ConnectionLifetime connection)
+    /// <summary>Sends a Ping, unless one is under way that may still be answered in time. Completes with the time to the Pong; with null if the connection ends before.</summary>
+    public Task<TimeSpan?> PingAsync(ConnectionLifetime connection)
     {
-        if (connection.IsOpen && !_ping.IsUnderWay(connection.Heartbeat, connection.Settings.PingTimeout))
-            Ping(connection);
+        Task<TimeSpan?> answer = _ping.WhenAnswered();
+        Span<byte> payload = stackalloc byte[PingLatency.PayloadSize];
+        if (!connection.IsOpen)
+            _ping.Abandon();
+        else if (_ping.TryBegin(connection.Heartbeat, connection.Settings.PingTimeout, payload))
+            connection.Queue.Ping(payload);
+        return answer;
     }
+
+    /// <summary>The connection ends, as everybody can see already.</summary>
+    public void End() => _ping.Abandon();
 
     /// <summary>Looks at the peer of an open connection: pings it, or ends the connection.</summary>
     public void BeatOpen(ConnectionLifetime connection, long now)
@@ -52,10 +59,10 @@ internal struct ConnectionWatch(long now)
                 _keepAlive.Heard(now);
                 break;
             case KeepAliveAction.PingTimeout:
-                connection.Abort(new ConnectionEnding(DisconnectCause.PingTimeout, ConnectionSide.Server, CloseFrame.Abnormal, ""));
+                connection.Abort(new ConnectionEnding(DisconnectCause.PingTimeout, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
                 break;
             case KeepAliveAction.SendTimeout:
-                connection.Abort(new ConnectionEnding(DisconnectCause.SendTimeout, ConnectionSide.Server, CloseFrame.Abnormal, ""));
+                connection.Abort(new ConnectionEnding(DisconnectCause.SendTimeout, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
                 break;
         }
     }

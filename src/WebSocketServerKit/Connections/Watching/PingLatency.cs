@@ -2,26 +2,47 @@ using System.Buffers.Binary;
 
 namespace WebSocketServerKit.Connections.Watching;
 
-/// <summary>The time from a ping to its pong. The payload of the ping is the timestamp at which it was sent. Sent and answered on any thread.</summary>
+/// <summary>
+/// The time from a Ping to its Pong. The payload of the Ping is the timestamp at which it was sent. From any thread.
+/// <para>
+/// Whoever waits for an answer registers first, and looks afterwards whether a Ping is under way and whether the connection ends. Whoever changes these does it first, and looks afterwards
+/// who waits. So no waiter is missed.
+/// </para>
+/// </summary>
 internal struct PingLatency()
 {
-    /// <summary>The length of a ping's payload.</summary>
+    /// <summary>The length of a Ping's payload.</summary>
     public const int PayloadSize = sizeof(long);
 
-    private long _sentAt;       // exact timestamp of the ping that waits for its pong; 0 for none
-    private long _latency = -1; // ticks of TimeSpan; -1 before the first pong
+    private long _sentAt;       // exact timestamp of the Ping that waits for its Pong; 0 for none
+    private long _latency = -1; // ticks of TimeSpan; -1 before the first Pong
+    private TaskCompletionSource<TimeSpan?>? _answer; // made for the first that waits, until the next Pong
 
-    /// <summary>The latest time, or null before the first pong.</summary>
+    /// <summary>The latest time, or null before the first Pong.</summary>
     public readonly TimeSpan? Latency => Volatile.Read(in _latency) is >= 0 and var ticks ? new TimeSpan(ticks) : null;
 
-    /// <summary>Whether a ping waits for its pong that was sent less than this time ago.</summary>
-    public readonly bool IsUnderWay(Heartbeat heartbeat, TimeSpan timeout)
+    /// <summary>Completes with the time of the next Pong that counts; with null if the connection ends before.</summary>
+    public Task<TimeSpan?> WhenAnswered()
     {
-        long sentAt = Volatile.Read(in _sentAt);
-        return sentAt != 0 && heartbeat.Elapsed(sentAt, heartbeat.Timestamp()) < timeout;
+        var mine = new TaskCompletionSource<TimeSpan?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return (Interlocked.CompareExchange(ref _answer, mine, null) ?? mine).Task;
     }
 
-    /// <summary>A ping is sent now: writes its payload.</summary>
+    /// <summary>A Ping is sent now, unless one that was sent less than the timeout ago waits for its Pong. True if it is to be sent; then its payload was written.</summary>
+    public bool TryBegin(Heartbeat heartbeat, TimeSpan timeout, Span<byte> payload)
+    {
+        long now = heartbeat.Timestamp();
+        long sentAt = Volatile.Read(ref _sentAt);
+        if (sentAt != 0 && heartbeat.Elapsed(sentAt, now) < timeout)
+            return false;
+        // Of two callers that find none under way, one sends it.
+        if (Interlocked.CompareExchange(ref _sentAt, now, sentAt) != sentAt)
+            return false;
+        BinaryPrimitives.WriteInt64BigEndian(payload, now);
+        return true;
+    }
+
+    /// <summary>A Ping is sent now, whether or not one waits for its Pong: writes its payload.</summary>
     public void Begin(Heartbeat heartbeat, Span<byte> payload)
     {
         long now = heartbeat.Timestamp();
@@ -29,7 +50,7 @@ internal struct PingLatency()
         BinaryPrimitives.WriteInt64BigEndian(payload, now);
     }
 
-    /// <summary>A pong came. One with another payload than the latest ping's is ignored.</summary>
+    /// <summary>A Pong came. One with another payload than the latest Ping's is ignored.</summary>
     public void End(Heartbeat heartbeat, ReadOnlySpan<byte> payload)
     {
         long sentAt = Volatile.Read(ref _sentAt);
@@ -37,7 +58,16 @@ internal struct PingLatency()
         // frame being replied to."
         if (sentAt == 0 || payload.Length != PayloadSize || BinaryPrimitives.ReadInt64BigEndian(payload) != sentAt)
             return;
-        Volatile.Write(ref _latency, heartbeat.Elapsed(sentAt, heartbeat.Timestamp()).Ticks);
-        Volatile.Write(ref _sentAt, 0);
+        TimeSpan latency = heartbeat.Elapsed(sentAt, heartbeat.Timestamp());
+        Volatile.Write(ref _latency, latency.Ticks);
+        Interlocked.CompareExchange(ref _sentAt, 0, sentAt); // unless the next Ping was sent meanwhile
+        Interlocked.Exchange(ref _answer, null)?.TrySetResult(latency);
+    }
+
+    /// <summary>The connection ends, as everybody can see already: no Pong will count any more.</summary>
+    public void Abandon()
+    {
+        Interlocked.MemoryBarrier();
+        Interlocked.Exchange(ref _answer, null)?.TrySetResult(null);
     }
 }

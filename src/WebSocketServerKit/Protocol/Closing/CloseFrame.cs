@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Net.WebSockets;
 using System.Text;
 using System.Text.Unicode;
 using WebSocketServerKit.Protocol.Framing;
@@ -9,27 +8,18 @@ namespace WebSocketServerKit.Protocol.Closing;
 /// <summary>The payload of a Close frame (RFC 6455 5.5.1): nothing, or a close code and a close reason.</summary>
 internal static class CloseFrame
 {
-    /// <summary>7.1.5: reported when a Close frame has no code, never sent.</summary>
-    public const WebSocketCloseStatus NoCode = WebSocketCloseStatus.Empty;
-
-    /// <summary>7.1.5: reported when the connection ends without a Close frame, never sent.</summary>
-    public const WebSocketCloseStatus Abnormal = (WebSocketCloseStatus)1006;
-
-    /// <summary>"Try again later", of the registry that 11.7 founds.</summary>
-    public const WebSocketCloseStatus TryAgainLater = (WebSocketCloseStatus)1013;
-
     /// <summary>What a control frame leaves for the reason behind the two bytes of the code.</summary>
     public const int MaxReasonBytes = FrameHeader.MaxControlPayload - 2;
 
     /// <summary>Whether a Close frame may carry this code (7.4 and the registry that it founds).</summary>
     // 7.4.1: 1004 is reserved; 1005, 1006 and 1015 "MUST NOT be set as a status code in a Close control frame by an endpoint".
     // 7.4.2: 0-999 "are not used", 1000-2999 need a specification (there is one up to 1014), 3000-4999 are for libraries and applications.
-    public static bool IsAllowed(WebSocketCloseStatus code) => (int)code is (>= 1000 and <= 1014 and not (1004 or 1005 or 1006)) or (>= 3000 and <= 4999);
+    public static bool IsAllowed(CloseCode code) => code.Value is (>= 1000 and <= 1014 and not (1004 or 1005 or 1006)) or (>= 3000 and <= 4999);
 
     /// <summary>Parses the payload of a received Close frame.</summary>
-    public static ProtocolViolation Parse(ReadOnlySpan<byte> payload, out WebSocketCloseStatus code, out string reason)
+    public static ProtocolViolation Parse(ReadOnlySpan<byte> payload, out CloseCode code, out string reason)
     {
-        code = NoCode;
+        code = CloseCode.NoStatusReceived;
         reason = "";
         if (payload.IsEmpty)
             return ProtocolViolation.None;
@@ -37,7 +27,7 @@ internal static class CloseFrame
         if (payload.Length < 2)
             return ProtocolViolation.CloseFrameTooShort;
 
-        var received = (WebSocketCloseStatus)BinaryPrimitives.ReadUInt16BigEndian(payload);
+        CloseCode received = BinaryPrimitives.ReadUInt16BigEndian(payload);
         if (!IsAllowed(received))
             return ProtocolViolation.InvalidCloseCode;
         if (!Utf8.IsValid(payload[2..]))
@@ -48,17 +38,17 @@ internal static class CloseFrame
         return ProtocolViolation.None;
     }
 
-    /// <summary>Writes the payload for a code and a reason that <see cref="Check"/> has passed; returns its length. <see cref="NoCode"/> gives none.</summary>
-    public static int Write(Span<byte> destination, WebSocketCloseStatus code, string reason)
+    /// <summary>Writes the payload for a code and a reason that <see cref="Check"/> has passed; returns its length. <see cref="CloseCode.NoStatusReceived"/> gives none.</summary>
+    public static int Write(Span<byte> destination, CloseCode code, string reason)
     {
-        if (code == NoCode)
+        if (code == CloseCode.NoStatusReceived)
             return 0;
-        BinaryPrimitives.WriteUInt16BigEndian(destination, (ushort)code);
+        BinaryPrimitives.WriteUInt16BigEndian(destination, (ushort)code.Value);
         return 2 + Encoding.UTF8.GetBytes(reason, destination[2..]);
     }
 
     /// <summary>Refuses what the host must not put into a Close frame.</summary>
-    public static void Check(WebSocketCloseStatus code, string reason)
+    public static void Check(CloseCode code, string reason)
     {
         if (!IsAllowed(code))
             throw new ArgumentOutOfRangeException(

@@ -1,7 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Logging;
 using WebSocketServerKit.Connections.Sending;
-using WebSocketServerKit.Protocol.Closing;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -161,7 +160,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
     {
         await _stage.OpenAsync();
         Assert.True(Connection.BeginClose(HostCloses()));
-        Assert.False(Connection.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseFrame.Abnormal, "")));
+        Assert.False(Connection.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, "")));
         await _stage.AssertReleasedAsync();
         AssertEnding(DisconnectCause.Closed, ConnectionSide.Server, 1000, "enough");
     }
@@ -170,7 +169,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
     public async Task Aborted_the_connection_is_cut_at_once()
     {
         await _stage.OpenAsync();
-        var ending = new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseFrame.Abnormal, "");
+        var ending = new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, "");
         Assert.True(Connection.Abort(ending));
         Assert.NotEqual(0, Transport.Aborts);
         Assert.Equal(SendOutcome.Closed, Connection.Queue.TrySend("late"));
@@ -185,7 +184,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
     public async Task Stopped_a_client_is_told_1001()
     {
         await _stage.OpenAsync();
-        Connection.BeginStop();
+        Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
         AssertCloseSent(1001, "server is stopping");
         Transport.Receive(Wire.Close(1001));
         Transport.EndInput();

@@ -149,7 +149,7 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
         await Timely.UntilAsync(() => paused.IsHoldingBack);
         toPaused.Receive(Wire.ClientFrame(Opcode.Continuation, "!"u8));
 
-        other.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, (System.Net.WebSockets.WebSocketCloseStatus)1006, ""));
+        other.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, 1006, ""));
         await other.Called("Released");
         _time.Advance(TimeSpan.FromSeconds(1));
         _time.Advance(TimeSpan.FromSeconds(1));

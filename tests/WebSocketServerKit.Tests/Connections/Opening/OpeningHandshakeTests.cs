@@ -44,7 +44,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
         await Transport.WhenIdle;
         _stage.Beats(11);
         Assert.StartsWith("HTTP/1.1 408 ", await AnswerAsync(), StringComparison.Ordinal);
-        Connection.BeginStop();
+        Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
         Transport.Receive(Wire.Request);
         await Transport.WhenIdle;
         Assert.Equal(0, Transport.Disposals);
@@ -61,7 +61,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
         await Transport.WhenIdle;
         Transport.Reset();
         await _stage.AssertReleasedAsync();
-        Connection.BeginStop();
+        Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
         AssertCalls("HandshakeEnded", "Released");
     }
 
@@ -130,8 +130,8 @@ public sealed class OpeningHandshakeTests : LifetimeTest
         _stage.Start();
         Transport.Receive("GET / HTTP/1.1\r\n");
         await Transport.WhenIdle;
-        Connection.BeginStop();
-        Connection.BeginStop();
+        Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
+        Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
         Assert.StartsWith("HTTP/1.1 503 ", await AnswerAsync(), StringComparison.Ordinal);
         Transport.EndInput();
         await _stage.AssertReleasedAsync();
@@ -141,7 +141,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
     [Fact]
     public async Task A_server_that_stops_before_the_connection_has_begun_still_answers_it()
     {
-        Connection.BeginStop();
+        Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
         _stage.Start();
         Assert.StartsWith("HTTP/1.1 503 ", await AnswerAsync(), StringComparison.Ordinal);
         Transport.EndInput();
@@ -153,11 +153,11 @@ public sealed class OpeningHandshakeTests : LifetimeTest
     {
         TaskCompletionSource go = Timely.Signal();
         Connection.OnRequest = async () => await go.Task;
-        Connection.OnOpened = () => Connection.BeginStop();
+        Connection.OnOpened = () => Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
         _stage.Start();
         Transport.Receive(Wire.Request);
         await Connection.Called("Request /chat");
-        Connection.BeginStop();
+        Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
         go.SetResult();
         await Connection.Called("Connected");
         Transport.Receive(Wire.Close(1001));

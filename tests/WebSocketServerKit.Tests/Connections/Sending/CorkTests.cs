@@ -150,7 +150,7 @@ public sealed class CorkTests : IDisposable
         ScriptedTransport transport = new();
         SendQueue queue = QueueTo(transport);
         queue.TrySend("last");
-        queue.Close(System.Net.WebSockets.WebSocketCloseStatus.NormalClosure, "");
+        queue.Close(CloseCode.NormalClosure, "");
         Assert.Equal([Opcode.Text, Opcode.Close], transport.Frames.Select(frame => frame.Opcode));
     }
 

@@ -1,4 +1,3 @@
-using System.Net.WebSockets;
 using System.Text;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
@@ -273,7 +272,7 @@ public sealed class FragmentTurnTests : IAsyncDisposable
         switch (how)
         {
             case "close":
-                Assert.True(queue.Close(WebSocketCloseStatus.InternalServerError, ""));
+                Assert.True(queue.Close(CloseCode.InternalError, ""));
                 break;
             case "end":
                 queue.End();
@@ -307,7 +306,7 @@ public sealed class FragmentTurnTests : IAsyncDisposable
         if (byPeer)
             queue.End();
         else
-            queue.Close(WebSocketCloseStatus.NormalClosure, "");
+            queue.Close(CloseCode.NormalClosure, "");
         Assert.Equal(SendOutcome.Closed, await FirstAsync(queue, "a").InTime());
         queue.TakeBackFragments();
         Assert.Equal((Opcode[])(byPeer ? [Opcode.Text] : [Opcode.Text, Opcode.Close]), _transport.Frames.Select(frame => frame.Opcode));

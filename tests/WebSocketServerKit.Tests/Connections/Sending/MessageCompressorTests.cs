@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using System.Net.WebSockets;
 using System.Text;
 using WebSocketServerKit.Buffers;
 using WebSocketServerKit.Connections.Memory;
@@ -214,7 +213,7 @@ public sealed class MessageCompressorTests : IDisposable
     {
         using MessageCompressor compressor = Compressor(contextTakeover);
         compressor.TrySend(Opcode.Binary, Long);
-        _queue.Close(WebSocketCloseStatus.NormalClosure, "");
+        _queue.Close(CloseCode.NormalClosure, "");
         Assert.Equal(SendOutcome.Closed, compressor.TrySend(Opcode.Binary, Long));
         Assert.Equal(SendOutcome.Closed, await compressor.SendAsync(Opcode.Binary, Long, Cancellation));
         Assert.Equal(2, _transport.Frames.Count);

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
-using System.Net.WebSockets;
 using System.Reflection;
 using System.Text;
 using WebSocketServerKit.Connections.Memory;
@@ -104,9 +103,9 @@ public sealed class SendQueueTests : SendQueueTest
     {
         SendQueue queue = BusyQueue();
         queue.Pong("answered before, still held"u8);
-        Assert.True(queue.Close(WebSocketCloseStatus.NormalClosure, "bye"));
+        Assert.True(queue.Close(CloseCode.NormalClosure, "bye"));
 
-        Assert.False(queue.Close(WebSocketCloseStatus.InternalServerError, "again"));
+        Assert.False(queue.Close(CloseCode.InternalError, "again"));
         Assert.Equal(SendOutcome.Closed, queue.TrySend(Opcode.Text, "late"u8));
         Assert.Equal(SendOutcome.Closed, queue.TrySend("late"));
         Assert.Equal(SendOutcome.Closed, queue.TrySendFrame([0x81, 0], 0));
@@ -116,14 +115,14 @@ public sealed class SendQueueTests : SendQueueTest
 
         await AssertDrainedAsync(queue);
         Assert.Equal(2, Transport.Frames.Count);
-        Assert.Equal((WebSocketCloseStatus.NormalClosure, "bye"), Wire.CloseOf(Transport.Frames[1]));
+        Assert.Equal((CloseCode.NormalClosure, "bye"), Wire.CloseOf(Transport.Frames[1]));
         Assert.Equal((1, 10), (queue.MessagesSent, queue.BytesSent));
     }
 
     [Fact]
     public void A_Close_without_a_code_has_no_payload()
     {
-        Queue().Close(WebSocketCloseStatus.Empty, "");
+        Queue().Close(CloseCode.NoStatusReceived, "");
         Assert.Empty(Assert.Single(Transport.Frames).Payload);
     }
 
@@ -138,7 +137,7 @@ public sealed class SendQueueTests : SendQueueTest
 
         Assert.Equal(SendOutcome.Closed, await waiting.InTime());
         Assert.Equal(SendOutcome.Closed, queue.TrySend("late"));
-        Assert.False(queue.Close(WebSocketCloseStatus.NormalClosure, ""));
+        Assert.False(queue.Close(CloseCode.NormalClosure, ""));
         await AssertDrainedAsync(queue);
         AssertSent("Text 0123456789", "Text queued");
         Assert.Null(queue.Failure);
@@ -162,7 +161,7 @@ public sealed class SendQueueTests : SendQueueTest
         queue.Fail(new IOException("second"));
         Assert.Same(failure, queue.Failure);
         Assert.Equal(SendOutcome.Closed, queue.TrySend("late"));
-        Assert.False(queue.Close(WebSocketCloseStatus.NormalClosure, ""));
+        Assert.False(queue.Close(CloseCode.NormalClosure, ""));
         queue.Ping("late"u8);
         queue.Pong("late"u8);
         queue.Flush();
@@ -323,7 +322,7 @@ public sealed class SendQueueTests : SendQueueTest
         Assert.Equal(SendOutcome.Full, queue.TrySend("x"));
         queue.Ping("ping"u8);
         queue.Pong("pong"u8);
-        Assert.True(queue.Close(WebSocketCloseStatus.NormalClosure, ""));
+        Assert.True(queue.Close(CloseCode.NormalClosure, ""));
         await AssertDrainedAsync(queue);
         Assert.Equal([Opcode.Text, Opcode.Ping, Opcode.Close], Transport.Frames.Select(frame => frame.Opcode));
     }

@@ -1,4 +1,3 @@
-using System.Net.WebSockets;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -11,7 +10,7 @@ public sealed class WaitingLineTests : SendQueueTest
     {
         SendQueue queue = BusyQueue(limit: 12);
         Task<SendOutcome> waiting = queue.WaitAndSendAsync(Opcode.Text, Bytes(1), Cancellation);
-        queue.Close(WebSocketCloseStatus.NormalClosure, "");
+        queue.Close(CloseCode.NormalClosure, "");
         Assert.Equal(SendOutcome.Closed, await waiting.InTime());
         await AssertDrainedAsync(queue);
         Assert.Equal([Opcode.Text, Opcode.Close], Transport.Frames.Select(frame => frame.Opcode));

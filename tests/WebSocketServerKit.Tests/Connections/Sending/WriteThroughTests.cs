@@ -1,4 +1,3 @@
-using System.Net.WebSockets;
 using WebSocketServerKit.Buffers;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
@@ -60,7 +59,7 @@ public sealed class WriteThroughTests : SendQueueTest
     public void A_large_message_is_refused_after_a_Close_frame()
     {
         SendQueue queue = Queue();
-        queue.Close(WebSocketCloseStatus.NormalClosure, "");
+        queue.Close(CloseCode.NormalClosure, "");
         Assert.Equal(SendOutcome.Closed, queue.TrySend(Opcode.Binary, Bytes(70_000)));
     }
 

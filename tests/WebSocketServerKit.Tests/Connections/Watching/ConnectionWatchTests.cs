@@ -1,4 +1,3 @@
-using System.Net.WebSockets;
 using Microsoft.Extensions.Logging;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Protocol.Framing;
@@ -36,8 +35,8 @@ public sealed class ConnectionWatchTests : LifetimeTest
     public async Task The_latency_of_a_client_that_is_not_silent_is_measured_on_demand()
     {
         await _stage.OpenAsync();
-        Connection.MeasureLatency();
-        Connection.MeasureLatency(); // the first is not answered yet
+        _ = Connection.PingAsync();
+        _ = Connection.PingAsync(); // the first is not answered yet
         SentFrame ping = Assert.Single(Transport.Frames);
         Assert.Equal(Opcode.Ping, ping.Opcode);
         _stage.Time.Advance(TimeSpan.FromMilliseconds(20));
@@ -45,19 +44,19 @@ public sealed class ConnectionWatchTests : LifetimeTest
         await Transport.WhenIdle;
         Assert.Equal(TimeSpan.FromMilliseconds(20), Connection.Latency);
 
-        Connection.MeasureLatency();
+        _ = Connection.PingAsync();
         Assert.Equal(2, Transport.Frames.Count);
         _stage.Time.Advance(TimeSpan.FromSeconds(10));
-        Connection.MeasureLatency();
+        _ = Connection.PingAsync();
         Assert.Equal(2, Transport.Frames.Count);
         _stage.Time.Advance(TimeSpan.FromSeconds(5)); // the ping timeout
-        Connection.MeasureLatency();
+        _ = Connection.PingAsync();
         Assert.Equal(3, Transport.Frames.Count);
         Assert.Equal(TimeSpan.FromMilliseconds(20), Connection.Latency);
 
-        Connection.BeginClose(new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Server, WebSocketCloseStatus.NormalClosure, ""));
+        Connection.BeginClose(new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Server, CloseCode.NormalClosure, ""));
         _stage.Time.Advance(TimeSpan.FromSeconds(1));
-        Connection.MeasureLatency();
+        _ = Connection.PingAsync();
         Assert.Equal(Opcode.Close, Transport.Frames[^1].Opcode);
     }
 

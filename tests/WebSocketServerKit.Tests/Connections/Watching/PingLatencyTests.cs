@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Connections.Watching;
 
@@ -52,14 +53,39 @@ public sealed class PingLatencyTests : IDisposable
     public void A_ping_is_under_way_until_its_pong_or_the_timeout()
     {
         TimeSpan timeout = TimeSpan.FromSeconds(15);
+        byte[] payload = new byte[PingLatency.PayloadSize];
         _time.Advance(TimeSpan.FromSeconds(1));
-        Assert.False(_ping.IsUnderWay(_heartbeat, timeout));
-        Begin();
+        Assert.True(_ping.TryBegin(_heartbeat, timeout, payload));
         _time.Advance(TimeSpan.FromSeconds(14));
-        Assert.True(_ping.IsUnderWay(_heartbeat, timeout));
+        Assert.False(_ping.TryBegin(_heartbeat, timeout, payload));
         _time.Advance(TimeSpan.FromSeconds(1));
-        Assert.False(_ping.IsUnderWay(_heartbeat, timeout));
-        _ping.End(_heartbeat, Begin());
-        Assert.False(_ping.IsUnderWay(_heartbeat, timeout));
+        Assert.True(_ping.TryBegin(_heartbeat, timeout, payload));
+        _ping.End(_heartbeat, payload);
+        Assert.True(_ping.TryBegin(_heartbeat, timeout, payload));
+    }
+
+    [Fact]
+    public async Task All_who_wait_get_the_time_of_the_next_pong()
+    {
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Task<TimeSpan?> first = _ping.WhenAnswered();
+        byte[] payload = Begin();
+        Task<TimeSpan?> second = _ping.WhenAnswered();
+        _ping.End(_heartbeat, [1, 2, 3, 4, 5, 6, 7, 8]);
+        Assert.False(first.IsCompleted);
+        _time.Advance(TimeSpan.FromMilliseconds(30));
+        _ping.End(_heartbeat, payload);
+        Assert.Equal(TimeSpan.FromMilliseconds(30), await first.InTime());
+        Assert.Equal(TimeSpan.FromMilliseconds(30), await second.InTime());
+        Assert.False(_ping.WhenAnswered().IsCompleted);
+    }
+
+    [Fact]
+    public async Task Who_waits_when_the_connection_ends_is_told_that_no_pong_comes()
+    {
+        Task<TimeSpan?> waiting = _ping.WhenAnswered();
+        _ping.Abandon();
+        Assert.Null(await waiting.InTime());
+        _ping.Abandon();
     }
 }

@@ -1,0 +1,30 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net.WebSockets;
+
+namespace WebSocketServerKit;
+
+/// <summary>
+/// How a message is sent. A <see cref="WebSocketMessageType"/> converts to it, so <c>client.SendAsync(bytes, WebSocketMessageType.Text)</c> is enough where no more is to be said:
+/// <c>client.SendAsync(token, SendOptions.Uncompressed)</c>.
+/// </summary>
+[SuppressMessage("Usage", "CA2225", Justification = "new SendOptions { MessageType = … } is the alternative.")]
+public readonly record struct SendOptions
+{
+    /// <summary>Never compressed, and otherwise as usual.</summary>
+    public static SendOptions Uncompressed => new() { DisableCompression = true };
+
+    /// <summary>
+    /// <see cref="WebSocketMessageType.Text"/> or <see cref="WebSocketMessageType.Binary"/>. Null, the default, is text for a string and binary for bytes and streams. A string that goes out as
+    /// binary is encoded as UTF-8; bytes that go out as text must be valid UTF-8.
+    /// </summary>
+    public WebSocketMessageType? MessageType { get; init; }
+
+    /// <summary>
+    /// True never compresses the message: for one that has a secret beside text of strangers, see <see cref="PerMessageDeflateOptions"/>. False, the default, compresses it if that was agreed on
+    /// with the client and makes the message shorter.
+    /// </summary>
+    public bool DisableCompression { get; init; }
+
+    /// <summary>As usual, as a message of this type.</summary>
+    public static implicit operator SendOptions(WebSocketMessageType messageType) => new() { MessageType = messageType };
+}

@@ -1,0 +1,282 @@
+using System.Buffers;
+using System.Net.WebSockets;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Unicode;
+using WebSocketServerKit.Connections.Closing;
+using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Serving;
+
+namespace WebSocketServerKit;
+
+// What a message may be made of, and what its sender is told. Every kind of content comes with and without options.
+//
+// byte[] converts to a span and to memory alike, and compilers before C# 14 cannot decide between them: so the methods that take memory give way.
+public sealed partial class WebSocketClient
+{
+    /// <summary>
+    /// Sends a text message. Completes when it is accepted for transmission: at once, unless <see cref="WebSocketServerOptions.SendQueueLimit"/> bytes wait for
+    /// this client already; then when there is room again. Messages are never interleaved, and those of one caller keep their order.
+    /// </summary>
+    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
+    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <exception cref="WebSocketException">
+    /// The client has left or is leaving; or as many bytes as the send queue holds stand in line for it already, because it reads slowly and callers do not await their messages. In a handler
+    /// it need not be caught: it is logged as Debug and closes nobody.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
+    public ValueTask SendAsync(string text, CancellationToken cancellationToken = default) => SendAsync(text, default(SendOptions), cancellationToken);
+
+    /// <summary>Sends a message of text, and says how. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
+    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
+    /// <param name="options">Its type, which is text if nothing is said, and whether it may be compressed.</param>
+    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
+    /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
+    public ValueTask SendAsync(string text, SendOptions options, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        if (NeedsBytes(text, options))
+            return SendAsync(Encoding.UTF8.GetBytes(text), options with { MessageType = options.MessageType ?? WebSocketMessageType.Text }, cancellationToken);
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled(cancellationToken);
+        SendOutcome outcome = _lifetime.Queue.TrySend(text);
+        return outcome.IsAccepted ? default : FinishAsync(outcome, Opcode.Text, Encoding.UTF8.GetBytes(text), cancellationToken);
+    }
+
+    /// <summary>Sends a binary message, which is copied before the call returns. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
+    /// <param name="payload">May be empty.</param>
+    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
+    public ValueTask SendAsync(ReadOnlySpan<byte> payload, CancellationToken cancellationToken = default) => SendAsync(payload, default(SendOptions), cancellationToken);
+
+    /// <summary>Sends a message of bytes, which are copied before the call returns, and says how. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
+    /// <param name="payload">May be empty. For a text message it must be valid UTF-8.</param>
+    /// <param name="options">Its type, which is binary if nothing is said, and whether it may be compressed. A <see cref="WebSocketMessageType"/> will do.</param>
+    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
+    public ValueTask SendAsync(ReadOnlySpan<byte> payload, SendOptions options, CancellationToken cancellationToken = default)
+    {
+        Opcode opcode = OpcodeOf(payload, options);
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled(cancellationToken);
+        if (CompressorFor(payload.Length, options) is { } compressor)
+            return FinishAsync(compressor.SendAsync(opcode, payload, cancellationToken));
+        SendOutcome outcome = _lifetime.Queue.TrySend(opcode, payload);
+        return outcome.IsAccepted ? default : FinishAsync(outcome, opcode, payload, cancellationToken);
+    }
+
+    /// <inheritdoc cref="SendAsync(ReadOnlySpan{byte}, CancellationToken)"/>
+    [OverloadResolutionPriority(-1)]
+    public ValueTask SendAsync(ReadOnlyMemory<byte> payload, CancellationToken cancellationToken = default) =>
+        SendAsync(payload.Span, default(SendOptions), cancellationToken);
+
+    /// <inheritdoc cref="SendAsync(ReadOnlySpan{byte}, SendOptions, CancellationToken)"/>
+    [OverloadResolutionPriority(-1)]
+    public ValueTask SendAsync(ReadOnlyMemory<byte> payload, SendOptions options, CancellationToken cancellationToken = default) =>
+        SendAsync(payload.Span, options, cancellationToken);
+
+    /// <inheritdoc cref="SendAsync(ReadOnlySpan{byte}, CancellationToken)"/>
+    public ValueTask SendAsync(ReadOnlySequence<byte> payload, CancellationToken cancellationToken = default) =>
+        SendAsync(payload, default(SendOptions), cancellationToken);
+
+    /// <inheritdoc cref="SendAsync(ReadOnlySpan{byte}, SendOptions, CancellationToken)"/>
+    public ValueTask SendAsync(ReadOnlySequence<byte> payload, SendOptions options, CancellationToken cancellationToken = default)
+    {
+        using GatheredPayload gathered = new(payload);
+#pragma warning disable MA0100 // the payload is copied before the task comes back
+        return SendAsync(gathered.Span, options, cancellationToken);
+#pragma warning restore MA0100
+    }
+
+    /// <summary>
+    /// Sends what is left to read in a stream as one binary message, however long, without gathering it: <c>await client.SendAsync(file)</c>. It begins when other messages that are sent
+    /// in fragments have ended, and leaves in fragments of up to 64 KiB; what else is sent to the client meanwhile goes behind it. Completes when its end is accepted for transmission.
+    /// </summary>
+    /// <param name="content">
+    /// Read to its end, and left open. If reading throws, nothing is sent if no fragment has left yet; otherwise the client is closed with 1011, for it must not take half a message for a whole one.
+    /// </param>
+    /// <param name="cancellationToken">Cancels reading, and waiting for the turn or for room. What then follows is the same as if reading threw.</param>
+    /// <exception cref="ArgumentException">The stream cannot be read.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
+    public ValueTask SendAsync(Stream content, CancellationToken cancellationToken = default) => SendAsync(content, default(SendOptions), cancellationToken);
+
+    /// <summary>Sends what is left to read in a stream as one message, and says how. Otherwise like <see cref="SendAsync(Stream, CancellationToken)"/>.</summary>
+    /// <param name="content">Read to its end, and left open. For a text message it must be valid UTF-8 as a whole.</param>
+    /// <param name="options">Its type, which is binary if nothing is said, and whether it may be compressed. A <see cref="WebSocketMessageType"/> will do.</param>
+    /// <param name="cancellationToken">Cancels reading, and waiting for the turn or for room. What then follows is the same as if reading threw.</param>
+    /// <exception cref="ArgumentException">The stream cannot be read; or the type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
+    public ValueTask SendAsync(Stream content, SendOptions options, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(content);
+        if (!content.CanRead)
+            throw new ArgumentException("The stream cannot be read: it is write-only or disposed. Pass a readable one.", nameof(content));
+        return WriteAndSendAsync(content.CopyToAsync, options, cancellationToken);
+    }
+
+    /// <summary>Sends a binary message while it is being written. Otherwise like <see cref="SendAsync(Func{Stream, CancellationToken, Task}, SendOptions, CancellationToken)"/>.</summary>
+    /// <inheritdoc cref="SendAsync(Func{Stream, CancellationToken, Task}, SendOptions, CancellationToken)"/>
+    public ValueTask SendAsync(Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken = default) =>
+        SendAsync(write, default(SendOptions), cancellationToken);
+
+    /// <summary>
+    /// Sends a message while it is being written, however long it becomes and whoever writes it:
+    /// <c>client.SendAsync((message, token) => JsonSerializer.SerializeAsync(message, report, cancellationToken: token), WebSocketMessageType.Text)</c>.
+    /// It leaves in fragments of up to 64 KiB and whenever <see cref="Stream.FlushAsync()"/> is called; the client puts them together. Completes when its end is accepted for transmission.
+    /// </summary>
+    /// <remarks>
+    /// It begins when other messages that are sent in this way have ended. What else is sent to the client meanwhile goes behind it, within
+    /// <see cref="WebSocketServerOptions.SendQueueLimit"/>: so <paramref name="write"/> should not wait long, and must not wait for another message to the same client.
+    /// Where the connection is closed in the middle of it, what is behind it is lost with its rest.
+    /// With permessage-deflate it is compressed by itself, whatever the context takeover, with a compressor of 220 to 330 KiB that it holds until its end.
+    /// </remarks>
+    /// <param name="write">
+    /// Writes the message to the stream. The token is <paramref name="cancellationToken"/>. The stream takes asynchronous writes only, one at a time; each waits while the send queue is full.
+    /// When the function has ended, so has the message. If it throws, nothing is sent if no fragment has left yet; otherwise the client is closed with 1011, for it must not take half a message
+    /// for a whole one.
+    /// </param>
+    /// <param name="options">Its type, which is binary if nothing is said, and whether it may be compressed. A <see cref="WebSocketMessageType"/> will do. A text must be valid UTF-8 as a whole.</param>
+    /// <param name="cancellationToken">Cancels waiting: for the turn, or for room in a write that has no token of its own. What then follows is the same as if <paramref name="write"/> threw.</param>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    /// <exception cref="InvalidOperationException">A write was not awaited, or one failed and <paramref name="write"/> went on all the same.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving; writes throw it too. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
+    public ValueTask SendAsync(Func<Stream, CancellationToken, Task> write, SendOptions options, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(write);
+        return WriteAndSendAsync(write, options, cancellationToken);
+    }
+
+    /// <inheritdoc cref="SendAsync(Func{Stream, CancellationToken, Task}, SendOptions, CancellationToken)"/>
+    public ValueTask SendAsync(Func<Stream, Task> write, CancellationToken cancellationToken = default) => SendAsync(write, default(SendOptions), cancellationToken);
+
+    /// <inheritdoc cref="SendAsync(Func{Stream, CancellationToken, Task}, SendOptions, CancellationToken)"/>
+    public ValueTask SendAsync(Func<Stream, Task> write, SendOptions options, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(write);
+        return WriteAndSendAsync((message, _) => write(message), options, cancellationToken);
+    }
+
+    /// <summary>Sends a text message if that is possible without waiting.</summary>
+    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
+    /// <param name="options">Its type, which is text if nothing is said, and whether it may be compressed.</param>
+    /// <returns><see cref="SendResult.Full"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
+    public SendResult TrySend(string text, SendOptions options = default)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return NeedsBytes(text, options)
+            ? TrySend(Encoding.UTF8.GetBytes(text), options with { MessageType = options.MessageType ?? WebSocketMessageType.Text })
+            : ResultOf(_lifetime.Queue.TrySend(text));
+    }
+
+    /// <summary>Sends a message of bytes if that is possible without waiting. They are copied before the call returns.</summary>
+    /// <param name="payload">May be empty. For a text message it must be valid UTF-8.</param>
+    /// <param name="options">Its type, which is binary if nothing is said, and whether it may be compressed. A <see cref="WebSocketMessageType"/> will do.</param>
+    /// <returns><see cref="SendResult.Full"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    public SendResult TrySend(ReadOnlySpan<byte> payload, SendOptions options = default)
+    {
+        Opcode opcode = OpcodeOf(payload, options);
+        return ResultOf(CompressorFor(payload.Length, options) is { } compressor
+            ? compressor.TrySend(opcode, payload)
+            : _lifetime.Queue.TrySend(opcode, payload));
+    }
+
+    /// <inheritdoc cref="TrySend(ReadOnlySpan{byte}, SendOptions)"/>
+    [OverloadResolutionPriority(-1)]
+    public SendResult TrySend(ReadOnlyMemory<byte> payload, SendOptions options = default) => TrySend(payload.Span, options);
+
+    /// <inheritdoc cref="TrySend(ReadOnlySpan{byte}, SendOptions)"/>
+    public SendResult TrySend(ReadOnlySequence<byte> payload, SendOptions options = default)
+    {
+        using GatheredPayload gathered = new(payload);
+        return TrySend(gathered.Span, options);
+    }
+
+    internal SendResult TrySend(SharedMessage message) => ResultOf(message.TrySendTo(_lifetime.Queue, _lifetime.Compressor));
+
+    internal WebSocketException HasLeft() => NotSent(WebSocketError.ConnectionClosedPrematurely, $"{this} has left or is leaving. TrySend tells so without an exception.");
+
+    internal static Opcode OpcodeFor(WebSocketMessageType messageType, ReadOnlySpan<byte> payload) => messageType switch
+    {
+        WebSocketMessageType.Binary => Opcode.Binary,
+        WebSocketMessageType.Text when Utf8.IsValid(payload) => Opcode.Text,
+        WebSocketMessageType.Text => throw new ArgumentException(
+            "The payload of a text message must be valid UTF-8; clients have to close the connection over anything else. Send it as binary.", nameof(payload)),
+        _ => throw new ArgumentOutOfRangeException(nameof(messageType), messageType, "A message is Text or Binary. To close the connection, call CloseAsync."),
+    };
+
+    private static SendResult ResultOf(SendOutcome outcome) => outcome switch
+    {
+        SendOutcome.Sent => SendResult.Sent,
+        SendOutcome.Queued => SendResult.Queued,
+        SendOutcome.Closed => SendResult.Closed,
+        _ => SendResult.Full,
+    };
+
+    private static WebSocketException NotSent(WebSocketError error, string reason) =>
+        new(error, $"The message was not sent: {reason}", new NotSentException(reason));
+
+    // An echo sends the very bytes that were checked when they came, on the thread that received them, where nothing can have changed them since.
+    private Opcode OpcodeOf(ReadOnlySpan<byte> payload, SendOptions options) =>
+        options.MessageType == WebSocketMessageType.Text && _lifetime.Handlers.IsLoopThread && _lifetime.MessageType == WebSocketMessageType.Text
+            && payload == _lifetime.Payload.Span
+            ? Opcode.Text
+            : OpcodeFor(options.MessageType ?? WebSocketMessageType.Binary, payload);
+
+    // The queue encodes a string itself, as a text that is not compressed.
+    private bool NeedsBytes(string text, SendOptions options) =>
+        options.MessageType is not (null or WebSocketMessageType.Text)
+        || (_lifetime.Compressor is not null && CompressorFor(Encoding.UTF8.GetByteCount(text), options) is not null);
+
+    private MessageCompressor? CompressorFor(int payloadLength, SendOptions options) =>
+        _lifetime.Compressor is { } compressor && !options.DisableCompression && compressor.Takes(payloadLength) ? compressor : null;
+
+    private async ValueTask WriteAndSendAsync(Func<Stream, CancellationToken, Task> write, SendOptions options, CancellationToken cancellationToken)
+    {
+        Opcode opcode = OpcodeFor(options.MessageType ?? WebSocketMessageType.Binary, default);
+        MessageCompressor? compressor = options.DisableCompression ? null : _lifetime.Compressor;
+        // Back to where the caller is, for what follows is its own code.
+        await FinishAsync(compressor?.BeginFragmentsAsync(cancellationToken) ?? _lifetime.Queue.BeginFragmentsAsync(cancellationToken)).ConfigureAwait(true);
+
+        var message = new StreamedMessage(this, _lifetime.Queue, compressor, opcode, _lifetime.Pool, cancellationToken);
+        try
+        {
+            await write(message, cancellationToken).ConfigureAwait(false);
+            await message.EndAsync().ConfigureAwait(false);
+            message.Release();
+        }
+        catch (Exception exception)
+        {
+            if (message.Release())
+                _lifetime.Queue.TakeBackFragments();
+            else
+                _lifetime.BeginClose(new ConnectionEnding(
+                    DisconnectCause.MessageUnfinished, ConnectionSide.Server, CloseCode.InternalError, "message could not be finished", exception));
+            throw;
+        }
+    }
+
+    private ValueTask FinishAsync(SendOutcome outcome, Opcode opcode, ReadOnlySpan<byte> payload, CancellationToken cancellationToken) =>
+        FinishAsync(outcome == SendOutcome.Full
+            ? _lifetime.Queue.WaitAndSendFrameAsync(SendQueue.ToFrame(opcode, payload), payload.Length, cancellationToken)
+            : Task.FromResult(outcome));
+
+    private async ValueTask FinishAsync(Task<SendOutcome> sending)
+    {
+        SendOutcome outcome = await sending.ConfigureAwait(false);
+        if (outcome == SendOutcome.Closed)
+            throw HasLeft();
+        if (outcome == SendOutcome.LineFull)
+            throw NotSent(
+                WebSocketError.InvalidState,
+                $"{this} reads too slowly: its send queue is full, and as many bytes stand in line for it already. "
+                + "Await each SendAsync before the next one, or use TrySend, which tells when the queue is full.");
+    }
+}
