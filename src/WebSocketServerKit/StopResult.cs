@@ -1,17 +1,17 @@
 namespace WebSocketServerKit;
 
-/// <summary>How the clients left when the server was stopped.</summary>
+/// <summary>How the clients were disconnected when the server was stopped.</summary>
 public readonly record struct StopResult
 {
     /// <summary>Clients that answered the server's Close frame, and whose handlers have ended.</summary>
     public int ClosedCleanly { get; init; }
 
-    /// <summary>Clients that did not, or not in time, and clients whose handlers did not end in time.</summary>
+    /// <summary>Clients whose connection was reset because they did not answer in time, and clients whose handlers did not end in time.</summary>
     public int Cut { get; init; }
 
     /// <summary>
-    /// Clients that have left, but have events that have not ended: they wait for <see cref="WebSocketServerOptions.EventContext"/>, or their handlers of
-    /// <see cref="WebSocketServer.ClientDisconnected"/> go on. Handlers that go on after <c>ContinueReceiving</c> count too.
+    /// Clients that have left, but whose events have not ended: the events wait for <see cref="WebSocketServerOptions.EventContext"/>, or handlers of
+    /// <see cref="WebSocketServer.ClientDisconnected"/> still run. Handlers that run on after <c>ContinueReceiving</c> count too.
     /// </summary>
     public int Unfinished { get; init; }
 }

@@ -3,7 +3,7 @@ using WebSocketServerKit.Serving;
 
 namespace WebSocketServerKit;
 
-// The events once more, for functions that return a task. Async lambdas fit both a ValueTask and a Task: the former wins.
+// Subscriptions for functions that return a task. An async lambda converts to ValueTask and to Task; the priority chooses the former.
 public sealed partial class WebSocketServer
 {
     /// <summary>

@@ -9,16 +9,17 @@ using WebSocketServerKit.Serving;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// A WebSocket server (RFC 6455) on end points of its own, TCP or Unix domain sockets. Subscribe to the events, start it, and send to the clients in <see cref="Clients"/>.
+/// A WebSocket server (RFC 6455) that listens on TCP or Unix domain sockets of its own. Subscribe to the events, start it, and send to the clients in <see cref="Clients"/>.
 /// </summary>
 /// <remarks>
 /// <para>
-/// Order, for each client: <see cref="Handshaking"/>, into <see cref="Clients"/>, <see cref="ClientConnected"/>, <see cref="MessageReceived"/> one at a time in the
-/// order of the wire, out of <see cref="Clients"/>, <see cref="ClientDisconnected"/> exactly once. Different clients run concurrently.
+/// For each client, in this order: <see cref="Handshaking"/>; the client is added to <see cref="Clients"/>; <see cref="ClientConnected"/>; <see cref="MessageReceived"/>, one at a time, in the
+/// order in which the messages were sent; the client is removed from <see cref="Clients"/>; <see cref="ClientDisconnected"/>, exactly once. Events of different clients are concurrent.
 /// </para>
 /// <para>
-/// Handlers run on the thread pool, or where <see cref="WebSocketServerOptions.EventContext"/> says. Async lambdas are safe: the client's next event waits until they have
-/// ended, and what they throw is logged, answered by <see cref="WebSocketServerOptions.HandlerExceptions"/>, and reaches neither other clients nor other handlers nor the process.
+/// Handlers run on the thread pool, or on <see cref="WebSocketServerOptions.EventContext"/>. Async lambdas are safe: the client's next event waits until they have
+/// ended. Their exceptions are logged, handled as <see cref="WebSocketServerOptions.HandlerExceptions"/> says, and reach neither other clients nor other handlers nor the process.
+/// Functions that return a task are safe with <see cref="OnMessage(Func{WebSocketClient, MessageReceivedEventArgs, ValueTask})"/> and its like; as handlers of an event they would not be awaited.
 /// </para>
 /// <para>All members are thread-safe.</para>
 /// </remarks>
@@ -33,28 +34,28 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     private bool _disposed;
     private long _lastClientId;
 
-    /// <summary>Makes a server for one end point, with the default options.</summary>
+    /// <summary>Creates a server that listens on one end point, with the default options.</summary>
     /// <param name="endPoint">Where to listen: <c>IPEndPoint.Parse("127.0.0.1:8080")</c>. Port 0 lets the system choose.</param>
-    /// <param name="loggerFactory">Where to log; null for nowhere.</param>
+    /// <param name="loggerFactory">Creates the logger; null for no log.</param>
     /// <exception cref="ArgumentException">It is an end point on which the server cannot listen.</exception>
     public WebSocketServer(EndPoint endPoint, ILoggerFactory? loggerFactory = null)
         : this(new WebSocketServerOptions().Listen(endPoint), loggerFactory)
     {
     }
 
-    /// <summary>Makes a server for one place to listen, written as text, with the default options.</summary>
+    /// <summary>Creates a server that listens on one URL, with the default options.</summary>
     /// <param name="url">Where to listen: <c>http://localhost:8080</c>. <see cref="WebSocketServerOptions.Urls"/> has all spellings.</param>
-    /// <param name="loggerFactory">Where to log; null for nowhere.</param>
-    /// <exception cref="ArgumentException">The text names no place to listen; the message tells the right spelling.</exception>
+    /// <param name="loggerFactory">Creates the logger; null for no log.</param>
+    /// <exception cref="ArgumentException">The URL cannot be listened on; the message tells the right spelling.</exception>
     public WebSocketServer(string url, ILoggerFactory? loggerFactory = null)
         : this(new WebSocketServerOptions().Listen(url), loggerFactory)
     {
     }
 
-    /// <summary>Makes a server with options of your own.</summary>
-    /// <param name="options">Taken over at each start.</param>
-    /// <param name="loggerFactory">Where to log; null for nowhere.</param>
-    /// <exception cref="ArgumentException">An option has an impossible value; the message names it.</exception>
+    /// <summary>Creates a server with options.</summary>
+    /// <param name="options">Read at each start; later changes have no effect until the next one.</param>
+    /// <param name="loggerFactory">Creates the logger; null for no log.</param>
+    /// <exception cref="ArgumentException">An option has an invalid value; the message names it.</exception>
     public WebSocketServer(WebSocketServerOptions options, ILoggerFactory? loggerFactory = null)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -63,17 +64,17 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         _log = new ServerLog((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<WebSocketServer>());
     }
 
-    /// <summary>A client asks to connect and its request is in order: accept it by doing nothing, or refuse it.</summary>
+    /// <summary>A client asks to connect, and its request is valid. Handlers accept it by doing nothing, or refuse it.</summary>
     public event EventHandler<HandshakingEventArgs>? Handshaking;
 
-    /// <summary>A plain HTTP request came in: a handler may answer it.</summary>
+    /// <summary>A plain HTTP request was received. A handler may answer it.</summary>
     public event EventHandler<HttpRequestReceivedEventArgs>? HttpRequestReceived;
 
     /// <summary>A client has connected.</summary>
     public event EventHandler<ClientConnectedEventArgs>? ClientConnected;
 
     /// <summary>
-    /// A client has sent a message. Its next one waits until the handlers have ended, async ones included: a handler that awaits it has to call
+    /// A client has sent a message. Its next message waits until the handlers have ended, async ones included: a handler that awaits the next message has to call
     /// <see cref="MessageReceivedEventArgs.ContinueReceiving"/> first.
     /// </summary>
     public event EventHandler<MessageReceivedEventArgs>? MessageReceived;
@@ -81,13 +82,13 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <summary>A client has left.</summary>
     public event EventHandler<ClientDisconnectedEventArgs>? ClientDisconnected;
 
-    /// <summary>The clients that are connected now.</summary>
+    /// <summary>The clients that are connected.</summary>
     public ClientRegistry Clients { get; } = new();
 
-    /// <summary>Where the server listens, with real ports, in the order in which the options name them, end points before texts. <c>localhost</c> makes two of one port. Empty while it is stopped.</summary>
+    /// <summary>The end points that the server listens on, with the actual ports: first those of <see cref="WebSocketServerOptions.Listen(EndPoint)"/>, then those of the URLs, in their order. <c>localhost</c> makes two with one port. Empty while the server is stopped.</summary>
     public IReadOnlyList<EndPoint> EndPoints => Volatile.Read(ref _endPoints);
 
-    /// <summary>Bytes of memory that the server holds for its clients now, roughly: see <see cref="WebSocketServerOptions.MaxBufferedBytes"/>. 0 while it is stopped.</summary>
+    /// <summary>Bytes of memory that the server holds for its clients, approximately: see <see cref="WebSocketServerOptions.MaxBufferedBytes"/>. 0 while the server is stopped.</summary>
     public long BufferedBytes => Volatile.Read(ref _run)?.Budget.Used ?? 0;
 
     /// <summary>Whether the server accepts clients.</summary>
@@ -97,9 +98,9 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
 
     internal bool HasHttpRequestHandlers => HttpRequestReceived is not null;
 
-    /// <summary>Begins to listen on all end points. When the task has completed, clients can connect. A stopped server can be started again.</summary>
+    /// <summary>Starts to listen on all end points. When the task has completed, clients can connect. A stopped server can be started again.</summary>
     /// <exception cref="IOException">An end point cannot be listened on: the port is taken, the address is not this machine's. The message tells what to do. None is listened on then.</exception>
-    /// <exception cref="ArgumentException">An option has an impossible value; the message names it.</exception>
+    /// <exception cref="ArgumentException">An option has an invalid value; the message names it.</exception>
     /// <exception cref="InvalidOperationException">The server is started already, or is still stopping.</exception>
     /// <param name="cancellationToken">Cancelled before the call, nothing is started.</param>
     public Task StartAsync(CancellationToken cancellationToken = default)
@@ -132,28 +133,28 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// Stops: no new clients (handshakes under way get 503), a Close frame with 1001 to every client, and up to <see cref="WebSocketServerOptions.StopTimeout"/> for them
-    /// to leave and for all handlers to end; then what is left is cut. Does nothing when the server is not started; a second call waits for the same stop.
+    /// Stops the server: accepts no new clients (handshakes under way get 503), sends every client a Close frame with 1001, and waits up to <see cref="WebSocketServerOptions.StopTimeout"/> for
+    /// clients to leave and handlers to end. Then the remaining connections are reset. Does nothing when the server is not started; a second call waits for the same stop.
     /// </summary>
     /// <remarks>
     /// <para>Do not await it in a handler: it waits for that handler, until the timeout.</para>
     /// <para>
-    /// With an <see cref="WebSocketServerOptions.EventContext"/>, await it on that context's thread; do not block that thread. Where it is blocked all the same, this ends about a second after
-    /// the clients have left, and the events that wait for the thread are raised when it gets to them: none is lost. But an async handler that has begun and needs the thread to go
-    /// on keeps its client until the timeout.
+    /// With an <see cref="WebSocketServerOptions.EventContext"/>, await it on that context's thread; do not block that thread. If it is blocked all the same, the stop ends about a second after
+    /// the clients have left, and the pending events are raised when the thread is free again: none is lost. But an async handler that has begun, and needs the thread to
+    /// continue, keeps its client until the timeout.
     /// </para>
     /// </remarks>
-    /// <param name="cancellationToken">Cancelled, the clients that are left are cut at once. So does the token of a further call.</param>
-    /// <returns>How many left cleanly, how many had to be cut, and how many have events that have not ended.</returns>
+    /// <param name="cancellationToken">Cancelled, the remaining connections are reset at once. The tokens of further calls do the same.</param>
+    /// <returns>How many clients left cleanly, how many were reset, and how many have events that have not ended.</returns>
     public Task<StopResult> StopAsync(CancellationToken cancellationToken = default) =>
         StopAsync(CloseCode.GoingAway, "server is stopping", cancellationToken);
 
-    /// <summary>Stops like <see cref="StopAsync(CancellationToken)"/>, with a code and a reason of your own in the Close frames.</summary>
+    /// <summary>Stops like <see cref="StopAsync(CancellationToken)"/>, with this code and reason in the Close frames.</summary>
     /// <param name="code">As in <see cref="WebSocketClient.CloseAsync(CloseCode, string, CancellationToken)"/>: 1012 tells that the server restarts.</param>
     /// <param name="reason">At most 123 bytes of UTF-8.</param>
-    /// <param name="cancellationToken">Cancelled, the clients that are left are cut at once. So does the token of a further call.</param>
-    /// <returns>How many left cleanly, how many had to be cut, and how many have events that have not ended.</returns>
-    /// <remarks>Where the server is being stopped already, clients are told what the first call says.</remarks>
+    /// <param name="cancellationToken">Cancelled, the remaining connections are reset at once. The tokens of further calls do the same.</param>
+    /// <returns>How many clients left cleanly, how many were reset, and how many have events that have not ended.</returns>
+    /// <remarks>If the server is being stopped already, the code and the reason of the first call are sent.</remarks>
     /// <exception cref="ArgumentException">The code must not be sent, or the reason is too long.</exception>
     public Task<StopResult> StopAsync(CloseCode code, string reason, CancellationToken cancellationToken = default)
     {
@@ -163,8 +164,8 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     }
 
     /// <summary>
-    /// Cuts all clients and does not wait for them: they see a reset, and their <see cref="ClientDisconnected"/> is raised soon after. The addresses are free when it returns. Afterwards the
-    /// server cannot be started again. From any thread; again, or together with <see cref="DisposeAsync"/>, it cuts what is left. Prefer <see cref="DisposeAsync"/>.
+    /// Resets all connections and does not wait: <see cref="ClientDisconnected"/> is raised soon after. The end points are free when it returns. Afterwards the
+    /// server cannot be started again. It may be called from any thread, repeatedly, and during <see cref="DisposeAsync"/>. Prefer <see cref="DisposeAsync"/>.
     /// </summary>
     public void Dispose()
     {
@@ -220,7 +221,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
 
     internal void RaiseClientDisconnected(ClientDisconnectedEventArgs e, ConnectionLifetime connection) => Raise(ClientDisconnected, e, connection);
 
-    // One subscriber's exception does not keep the event from the others.
+    // An exception of one subscriber does not keep the event from the others.
     private void Raise<TEventArgs>(EventHandler<TEventArgs>? handlers, TEventArgs e, ConnectionLifetime connection)
     {
         if (handlers is { HasSingleTarget: true })
@@ -229,12 +230,12 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             return;
         }
 
-        // Of this event, and not of the connection: that goes on with another scope when a handler lets the next message come.
+        // The scope of this event. The connection may have another one by now, if a handler has called ContinueReceiving.
         SynchronizationContext? scope = SynchronizationContext.Current;
         foreach (EventHandler<TEventArgs> handler in Delegate.EnumerateInvocationList(handlers))
         {
             Call(handler, e, connection);
-            // Where a handler has set another one the next handler would not be followed, and its exception would end the process.
+            // If a handler has set another context, the next handler would not be followed, and its exception would end the process.
             SynchronizationContext.SetSynchronizationContext(scope);
         }
     }
@@ -253,7 +254,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
 
     private async Task<StopResult> EndAsync(ServerRun run, CloseCode code, string reason)
     {
-        // Off the caller's thread and out of its lock.
+        // Leave the caller's thread and its lock.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         StopResult result = await run.StopAsync(code, reason).ConfigureAwait(false);
         lock (_gate)

@@ -15,16 +15,16 @@ using WebSocketServerKit.Transport;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// The clients that are connected now. Thread-safe. Enumerating goes over a snapshot: clients that come or leave meanwhile do not disturb it.
+/// The clients that are connected. Thread-safe. An enumeration goes over a snapshot: it is not disturbed by clients that connect or leave meanwhile.
 /// </summary>
-[SuppressMessage("Naming", "CA1710", Justification = "It is more than a collection: it finds and it broadcasts.")]
+[SuppressMessage("Naming", "CA1710", Justification = "It is more than a collection: it finds clients and broadcasts.")]
 public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<long, WebSocketClient> _byId = [];
     private readonly ClientIndex<string> _byPath = new(static client => ref client.PlaceByPath, StringComparer.Ordinal);
     private readonly ClientIndex<IPAddress> _byRemoteAddress = new(static client => ref client.PlaceByRemoteAddress);
-    private WebSocketClient[]? _snapshot = []; // null when somebody came or left since it was taken
+    private WebSocketClient[]? _snapshot = []; // null when a client was added or removed since
 
     internal ClientRegistry()
     {
@@ -47,7 +47,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
             return _byId.GetValueOrDefault(id);
     }
 
-    /// <summary>The clients that asked for this <see cref="WebSocketClient.Path"/>, in no particular order. Paths are case-sensitive.</summary>
+    /// <summary>The clients with this <see cref="WebSocketClient.Path"/>, in no particular order. Paths are case-sensitive.</summary>
     public IReadOnlyList<WebSocketClient> FindByPath(string path)
     {
         lock (_gate)
@@ -55,8 +55,8 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
     }
 
     /// <summary>
-    /// The clients that come from this address, whatever their ports, in no particular order. A link-local address without a scope (<c>fe80::1</c>) finds those of
-    /// every network interface, one with a scope (<c>fe80::1%2</c>) those of that one.
+    /// The clients with this remote address, whatever their ports, in no particular order. A link-local address without a scope (<c>fe80::1</c>) finds the clients of
+    /// every network interface, one with a scope (<c>fe80::1%2</c>) those of that interface.
     /// </summary>
     public IReadOnlyList<WebSocketClient> FindByRemoteAddress(IPAddress address)
     {
@@ -72,18 +72,18 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
 
     /// <summary>
     /// Sends a text message to all clients, or to some: <c>Broadcast(text, client => client.Path == "/news")</c>, <c>Broadcast(text, except: sender)</c>. It is encoded once, and compressed
-    /// once for all clients with whom that was agreed. It never waits: a client whose send queue is full does not get the message.
+    /// once for all clients that negotiated compression. It never waits: a client whose send queue is full does not get the message.
     /// </summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
-    /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
+    /// <param name="where">Selects the clients; null for all. Called once per client, on the calling thread, outside of any lock.</param>
     /// <param name="except">A client to leave out: often the sender.</param>
     public BroadcastResult Broadcast(string text, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
         Broadcast(text, default(SendOptions), where, except);
 
-    /// <summary>Sends a message of text to all clients, or to some, and says how. Otherwise like <see cref="Broadcast(string, Func{WebSocketClient, bool}?, WebSocketClient?)"/>.</summary>
+    /// <summary>Sends a string to all clients, or to some, with options. Otherwise like <see cref="Broadcast(string, Func{WebSocketClient, bool}?, WebSocketClient?)"/>.</summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
-    /// <param name="options">Its type, which is text if nothing is said, and whether it may be compressed.</param>
-    /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
+    /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
+    /// <param name="where">Selects the clients; null for all. Called once per client, on the calling thread, outside of any lock.</param>
     /// <param name="except">A client to leave out: often the sender.</param>
     /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
     public BroadcastResult Broadcast(string text, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null)
@@ -97,15 +97,15 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
 
     /// <summary>Sends a binary message to all clients, or to some. Otherwise like <see cref="Broadcast(string, Func{WebSocketClient, bool}?, WebSocketClient?)"/>.</summary>
     /// <param name="payload">Copied before the call returns. May be empty.</param>
-    /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
+    /// <param name="where">Selects the clients; null for all. Called once per client, on the calling thread, outside of any lock.</param>
     /// <param name="except">A client to leave out: often the sender.</param>
     public BroadcastResult Broadcast(ReadOnlySpan<byte> payload, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
         Broadcast(payload, default(SendOptions), where, except);
 
-    /// <summary>Sends a message of bytes to all clients, or to some, and says how. Otherwise like <see cref="Broadcast(string, Func{WebSocketClient, bool}?, WebSocketClient?)"/>.</summary>
+    /// <summary>Sends bytes to all clients, or to some, with options. Otherwise like <see cref="Broadcast(string, Func{WebSocketClient, bool}?, WebSocketClient?)"/>.</summary>
     /// <param name="payload">Copied before the call returns. May be empty. For a text message it must be valid UTF-8.</param>
-    /// <param name="options">Its type, which is binary if nothing is said, and whether it may be compressed. A <see cref="WebSocketMessageType"/> will do.</param>
-    /// <param name="where">Says which clients get it; null for all. Called once per client, outside any lock.</param>
+    /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
+    /// <param name="where">Selects the clients; null for all. Called once per client, on the calling thread, outside of any lock.</param>
     /// <param name="except">A client to leave out: often the sender.</param>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
     public BroadcastResult Broadcast(ReadOnlySpan<byte> payload, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null)

@@ -10,28 +10,28 @@ using WebSocketServerKit.Serving;
 
 namespace WebSocketServerKit;
 
-// What a message may be made of, and what its sender is told. Every kind of content comes with and without options.
+// Sends. Every kind of content has an overload with and one without options.
 //
-// byte[] converts to a span and to memory alike, and compilers before C# 14 cannot decide between them: so the methods that take memory give way.
+// byte[] converts to a span and to memory alike, and compilers before C# 14 cannot decide between them. So the overloads that take memory have the lower priority.
 public sealed partial class WebSocketClient
 {
     /// <summary>
-    /// Sends a text message. Completes when it is accepted for transmission: at once, unless <see cref="WebSocketServerOptions.SendQueueLimit"/> bytes wait for
-    /// this client already; then when there is room again. Messages are never interleaved, and those of one caller keep their order.
+    /// Sends a text message. Completes when the message is accepted for transmission: at once while fewer than <see cref="WebSocketServerOptions.SendQueueLimit"/> bytes are pending for
+    /// this client, otherwise when there is room again (back-pressure). Messages are never interleaved, and those of one caller keep their order.
     /// </summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
-    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
     /// <exception cref="WebSocketException">
-    /// The client has left or is leaving; or as many bytes as the send queue holds stand in line for it already, because it reads slowly and callers do not await their messages. In a handler
-    /// it need not be caught: it is logged as Debug and closes nobody.
+    /// The client has left or is leaving. Or its send queue is full, and as many bytes again belong to calls that wait for room, because callers do not await their sends. A handler need not
+    /// catch it: it is logged at Debug and closes no client.
     /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the message was accepted.</exception>
     public ValueTask SendAsync(string text, CancellationToken cancellationToken = default) => SendAsync(text, default(SendOptions), cancellationToken);
 
-    /// <summary>Sends a message of text, and says how. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
+    /// <summary>Sends a string with options. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
-    /// <param name="options">Its type, which is text if nothing is said, and whether it may be compressed.</param>
-    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
+    /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
     /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
     /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
     public ValueTask SendAsync(string text, SendOptions options, CancellationToken cancellationToken = default)
@@ -45,16 +45,16 @@ public sealed partial class WebSocketClient
         return outcome.IsAccepted ? default : FinishAsync(outcome, Opcode.Text, Encoding.UTF8.GetBytes(text), cancellationToken);
     }
 
-    /// <summary>Sends a binary message, which is copied before the call returns. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
+    /// <summary>Sends a binary message. The bytes are copied before the call returns. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
     /// <param name="payload">May be empty.</param>
-    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
     /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
     public ValueTask SendAsync(ReadOnlySpan<byte> payload, CancellationToken cancellationToken = default) => SendAsync(payload, default(SendOptions), cancellationToken);
 
-    /// <summary>Sends a message of bytes, which are copied before the call returns, and says how. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
+    /// <summary>Sends bytes with options. They are copied before the call returns. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
     /// <param name="payload">May be empty. For a text message it must be valid UTF-8.</param>
-    /// <param name="options">Its type, which is binary if nothing is said, and whether it may be compressed. A <see cref="WebSocketMessageType"/> will do.</param>
-    /// <param name="cancellationToken">Cancelled while waiting for room, the message is not sent; the connection lives on.</param>
+    /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
+    /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
     /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
     public ValueTask SendAsync(ReadOnlySpan<byte> payload, SendOptions options, CancellationToken cancellationToken = default)
@@ -92,24 +92,25 @@ public sealed partial class WebSocketClient
     }
 
     /// <summary>
-    /// Sends what is left to read in a stream as one binary message, however long, without gathering it: <c>await client.SendAsync(file)</c>. It begins when other messages that are sent
-    /// in fragments have ended, and leaves in fragments of up to 64 KiB; what else is sent to the client meanwhile goes behind it. Completes when its end is accepted for transmission.
+    /// Sends the rest of a stream as one binary message, however long, without buffering all of it: <c>await client.SendAsync(file)</c>. It begins when other
+    /// messages that are sent in this way have ended, and leaves in fragments of up to 64 KiB; what else is sent to the client meanwhile is queued behind it. Completes when its end is accepted
+    /// for transmission.
     /// </summary>
     /// <param name="content">
-    /// Read to its end, and left open. If reading throws, nothing is sent if no fragment has left yet; otherwise the client is closed with 1011, for it must not take half a message for a whole one.
+    /// Read to its end, and left open. If reading throws, nothing is sent if no fragment has left yet; otherwise the client is closed with 1011, so that it does not take half a message for a whole one.
     /// </param>
     /// <param name="cancellationToken">Cancels reading, and waiting for the turn or for room. What then follows is the same as if reading threw.</param>
     /// <exception cref="ArgumentException">The stream cannot be read.</exception>
-    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving. A handler need not catch it: it is logged at Debug and closes no client.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public ValueTask SendAsync(Stream content, CancellationToken cancellationToken = default) => SendAsync(content, default(SendOptions), cancellationToken);
 
-    /// <summary>Sends what is left to read in a stream as one message, and says how. Otherwise like <see cref="SendAsync(Stream, CancellationToken)"/>.</summary>
+    /// <summary>Sends the rest of a stream as one message, with options. Otherwise like <see cref="SendAsync(Stream, CancellationToken)"/>.</summary>
     /// <param name="content">Read to its end, and left open. For a text message it must be valid UTF-8 as a whole.</param>
-    /// <param name="options">Its type, which is binary if nothing is said, and whether it may be compressed. A <see cref="WebSocketMessageType"/> will do.</param>
+    /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
     /// <param name="cancellationToken">Cancels reading, and waiting for the turn or for room. What then follows is the same as if reading threw.</param>
     /// <exception cref="ArgumentException">The stream cannot be read; or the type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving. A handler need not catch it: it is logged at Debug and closes no client.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public ValueTask SendAsync(Stream content, SendOptions options, CancellationToken cancellationToken = default)
     {
@@ -130,9 +131,9 @@ public sealed partial class WebSocketClient
     /// It leaves in fragments of up to 64 KiB and whenever <see cref="Stream.FlushAsync()"/> is called; the client puts them together. Completes when its end is accepted for transmission.
     /// </summary>
     /// <remarks>
-    /// It begins when other messages that are sent in this way have ended. What else is sent to the client meanwhile goes behind it, within
+    /// It begins when other messages that are sent in this way have ended. What else is sent to the client meanwhile is queued behind it, within
     /// <see cref="WebSocketServerOptions.SendQueueLimit"/>: so <paramref name="write"/> should not wait long, and must not wait for another message to the same client.
-    /// Where the connection is closed in the middle of it, what is behind it is lost with its rest.
+    /// If the connection is closed in the middle of it, the rest of it and all messages behind it are lost.
     /// With permessage-deflate it is compressed by itself, whatever the context takeover, with a compressor of 220 to 330 KiB that it holds until its end.
     /// </remarks>
     /// <param name="write">
@@ -140,11 +141,11 @@ public sealed partial class WebSocketClient
     /// When the function has ended, so has the message. If it throws, nothing is sent if no fragment has left yet; otherwise the client is closed with 1011, for it must not take half a message
     /// for a whole one.
     /// </param>
-    /// <param name="options">Its type, which is binary if nothing is said, and whether it may be compressed. A <see cref="WebSocketMessageType"/> will do. A text must be valid UTF-8 as a whole.</param>
+    /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it. A text must be valid UTF-8 as a whole.</param>
     /// <param name="cancellationToken">Cancels waiting: for the turn, or for room in a write that has no token of its own. What then follows is the same as if <paramref name="write"/> threw.</param>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
     /// <exception cref="InvalidOperationException">A write was not awaited, or one failed and <paramref name="write"/> went on all the same.</exception>
-    /// <exception cref="WebSocketException">The client has left or is leaving; writes throw it too. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving; writes throw it too. A handler need not catch it: it is logged at Debug and closes no client.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public ValueTask SendAsync(Func<Stream, CancellationToken, Task> write, SendOptions options, CancellationToken cancellationToken = default)
     {
@@ -162,9 +163,9 @@ public sealed partial class WebSocketClient
         return WriteAndSendAsync((message, _) => write(message), options, cancellationToken);
     }
 
-    /// <summary>Sends a text message if that is possible without waiting.</summary>
+    /// <summary>Sends a text message if that needs no waiting.</summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
-    /// <param name="options">Its type, which is text if nothing is said, and whether it may be compressed.</param>
+    /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
     /// <returns><see cref="SendResult.Full"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
     public SendResult TrySend(string text, SendOptions options = default)
@@ -175,9 +176,9 @@ public sealed partial class WebSocketClient
             : ResultOf(_lifetime.Queue.TrySend(text));
     }
 
-    /// <summary>Sends a message of bytes if that is possible without waiting. They are copied before the call returns.</summary>
+    /// <summary>Sends bytes if that needs no waiting. They are copied before the call returns.</summary>
     /// <param name="payload">May be empty. For a text message it must be valid UTF-8.</param>
-    /// <param name="options">Its type, which is binary if nothing is said, and whether it may be compressed. A <see cref="WebSocketMessageType"/> will do.</param>
+    /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
     /// <returns><see cref="SendResult.Full"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
     public SendResult TrySend(ReadOnlySpan<byte> payload, SendOptions options = default)
@@ -223,7 +224,7 @@ public sealed partial class WebSocketClient
     private static WebSocketException NotSent(WebSocketError error, string reason) =>
         new(error, $"The message was not sent: {reason}", new NotSentException(reason));
 
-    // An echo sends the very bytes that were checked when they came, on the thread that received them, where nothing can have changed them since.
+    // An echo: the payload was validated when it was received, and on the thread of the receive loop nothing can have changed it since.
     private Opcode OpcodeOf(ReadOnlySpan<byte> payload, SendOptions options) =>
         options.MessageType == WebSocketMessageType.Text && _lifetime.Handlers.IsLoopThread && _lifetime.MessageType == WebSocketMessageType.Text
             && payload == _lifetime.Payload.Span
@@ -242,7 +243,7 @@ public sealed partial class WebSocketClient
     {
         Opcode opcode = OpcodeFor(options.MessageType ?? WebSocketMessageType.Binary, default);
         MessageCompressor? compressor = options.DisableCompression ? null : _lifetime.Compressor;
-        // Back to where the caller is, for what follows is its own code.
+        // Back to the caller's context: what follows is the caller's code.
         await FinishAsync(compressor?.BeginFragmentsAsync(cancellationToken) ?? _lifetime.Queue.BeginFragmentsAsync(cancellationToken)).ConfigureAwait(true);
 
         var message = new StreamedMessage(this, _lifetime.Queue, compressor, opcode, _lifetime.Pool, cancellationToken);

@@ -9,7 +9,7 @@ using WebSocketServerKit.Protocol.Closing;
 
 namespace WebSocketServerKit;
 
-/// <summary>A connected client. It can be kept and used from any thread; after the client has left, its properties still answer and sending tells so.</summary>
+/// <summary>A client that has connected. All members may be used from any thread, also after the client has left: the properties keep their last values, and sends fail.</summary>
 public sealed partial class WebSocketClient
 {
     private readonly ConnectionLifetime _lifetime;
@@ -41,24 +41,24 @@ public sealed partial class WebSocketClient
     /// <summary>A number that no other client of this server object has or will have.</summary>
     public long Id { get; }
 
-    /// <summary>The path that the client asked for, percent-decoded: <c>/chat</c>. See <see cref="HandshakeRequest.Path"/>.</summary>
+    /// <summary>The path of the client's request, percent-decoded: <c>/chat</c>. See <see cref="HandshakeRequest.Path"/>.</summary>
     public string Path { get; }
 
-    /// <summary>The query of the client's request as sent, without the <c>?</c>; empty if there was none.</summary>
+    /// <summary>The query of the client's request as it was sent, without the <c>?</c>; empty if there is none.</summary>
     public string QueryString { get; }
 
-    /// <summary>The subprotocol agreed on in the handshake, or null for none.</summary>
+    /// <summary>The subprotocol that was negotiated in the opening handshake, or null for none.</summary>
     public string? Subprotocol { get; }
 
-    /// <summary>The extensions agreed on in the handshake, as the answer names them: <c>permessage-deflate; server_no_context_takeover</c>. Null for none.</summary>
+    /// <summary>The extensions that were negotiated in the opening handshake, as the response names them: <c>permessage-deflate; server_no_context_takeover</c>. Null for none.</summary>
     public string? Extensions { get; }
 
-    /// <summary>Whom a <see cref="WebSocketServer.Handshaking"/> handler found the client to be, or null.</summary>
+    /// <summary>The user that a <see cref="WebSocketServer.Handshaking"/> handler has set, or null.</summary>
     public ClaimsPrincipal? User { get; }
 
     /// <summary>
-    /// What the host wants to keep with the client, such as an object of a class of its own. Null until it is set, here or in <see cref="HandshakingEventArgs.State"/>; it stays when the client
-    /// has left. <see cref="GetState"/> gives it with its type. Reading and setting it is thread-safe; what is in it is for the host to guard.
+    /// An object of the host application that belongs to the client. Null until it is set, here or in <see cref="HandshakingEventArgs.State"/>; kept after the client has left.
+    /// <see cref="GetState"/> gives it with its type. The property itself is thread-safe; the object has to guard itself.
     /// </summary>
     public object? State
     {
@@ -66,32 +66,32 @@ public sealed partial class WebSocketClient
         set => Volatile.Write(ref _state, value);
     }
 
-    /// <summary>Where the client's connection comes from. Behind a proxy this is the proxy.</summary>
+    /// <summary>The remote end point of the connection. Behind a proxy it is the proxy's.</summary>
     public EndPoint RemoteEndPoint => _lifetime.RemoteEndPoint;
 
-    /// <summary>Where it arrived.</summary>
+    /// <summary>The local end point of the connection.</summary>
     public EndPoint LocalEndPoint => _lifetime.LocalEndPoint;
 
-    /// <summary>When the handshake was accepted.</summary>
+    /// <summary>When the opening handshake was accepted, in UTC.</summary>
     public DateTimeOffset ConnectedAt => new(_connectedAt, TimeSpan.Zero);
 
-    /// <summary>Whether messages can be sent: false as soon as either side has begun to close, or the connection is lost.</summary>
+    /// <summary>Whether messages can be sent. False as soon as either side has begun to close, or the connection is lost.</summary>
     public bool IsOpen => _lifetime.IsOpen;
 
     /// <summary>
-    /// Cancelled as soon as it is decided that the client leaves, whichever side ends the connection: for work that is done for this client alone. While a handler of the client runs, its
-    /// Close frame and the loss of the connection are noticed within about a second. Messages that came before may still be raised, and then <see cref="WebSocketServer.ClientDisconnected"/>.
+    /// Cancelled as soon as either side ends the connection, or the connection is lost: pass it to work that is done for this client alone. While a handler of the client runs, the end is
+    /// noticed within about a second. Messages that were received before the end are still raised, and then <see cref="WebSocketServer.ClientDisconnected"/>.
     /// </summary>
     /// <remarks>
-    /// Meanwhile 64 KiB of what the client sends are read at most. What lies behind more than that is noticed when the handler has ended; only the end of the connection is noticed
-    /// all the same, on Linux. Callbacks that are registered with the token run on the thread pool.
+    /// While a handler runs, the server reads ahead 64 KiB at most. A Close frame behind more unread bytes is noticed when the handler has ended; on Linux the loss of the connection is
+    /// noticed all the same. Callbacks that are registered with the token run on the thread pool.
     /// </remarks>
     public CancellationToken ConnectionClosed => _lifetime.Disconnected;
 
-    /// <summary>The round trip of the latest ping, or null before the first. A client that talks all the time is not pinged to keep it alive: see <see cref="PingAsync"/>.</summary>
+    /// <summary>The round-trip time of the latest ping, or null before the first. A client that sends all the time gets no keep-alive pings: see <see cref="PingAsync"/>.</summary>
     public TimeSpan? Latency => _lifetime.Latency;
 
-    /// <summary>Bytes, frame headers included, that were accepted for this client and that the operating system has not taken yet.</summary>
+    /// <summary>Pending bytes: accepted for this client, frame headers included, and not yet taken by the operating system.</summary>
     public int BufferedBytes => _lifetime.Queue.BufferedBytes;
 
     /// <summary>Messages received from this client so far.</summary>
@@ -106,8 +106,8 @@ public sealed partial class WebSocketClient
     /// <summary>Payload bytes of those messages.</summary>
     public long BytesSent => _lifetime.Queue.BytesSent;
 
-    /// <summary>What the host keeps with the client in <see cref="State"/>: <c>client.GetState&lt;Player&gt;().Score++</c>.</summary>
-    /// <typeparam name="T">The type that the host put there, or one of its base types or interfaces.</typeparam>
+    /// <summary>The <see cref="State"/> with its type: <c>client.GetState&lt;Player&gt;().Score++</c>.</summary>
+    /// <typeparam name="T">The type of the object, or one of its base types or interfaces.</typeparam>
     /// <exception cref="InvalidOperationException">The state is null or of another type.</exception>
     public T GetState<T>() => State is T state
         ? state
@@ -115,12 +115,12 @@ public sealed partial class WebSocketClient
             $"{this} has no state of the type {typeof(T)}: {(State is { } other ? $"its State is a {other.GetType()}." : "its State is null. Set it in Handshaking or ClientConnected.")}");
 
     /// <summary>
-    /// Sends a Ping and waits for the Pong; <see cref="Latency"/> is up to date then. While one waits for its Pong, all callers share it. The Ping goes behind what waits to be sent, so a slow
-    /// client has a long round trip. In a handler of this client the Pong is noticed within about a second, and the time is as much too long.
+    /// Sends a Ping and waits for the Pong. One Ping is under way at a time: further callers wait for the same Pong. The Ping is queued behind pending messages, so the round trip of a slow
+    /// client is long. While a handler of this client runs, the Pong is noticed up to a second late, and the measured time is too long by that.
     /// </summary>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The time from the Ping to the Pong.</returns>
-    /// <exception cref="TimeoutException">The Pong did not come within <see cref="WebSocketServerOptions.PingTimeout"/>. The client stays: only silence ends its connection.</exception>
+    /// <exception cref="TimeoutException">The Pong did not come within <see cref="WebSocketServerOptions.PingTimeout"/>. The connection stays open: only a client that sends nothing at all is disconnected.</exception>
     /// <exception cref="WebSocketException">The client has left or is leaving. In a handler it need not be caught: it is logged as Debug and closes nobody.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the Pong came.</exception>
     public async ValueTask<TimeSpan> PingAsync(CancellationToken cancellationToken = default)
@@ -140,18 +140,18 @@ public sealed partial class WebSocketClient
     }
 
     /// <summary>
-    /// Closes politely: sends a Close frame behind all that was accepted, and waits for the client's. Completes when the client is out of
-    /// <see cref="WebSocketServer.Clients"/>. A client that does not answer, or takes nothing of what was accepted for it, is cut after
-    /// <see cref="WebSocketServerOptions.CloseTimeout"/>; one that takes it slowly is given time within <see cref="WebSocketServerOptions.MaxCloseDuration"/>. Called again, or
-    /// when the connection is ending anyway, it only waits.
+    /// Starts the closing handshake: sends a Close frame after all accepted messages, and waits for the client's. Completes when the client is out of
+    /// <see cref="WebSocketServer.Clients"/>. A client that does not answer, or takes no pending bytes, is disconnected after
+    /// <see cref="WebSocketServerOptions.CloseTimeout"/>; one that takes them slowly after <see cref="WebSocketServerOptions.MaxCloseDuration"/>. Called again, or
+    /// while the connection is ending anyway, it only waits.
     /// </summary>
     /// <remarks>
-    /// While a handler of this client is running, it completes as soon as the Close frame is on its way, for the client is in <see cref="WebSocketServer.Clients"/> until the
-    /// handler ends or is given up. Messages that the client sent before it saw the Close frame are not raised any more.
+    /// While a handler of this client runs, it completes as soon as the Close frame is written, because the client stays in <see cref="WebSocketServer.Clients"/> until the
+    /// handler has ended. So a handler may await it. Messages that arrive after the call are not raised.
     /// </remarks>
     /// <param name="code">Why: 1000 to 1003, 1007 to 1014, or one of your own from 3000 to 4999. An <see langword="int"/> will do.</param>
     /// <param name="reason">At most 123 bytes as UTF-8.</param>
-    /// <param name="cancellationToken">Ends the wait; the closing goes on.</param>
+    /// <param name="cancellationToken">Ends the wait; the closing handshake goes on.</param>
     /// <exception cref="ArgumentException">The code must not be sent, or the reason is too long.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public async Task CloseAsync(CloseCode code, string reason = "", CancellationToken cancellationToken = default)
@@ -163,12 +163,12 @@ public sealed partial class WebSocketClient
         await done.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Closes politely, with 1000 and no reason. Otherwise like <see cref="CloseAsync(CloseCode, string, CancellationToken)"/>.</summary>
-    /// <param name="cancellationToken">Ends the wait; the closing goes on.</param>
+    /// <summary>Starts the closing handshake with 1000 (normal closure) and no reason. Otherwise like <see cref="CloseAsync(CloseCode, string, CancellationToken)"/>.</summary>
+    /// <param name="cancellationToken">Ends the wait; the closing handshake goes on.</param>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public Task CloseAsync(CancellationToken cancellationToken = default) => CloseAsync(CloseCode.NormalClosure, "", cancellationToken);
 
-    /// <summary>Cuts the connection at once: what waits to be sent is lost, and the client sees a reset. For clients that misbehave; others deserve <see cref="CloseAsync(CloseCode, string, CancellationToken)"/>.</summary>
+    /// <summary>Resets the connection at once, without a Close frame. Pending bytes are lost. For clients that misbehave; end others with <see cref="CloseAsync(CloseCode, string, CancellationToken)"/>.</summary>
     public void Abort() => _lifetime.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
 
     /// <inheritdoc/>
@@ -182,9 +182,9 @@ public sealed partial class WebSocketClient
 
     internal ReadOnlyMemory<byte> PayloadOf(long run)
     {
-        Volatile.ReadBarrier(); // what the caller has read of the payload was read before the check
+        Volatile.ReadBarrier(); // the caller's reads of the payload must not move behind the check
         ReadOnlyMemory<byte> payload = _lifetime.Payload;
-        Volatile.ReadBarrier(); // only afterwards the check: the payload may be the next message's already
+        Volatile.ReadBarrier(); // the check must not move before the read: the payload may be the next message's already
         if (_lifetime.Handlers.Run == run)
             return payload;
         return _lifetime.LeftMessage is { } left && left.Run == run

@@ -1,6 +1,6 @@
 namespace WebSocketServerKit;
 
-/// <summary>A client has connected. Its first message waits until the handlers of this event have ended, async ones included.</summary>
+/// <summary>A client has connected. Its first message is raised when the handlers of this event have ended, async ones included.</summary>
 public sealed class ClientConnectedEventArgs : EventArgs
 {
     private readonly long _run;
@@ -12,16 +12,16 @@ public sealed class ClientConnectedEventArgs : EventArgs
         _run = run;
     }
 
-    /// <summary>The client. It is in <see cref="WebSocketServer.Clients"/> already and can be sent to.</summary>
+    /// <summary>The client. It is in <see cref="WebSocketServer.Clients"/> already, and messages can be sent to it.</summary>
     public WebSocketClient Client { get; }
 
-    /// <summary>The request that it connected with. The server does not keep it: take over what is needed later.</summary>
+    /// <summary>The request of its opening handshake. The server does not keep it: copy what is needed later.</summary>
     public HandshakeRequest Request { get; }
 
     /// <summary>
-    /// Lets the client's first message come although the handlers of this event have not ended: for an async handler that goes on for as long as the client is connected, or that waits
-    /// for an answer of the client's. Handlers that go on are still waited for when the server stops, and what they throw is treated as before.
+    /// Lets the server raise the client's first message before the handlers of this event have ended: for an async handler that runs for as long as the client is connected, or that awaits
+    /// a message of the client. The stop of the server still waits for the handlers, and their exceptions are treated as before.
     /// </summary>
-    /// <remarks>Does nothing when the handlers have ended. A handler that blocks its thread holds back the client's messages all the same.</remarks>
+    /// <remarks>Does nothing when the handlers have ended. A handler that blocks its thread still delays the client's messages.</remarks>
     public void ContinueReceiving() => Client.ContinueReceiving(_run);
 }

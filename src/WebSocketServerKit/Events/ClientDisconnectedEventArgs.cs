@@ -15,7 +15,7 @@ public sealed class ClientDisconnectedEventArgs : EventArgs
         WasClean = wasClean;
     }
 
-    /// <summary>The client, with its totals. It is no longer in <see cref="WebSocketServer.Clients"/> and cannot be sent to.</summary>
+    /// <summary>The client, with its totals. It is no longer in <see cref="WebSocketServer.Clients"/>, and sends to it fail.</summary>
     public WebSocketClient Client { get; }
 
     /// <summary>Why the connection ended: the first cause.</summary>
@@ -25,17 +25,17 @@ public sealed class ClientDisconnectedEventArgs : EventArgs
     public ConnectionSide ClosedBy { get; }
 
     /// <summary>
-    /// The code of the Close frame that began the end, whichever side sent it. 1005 (<see cref="CloseCode.NoStatusReceived"/>) if it had none, 1006 if the
-    /// connection ended without a Close frame.
+    /// The code of the first Close frame, whichever side sent it. 1005 (<see cref="CloseCode.NoStatusReceived"/>) if it had none, 1006
+    /// (<see cref="CloseCode.AbnormalClosure"/>) if the connection ended without a Close frame.
     /// </summary>
     public CloseCode CloseCode { get; }
 
-    /// <summary>The reason of that Close frame, which may have any characters, line breaks included; empty if it had none.</summary>
+    /// <summary>The reason of that Close frame; empty if it had none. It is the client's text if the client closed: it may have line breaks and any other characters.</summary>
     public string CloseReason { get; }
 
-    /// <summary>Whether both sides sent a Close frame, so that each knows that the other got everything up to it.</summary>
+    /// <summary>Whether the closing handshake was completed: both sides have sent a Close frame, so each has received all that the other sent before it.</summary>
     public bool WasClean { get; }
 
-    /// <summary>What was thrown, where an exception is behind it: that of a handler, or the network's.</summary>
+    /// <summary>The exception that ended the connection, of a handler or of the network; null if there was none.</summary>
     public Exception? Exception { get; }
 }

@@ -1,9 +1,9 @@
 namespace WebSocketServerKit;
 
-/// <summary>Why a client is no longer connected: the first thing that went wrong, or that nothing did.</summary>
+/// <summary>Why a client is no longer connected. The first cause counts.</summary>
 public enum DisconnectCause
 {
-    /// <summary>One side closed politely with a Close frame; <see cref="ClientDisconnectedEventArgs.ClosedBy"/> tells which.</summary>
+    /// <summary>One side sent a Close frame; <see cref="ClientDisconnectedEventArgs.ClosedBy"/> tells which.</summary>
     Closed,
 
     /// <summary>The connection ended without a Close frame: the program was killed, the network failed, the browser tab crashed.</summary>
@@ -15,10 +15,10 @@ public enum DisconnectCause
     /// <summary>The client was silent for <see cref="WebSocketServerOptions.PingInterval"/> and did not answer a ping within <see cref="WebSocketServerOptions.PingTimeout"/>.</summary>
     PingTimeout,
 
-    /// <summary>The client took nothing of what was sent to it for as long as a silent client is given.</summary>
+    /// <summary>The client took no pending bytes for <see cref="WebSocketServerOptions.PingInterval"/> and <see cref="WebSocketServerOptions.PingTimeout"/> together.</summary>
     SendTimeout,
 
-    /// <summary>A handler of the host application threw an exception; <see cref="ClientDisconnectedEventArgs.Exception"/> is it.</summary>
+    /// <summary>A handler of the host application threw <see cref="ClientDisconnectedEventArgs.Exception"/>.</summary>
     HandlerFailed,
 
     /// <summary>The server was stopped.</summary>
@@ -28,13 +28,13 @@ public enum DisconnectCause
     Aborted,
 
     /// <summary>
-    /// A message that was sent while it was being written could not be finished, because its writer threw; <see cref="ClientDisconnectedEventArgs.Exception"/> is what it threw.
+    /// A message that was sent while it was being written could not be finished, because its writer threw <see cref="ClientDisconnectedEventArgs.Exception"/>.
     /// </summary>
     MessageUnfinished,
 
     /// <summary>
-    /// The server held more bytes for its clients than <see cref="WebSocketServerOptions.MaxBufferedBytes"/>, and this client was one of those that made it hold most. The close code is 1013
-    /// ("try again later").
+    /// The server held more bytes than <see cref="WebSocketServerOptions.MaxBufferedBytes"/>, and this client was one of those for which it held most. The close code is 1013
+    /// (<see cref="CloseCode.TryAgainLater"/>).
     /// </summary>
     OutOfMemoryBudget,
 }

@@ -6,12 +6,12 @@ using WebSocketServerKit.Protocol.Handshake;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// A client asks to connect, and its request is in order. Handlers may refuse it, choose the subprotocol, add headers to the answer, and attach a user
+/// A client asks to connect, and its request is valid. Handlers may refuse it, choose the subprotocol, add headers to the response, and attach a user
 /// and a state. If none refuses, the client is accepted when all handlers have ended, async ones included.
 /// </summary>
 /// <remarks>
-/// The members are for the handlers; after they have ended, every change throws. Handlers begin one after the other; async ones go on side by side from their
-/// first await on, and may use the members then.
+/// For the handlers only: after they have ended, every change throws. Handlers are called one after the other; async handlers run concurrently after their
+/// first await, and may use the members then.
 /// </remarks>
 public sealed class HandshakingEventArgs : EventArgs
 {
@@ -36,14 +36,14 @@ public sealed class HandshakingEventArgs : EventArgs
     /// <summary>The request: path, query, headers, cookies, origin, subprotocols that the client offers.</summary>
     public HandshakeRequest Request { get; }
 
-    /// <summary>Where the client's connection comes from.</summary>
+    /// <summary>The remote end point of the connection.</summary>
     public EndPoint RemoteEndPoint { get; }
 
-    /// <summary>Where it arrived.</summary>
+    /// <summary>The local end point of the connection.</summary>
     public EndPoint LocalEndPoint { get; }
 
     /// <summary>
-    /// Cancelled when the client leaves while handlers decide, within about a second: pass it to what they wait for. A client that has left is not accepted, and handlers that
+    /// Cancelled within about a second when the client disconnects while handlers run: pass it to whatever they await. Such a client is not accepted, and handlers that
     /// do not end within <see cref="WebSocketServerOptions.CloseTimeout"/> after that are not waited for.
     /// </summary>
     public CancellationToken ConnectionClosed => _connection?.Disconnected ?? default;
@@ -64,7 +64,7 @@ public sealed class HandshakingEventArgs : EventArgs
         }
     }
 
-    /// <summary>Whom the client has turned out to be; <see cref="WebSocketClient.User"/> from then on. Null until a handler sets it.</summary>
+    /// <summary>The authenticated user, which becomes <see cref="WebSocketClient.User"/>. Null until a handler sets it.</summary>
     public ClaimsPrincipal? User
     {
         get => _user;
@@ -75,7 +75,7 @@ public sealed class HandshakingEventArgs : EventArgs
         }
     }
 
-    /// <summary>What the host wants to keep with the client, such as an object of a class of its own; <see cref="WebSocketClient.State"/> from then on.</summary>
+    /// <summary>An object of the host application that belongs to the client, which becomes <see cref="WebSocketClient.State"/>. Null until a handler sets it.</summary>
     public object? State
     {
         get => _state;
@@ -93,7 +93,7 @@ public sealed class HandshakingEventArgs : EventArgs
 
     internal IReadOnlyList<KeyValuePair<string, string>>? ResponseHeaders => _responseHeaders;
 
-    /// <summary>Adds a header to the answer that accepts the client, such as <c>Set-Cookie</c>. It may be called several times for one name.</summary>
+    /// <summary>Adds a header to the response that accepts the client, such as <c>Set-Cookie</c>. It may be called several times for one name.</summary>
     /// <exception cref="ArgumentException">The name or the value is null or cannot stand in a header, or the server sets this header itself.</exception>
     public void AddResponseHeader(string name, string value)
     {
@@ -108,7 +108,7 @@ public sealed class HandshakingEventArgs : EventArgs
 
     /// <summary>Refuses the client. The last call counts.</summary>
     /// <param name="status">300 to 599: 401 or 403 for a client without the right, 404 for an unknown path, 429 for one that comes too often.</param>
-    /// <param name="body">What a person should read; browsers show it to nobody, tools and logs do.</param>
+    /// <param name="body">The body of the response, as plain text. Browsers do not show it; tools and logs do.</param>
     /// <param name="headers">More headers, such as <c>WWW-Authenticate</c> or <c>Retry-After</c>.</param>
     /// <exception cref="ArgumentException">The status is no refusal, the body is null, or a header is not possible.</exception>
     public void Refuse(HttpStatusCode status, string body = "", IEnumerable<KeyValuePair<string, string>>? headers = null)

@@ -7,10 +7,10 @@ using WebSocketServerKit.Protocol.Handshake;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// A plain HTTP request came in, one that asks for no WebSocket: a health check, a browser that opens the address. A handler may answer it;
-/// if none does, the answer is 426 and says that this is a WebSocket server. Requests with a body never get here; they are refused with 413.
+/// A plain HTTP request was received, one that does not ask for a WebSocket: a health check, a browser that opens the address. A handler may answer it;
+/// if none does, the response is 426 (upgrade required). Requests with a body are not raised; they are refused with 413.
 /// </summary>
-/// <remarks>The connection ends with the answer. The members are for the handlers, one after the other; after they have ended, an answer throws.</remarks>
+/// <remarks>The connection is closed after the response. For the handlers only: after they have ended, <c>Respond</c> throws.</remarks>
 public sealed class HttpRequestReceivedEventArgs : EventArgs
 {
     // A page is one string for all who ask for it: its bytes are shared too, for as long as the host keeps the string.

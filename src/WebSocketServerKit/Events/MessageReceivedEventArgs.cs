@@ -6,14 +6,14 @@ using WebSocketServerKit.Serving;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// A whole message from a client. The payload is not copied: it lies where it was received, and is valid until all handlers of this message have
-/// ended, async ones included, or one has called <see cref="ContinueReceiving"/>. After that every access throws; <see cref="Text"/> and <see cref="ToArray"/> give copies that last.
+/// A complete message of a client. The payload is not copied out of the receive buffer: it is valid until all handlers of this message have
+/// ended, async ones included, or one has called <see cref="ContinueReceiving"/>. After that every access throws. <see cref="Text"/> and <see cref="ToArray"/> make copies that stay valid.
 /// </summary>
-/// <remarks>A struct, so that a message costs no allocation. Copies of it stand for the same message.</remarks>
-[SuppressMessage("Naming", "CA1711", Justification = "EventHandler<T> asks for no base class any more, and to hosts these are event arguments like all others.")]
+/// <remarks>A struct, so that a message allocates nothing. Its copies stand for the same message.</remarks>
+[SuppressMessage("Naming", "CA1711", Justification = "EventHandler<T> requires no base class, and to hosts these are event arguments like all others.")]
 public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEventArgs>
 {
-    // The run of handlers, and in the lowest bit whether it is text: with the client these are two words, which are passed on in registers.
+    // The run of handlers, and in the lowest bit whether it is text. Together with the client these are two words, which are passed in registers.
     private readonly long _runAndType;
     private readonly WebSocketClient? _client;
 
@@ -35,8 +35,8 @@ public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEven
 
     /// <summary>The bytes of the message; of a text message they are valid UTF-8. Read this again after each await.</summary>
     /// <remarks>
-    /// That the message is still valid is checked when this is read, and not while the span is used. So use the span in a handler, or in what a handler awaits, and nowhere else: on
-    /// another thread, after the handlers have ended, a span that was got before shows the bytes of other messages. <see cref="ToArray"/> and <see cref="Text"/> are safe anywhere.
+    /// The property checks that the message is still valid; uses of the span do not. So use the span only in a handler, or in what a handler awaits: after the
+    /// handlers have ended, a span that another thread still holds shows the bytes of other messages. <see cref="ToArray"/> and <see cref="Text"/> are safe anywhere.
     /// </remarks>
     /// <exception cref="InvalidOperationException">The handlers of this message have ended.</exception>
     public ReadOnlySpan<byte> Payload => Client.PayloadOf(Run).Span;
@@ -44,15 +44,15 @@ public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEven
     /// <summary>The same bytes as memory, for methods that ask for it. It allocates a small guard.</summary>
     /// <remarks>
     /// Each access to the memory's span, and each pinning, checks that the message is still valid, and throws an <see cref="InvalidOperationException"/> if not. While the memory is
-    /// pinned, as some of the system's asynchronous input and output does, the message stays as it is and the client's next one waits, whatever a handler
-    /// calls. A span that was got before the handlers ended is not guarded: see <see cref="Payload"/>.
-    /// Await what uses the memory, and before <see cref="ContinueReceiving"/>. Sockets on Linux do not pin it but read it when they can send: one that is not done at the handlers'
-    /// end, unawaited, meets the exception on a thread where nobody can catch it, and that ends the process. For work that is not awaited take <see cref="ToArray"/>.
+    /// pinned, as it is by some asynchronous I/O, the payload stays valid and the client's next message waits, whatever a handler
+    /// calls. A span that was obtained before the handlers ended is not guarded: see <see cref="Payload"/>.
+    /// Await whatever uses the memory, before <see cref="ContinueReceiving"/>. Sockets on Linux do not pin memory; they access it when they can send. A send that is not awaited and not
+    /// complete when the handlers end gets the exception on a thread where nobody can catch it, which ends the process. For work that is not awaited use <see cref="ToArray"/>.
     /// </remarks>
     /// <exception cref="InvalidOperationException">The handlers of this message have ended.</exception>
     public ReadOnlyMemory<byte> PayloadMemory => new PayloadGuard(Client, Run).Guarded;
 
-    /// <summary>The payload as a new string, decoded from UTF-8 (what is invalid in a binary message becomes U+FFFD). Never the text of another message, on whatever thread.</summary>
+    /// <summary>The payload as a new string, decoded from UTF-8 (invalid bytes of a binary message become U+FFFD). From any thread; never the text of another message.</summary>
     /// <exception cref="InvalidOperationException">The handlers of this message have ended, before or while it was decoded.</exception>
     public string Text
     {
@@ -66,7 +66,7 @@ public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEven
             }
             catch (ArgumentException)
             {
-                // The bytes changed between counting and decoding, which is told below.
+                // The bytes changed between counting and decoding. The check below throws for that.
             }
 
             // The bytes may have become another message's while they were decoded.
@@ -75,7 +75,7 @@ public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEven
         }
     }
 
-    /// <summary>The payload as a new array. Never the bytes of another message, on whatever thread.</summary>
+    /// <summary>The payload as a new array. From any thread; never the bytes of another message.</summary>
     /// <exception cref="InvalidOperationException">The handlers of this message have ended, before or while it was copied.</exception>
     public byte[] ToArray()
     {
@@ -86,20 +86,20 @@ public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEven
     }
 
     /// <summary>
-    /// Lets the client's next message come although the handlers of this one have not ended: for an async handler that waits for another message of the same client, such as the answer to a
-    /// request. Without this it would wait for ever, since the next message waits for it. The payload is no longer valid afterwards, for all handlers of the message: take
+    /// Lets the server raise the client's next message before the handlers of this one have ended: for an async handler that awaits a later message of the same client, such as the reply to a
+    /// request. Without this it would wait for ever, because the next message waits for the handler. The payload is invalid afterwards, for all handlers of the message: read
     /// <see cref="Text"/> or <see cref="ToArray"/> before.
     /// </summary>
     /// <remarks>
-    /// The order of messages is up to the host from here on. Handlers that go on are still waited for when the server stops, and what they throw is treated as before. Does nothing when the
-    /// handlers have ended. A handler that blocks its thread, instead of awaiting, holds back the next message all the same.
+    /// From here on the host orders the client's messages itself. The stop of the server still waits for the handlers, and their exceptions are treated as before. Does nothing when the
+    /// handlers have ended. A handler that blocks its thread, instead of awaiting, still delays the next message.
     /// </remarks>
     public void ContinueReceiving() => Client.ContinueReceiving(Run);
 
     private long Run => _runAndType >> 1;
 
     private static InvalidOperationException NoMessage() =>
-        new("This is default(MessageReceivedEventArgs), which stands for no message: only what the server raises with MessageReceived does.");
+        new("This is default(MessageReceivedEventArgs), which stands for no message. Use the arguments that the server raises MessageReceived with.");
 
     /// <summary>Whether both stand for the same message.</summary>
     public bool Equals(MessageReceivedEventArgs other) => ReferenceEquals(_client, other._client) && _runAndType == other._runAndType;

@@ -8,8 +8,8 @@ using WebSocketServerKit.Protocol.Messages;
 namespace WebSocketServerKit.Serving;
 
 /// <summary>
-/// A message that the host writes while it is being sent: fragments leave when they are full or flushed. One that ends before is sent as a single frame.
-/// <para>It has the turn of the send queue from its making to its end. One writer at a time: another one gets an exception.</para>
+/// A message that the host writes while it is being sent. Fragments are sent when they are full or flushed; a message that ends before is sent as a single frame.
+/// <para>It holds the fragment turn of the send queue from its creation to its end. One write at a time: a concurrent write throws.</para>
 /// </summary>
 internal sealed class StreamedMessage(
     WebSocketClient client, SendQueue queue, MessageCompressor? compressor, Opcode opcode, ArrayPool<byte> pool, CancellationToken cancellation) : Stream
@@ -22,9 +22,9 @@ internal sealed class StreamedMessage(
     private MessageDeflater? _deflater;           // for fragments, if they are compressed
     private Utf8Validator _text;
     private long _length;
-    private bool _isFragmented;                   // it was decided whether fragments are compressed
+    private bool _isFragmented;                   // fragments are sent; it is decided whether they are compressed
     private bool _hasBegun;                       // the first frame was sent
-    private bool _isBroken;                       // something that was written is not in it
+    private bool _isBroken;                       // a write failed, so the message is not complete
     private State _state;
 
     private enum State
@@ -56,7 +56,7 @@ internal sealed class StreamedMessage(
             if (opcode == Opcode.Text && !_text.Accepts(buffer.Span))
                 throw NotUtf8();
             _length += buffer.Length;
-            // A full fragment waits for what follows it: a message that fits into one frame is sent as one.
+            // A full fragment is kept until more is written: a message that fits into one frame is sent as one.
             while (buffer.Length > Room)
             {
                 int count = Room;
@@ -91,7 +91,7 @@ internal sealed class StreamedMessage(
         {
             if (_length > 0)
                 await SendFragmentAsync(flush: true, cancellationToken).ConfigureAwait(false);
-            // The next write may be long in coming.
+            // The next write may come late: do not hold the buffer until then.
             _written.Release();
         }
         catch
@@ -105,7 +105,7 @@ internal sealed class StreamedMessage(
         }
     }
 
-    /// <summary>Sends the end of the message.</summary>
+    /// <summary>Sends the last frame of the message.</summary>
     public async Task EndAsync()
     {
         Enter();
@@ -119,10 +119,10 @@ internal sealed class StreamedMessage(
         _hasBegun = true;
     }
 
-    /// <summary>Gives back what it holds; from now on writes get an exception. True if nothing was sent, and the message can be taken back.</summary>
+    /// <summary>Returns its buffers and its compressor; further writes throw. True if nothing was sent, so that the message can be taken back.</summary>
     public bool Release()
     {
-        // A write that nobody waited for still uses it all, and may yet send a fragment.
+        // A write that was not awaited still uses the buffers, and may still send a fragment.
         if (Interlocked.Exchange(ref _state, State.Ended) == State.Writing)
             return false;
         GiveBack();
@@ -133,7 +133,7 @@ internal sealed class StreamedMessage(
 
     public override void Write(ReadOnlySpan<byte> buffer) => throw MayWait();
 
-    /// <summary>Does nothing, but does not throw either: streams in layers call it when they are disposed of.</summary>
+    /// <summary>Does nothing. It must not throw, because wrapping streams call it when they are disposed of.</summary>
     public override void Flush()
     {
     }
@@ -191,7 +191,7 @@ internal sealed class StreamedMessage(
             KeepTail();
     }
 
-    // All that was written so far, as far as it can be sent by now. Empty if nothing can, and it is not the last one.
+    // A frame of all that can be sent by now. Empty if there is nothing to send and the message goes on.
     private ReadOnlyMemory<byte> Fragment(bool flush, bool fin)
     {
         if (!_isFragmented)
@@ -210,11 +210,11 @@ internal sealed class StreamedMessage(
             _deflater.End(ref _compressed);
         else if (flush)
             _deflater.Flush(ref _compressed);
-        // The octets that a flush ends with are not sent if the message ends there, so the latest ones wait for what follows.
+        // RFC 7692 7.2.1 removes the tail of a flush from the end of a message: so the latest octets are held until it is known whether more follows.
         return Frame(in _compressed, held: fin ? 0 : MessageDeflater.TailSize, fin);
     }
 
-    // The message has ended before a fragment was sent: it goes like any other.
+    // The message ended before a fragment was sent: it is sent like any other.
     private ReadOnlyMemory<byte> OnlyFrame()
     {
         if (compressor is not null && compressor.Takes(Unsent.Length) && compressor.Compress(opcode, Unsent, ref _compressed) is { IsEmpty: false } compressed)
@@ -258,7 +258,7 @@ internal sealed class StreamedMessage(
     private static ArgumentException NotUtf8() =>
         new("A text message must be valid UTF-8 from its beginning to its end; clients have to close the connection over anything else. Send it as binary.");
 
-    private static NotSupportedException MayWait() => new("To write to a client may mean to wait for it, which must not block a thread. Use WriteAsync and FlushAsync.");
+    private static NotSupportedException MayWait() => new("A write may have to wait for the client, and must not block a thread for that. Use WriteAsync and FlushAsync.");
 
     private static NotSupportedException CannotSeek() => new("A message is sent as it is written: there is no going back, and its length is not known before its end.");
 }
