@@ -236,7 +236,7 @@ internal abstract class ConnectionLifetime : IHandlers
     public void GiveWay() => Volatile.Read(ref _opening)?.Interrupt(Admission.TooManyHandshakes);
 
     /// <summary>Looks whether unread bytes of the peer have arrived. From any thread.</summary>
-    public bool LooksWhetherItHasSpoken() => _hasSpoken |= Transport.HasUnread;
+    public bool PollHasSpoken() => _hasSpoken |= Transport.HasUnread;
 
     /// <summary>Completes when the client is out of the registry. At that time the closing handshake is over, or has failed.</summary>
     public Task WhenClosed()
