@@ -2,26 +2,26 @@ using System.Buffers.Binary;
 
 namespace WebSocketServerKit.Connections.Watching;
 
-/// <summary>The time from a ping to its pong. The payload of the ping is the timestamp at which it was sent. Sent and answered on any thread.</summary>
+/// <summary>Measures the time from a ping to its pong. The payload of the ping is the timestamp at which it was sent. Ping and pong may be handled on different threads.</summary>
 internal struct PingLatency()
 {
     /// <summary>The length of a ping's payload.</summary>
     public const int PayloadSize = sizeof(long);
 
-    private long _sentAt;       // exact timestamp of the ping that waits for its pong; 0 for none
+    private long _sentAt;       // timestamp of the ping that waits for its pong; 0 for none
     private long _latency = -1; // ticks of TimeSpan; -1 before the first pong
 
-    /// <summary>The latest time, or null before the first pong.</summary>
+    /// <summary>The latest round-trip time, or null before the first pong.</summary>
     public readonly TimeSpan? Latency => Volatile.Read(in _latency) is >= 0 and var ticks ? new TimeSpan(ticks) : null;
 
-    /// <summary>Whether a ping waits for its pong that was sent less than this time ago.</summary>
+    /// <summary>Whether a ping was sent less than <paramref name="timeout"/> ago and waits for its pong.</summary>
     public readonly bool IsUnderWay(Heartbeat heartbeat, TimeSpan timeout)
     {
         long sentAt = Volatile.Read(in _sentAt);
         return sentAt != 0 && heartbeat.Elapsed(sentAt, heartbeat.Timestamp()) < timeout;
     }
 
-    /// <summary>A ping is sent now: writes its payload.</summary>
+    /// <summary>Starts a measurement: writes the payload of the ping, which the caller sends at once.</summary>
     public void Begin(Heartbeat heartbeat, Span<byte> payload)
     {
         long now = heartbeat.Timestamp();
@@ -29,7 +29,7 @@ internal struct PingLatency()
         BinaryPrimitives.WriteInt64BigEndian(payload, now);
     }
 
-    /// <summary>A pong came. One with another payload than the latest ping's is ignored.</summary>
+    /// <summary>Ends the measurement if the payload is that of the latest ping. Any other pong is ignored.</summary>
     public void End(Heartbeat heartbeat, ReadOnlySpan<byte> payload)
     {
         long sentAt = Volatile.Read(ref _sentAt);
