@@ -53,7 +53,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
             return false;
         try
         {
-            // The client's window takes in this message, but our context does not.
+            // The client's window now contains this message and our context does not, so later messages must not refer to earlier ones.
             _context?.Reset();
             outcome = queue.TrySendFrame(frame, payloadLength);
             return true;
@@ -75,7 +75,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         _order.Enter();
         try
         {
-            // The client's window takes in this message before those that are compressed from now on.
+            // The client's window will contain this message before those that are compressed from now on, and our context will not.
             _context?.Reset();
             return queue.BeginFragmentsAsync(cancellationToken);
         }

@@ -9,10 +9,10 @@ namespace WebSocketServerKit.Connections.Sending;
 /// </summary>
 internal sealed class WaitingLine(MemoryBudget budget, int queueLimit)
 {
-    // The least that may wait, however small the queue is.
+    // The lower bound of the line's limit in bytes, however small the queue is.
     private const int SmallestLimit = 64 * 1024;
 
-    // What a waiting sender takes beside its bytes.
+    // The estimated memory of a waiting sender besides its frame, in bytes.
     private const int SenderSize = 256;
 
     private readonly LinkedList<WaitingSend> _senders = new();

@@ -45,7 +45,7 @@ internal sealed class WaitingSend : TaskCompletionSource<SendOutcome>
     /// <summary>Ends the wait of a sender that has left the line.</summary>
     public void Complete(SendOutcome outcome)
     {
-        // Unregister does not wait for a callback that waits for the lock.
+        // Unregister, not Dispose: Dispose would wait for a running callback, which may be waiting for the queue's lock.
         _cancellation.Unregister();
         TrySetResult(outcome);
     }
