@@ -4,8 +4,8 @@ using WebSocketServerKit.Transport;
 namespace WebSocketServerKit.Connections.Closing;
 
 /// <summary>
-/// Bounds how long the end of a connection takes. The peer has the close timeout since its last progress, and the maximum close duration in total. After the connection was cut, its
-/// handlers have the close timeout too.
+/// Bounds how long the end of a connection takes. The peer has the close timeout since its last progress, and the maximum close duration in total. After the
+/// connection was cut, its handlers have the close timeout too.
 /// <para>The deadlines are plain fields, and the heartbeat checks them. Thread-safe; only the heartbeat calls <see cref="IsOver"/>.</para>
 /// </summary>
 internal sealed class CloseDeadline(TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat)

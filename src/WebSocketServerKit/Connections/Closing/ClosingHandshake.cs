@@ -7,8 +7,8 @@ using WebSocketServerKit.Protocol.Closing;
 namespace WebSocketServerKit.Connections.Closing;
 
 /// <summary>
-/// Ends one connection: keeps the cause, exchanges Close frames, sends the server's FIN and waits for the peer's. Made on demand, so that it costs an idle connection nothing.
-/// Thread-safe; the connection's loop calls <see cref="RunAsync"/>, the heartbeat <see cref="Beat"/>.
+/// Ends one connection: keeps the cause, exchanges Close frames, sends the server's FIN and waits for the peer's. Made on demand, so that it costs an idle
+/// connection nothing. Thread-safe; the connection's loop calls <see cref="RunAsync"/>, the heartbeat <see cref="Beat"/>.
 /// <list type="bullet">
 /// <item>The first cause is kept. Later errors do not replace it.</item>
 /// <item>If this side closes first, <see cref="Begin"/> sends the Close frame.</item>
@@ -28,7 +28,9 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     /// <summary>The first cause, or null until the connection begins to end.</summary>
     public ConnectionEnding? Ending => Volatile.Read(ref _ending);
 
-    /// <summary>Whether received messages are discarded, because this side ends the connection. If the peer ends it, the messages before its end are still raised.</summary>
+    /// <summary>
+    /// Whether received messages are discarded, because this side ends the connection. If the peer ends it, the messages before its end are still raised.
+    /// </summary>
     public bool DiscardsMessages => _discardsMessages;
 
     /// <summary>Whether read-ahead has found the peer's Close frame. Messages before it may not have been raised yet.</summary>
@@ -113,8 +115,8 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
         await connection.Queue.WhenDrained().ConfigureAwait(false);
         WasClean = end == ReceiveEnd.CloseReceived && connection.Queue.Failure is null;
 
-        // 7.1.1: "the server MUST close the connection first" - so send our FIN now. Then read the rest of the input: closing a socket with unread bytes sends a RST, and that
-        // could make the peer lose our Close frame.
+        // 7.1.1: "the server MUST close the connection first" - so send our FIN now. Then read the rest of the input: closing a socket with unread bytes sends
+        // a RST, and that could make the peer lose our Close frame.
         connection.Transport.ShutdownSend();
         return Linger.ReadToEndAsync(connection.Transport.Input, connection.Settings.Clock);
     }

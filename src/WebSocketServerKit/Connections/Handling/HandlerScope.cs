@@ -31,11 +31,12 @@ internal enum HandlersEnd : byte
 }
 
 /// <summary>
-/// Runs the handlers of one connection and tells when they have ended, including <c>async void</c> ones. An <c>async void</c> method reports its start, its end and its exception
-/// to the <see cref="SynchronizationContext"/> in which it was called. So this class is such a context, and counts the operations. Their continuations run on the thread pool,
-/// or in the context that the host chose.
-/// <para>Invariants: one event at a time; only the connection's loop calls <see cref="Enter"/>, <see cref="Raise"/> and <see cref="Leave"/>; any thread may call the rest.
-/// After a wait that ended in another way than <see cref="HandlersEnd.Ended"/> the scope raises no further event: the connection goes on with a new scope.</para>
+/// Runs the handlers of one connection and tells when they have ended, including <c>async void</c> ones. An <c>async void</c> method reports its start, its end
+/// and its exception to the <see cref="SynchronizationContext"/> in which it was called. So this class is such a context, and counts the operations. Their
+/// continuations run on the thread pool, or in the context that the host chose.
+/// <para>Invariants: one event at a time; only the connection's loop calls <see cref="Enter"/>, <see cref="Raise"/> and <see cref="Leave"/>; any thread may
+/// call the rest. After a wait that ended in another way than <see cref="HandlersEnd.Ended"/> the scope raises no further event: the connection goes on with a
+/// new scope.</para>
 /// <para>A handler that ends synchronously, async or not, costs no interlocked operation.</para>
 /// </summary>
 internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<HandlersEnd>
@@ -82,7 +83,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         Postponed,
     }
 
-    /// <summary>Identifies the current event: odd while an event is being handled, and different for each. A payload is valid only while this has its event's value.</summary>
+    /// <summary>
+    /// Identifies the current event: odd while an event is being handled, and different for each. A payload is valid only while this has its event's value.
+    /// </summary>
     public long Run => Volatile.Read(ref _run);
 
     public bool IsRunning => (Run & 1) != 0;
@@ -105,7 +108,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         _outerExecution = null;
     }
 
-    /// <summary>Raises the current event. Call it between <see cref="Enter"/> and <see cref="Leave"/>. False when handlers still run: then await <see cref="WhenEnded"/>.</summary>
+    /// <summary>
+    /// Raises the current event. Call it between <see cref="Enter"/> and <see cref="Leave"/>. False when handlers still run: then await <see cref="WhenEnded"/>.
+    /// </summary>
     public bool Raise()
     {
         _run++;
@@ -132,8 +137,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     public ValueTask<HandlersEnd> WhenEnded() => new(this, _end.Version);
 
     /// <summary>
-    /// Ends the wait for the handlers of the current event. If the loop does not wait yet, its wait ends as soon as it begins. Does nothing between events, for another event
-    /// than <paramref name="run"/> (if given), and after an earlier call. <see cref="HandlersEnd.Postponed"/> does nothing once the handlers have begun.
+    /// Ends the wait for the handlers of the current event. If the loop does not wait yet, its wait ends as soon as it begins. Does nothing between events, for
+    /// another event than <paramref name="run"/> (if given), and after an earlier call. <see cref="HandlersEnd.Postponed"/> does nothing once the handlers have
+    /// begun.
     /// </summary>
     public void LeaveAlone(HandlersEnd why, long? run = null)
     {
@@ -174,7 +180,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         return ended.Task;
     }
 
-    /// <summary>Keeps the payload valid until <see cref="ReleasePayload"/>, for a user that holds a raw pointer to it. The event counts as running until then.</summary>
+    /// <summary>
+    /// Keeps the payload valid until <see cref="ReleasePayload"/>, for a user that holds a raw pointer to it. The event counts as running until then.
+    /// </summary>
     public void HoldPayload()
     {
         OperationStarted();
@@ -190,8 +198,8 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     }
 
     /// <summary>
-    /// Completes with true when nobody holds the payload of an event that ended with <see cref="HandlersEnd.GoOn"/>; with false after <see cref="GiveUpPayload"/>: then its
-    /// buffer must not be reused. Call it once.
+    /// Completes with true when nobody holds the payload of an event that ended with <see cref="HandlersEnd.GoOn"/>; with false after
+    /// <see cref="GiveUpPayload"/>: then its buffer must not be reused. Call it once.
     /// </summary>
     public Task<bool> WhenPayloadReleased()
     {
@@ -328,8 +336,8 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         PostToHost(host, static scope => ((HandlerScope)scope!).RaisePosted(), this);
     }
 
-    // If the context throws, that is reported as a handler failure. What it refuses or silently drops runs on the thread pool: otherwise the handlers would never end, and
-    // ClientDisconnected would never be raised.
+    // If the context throws, that is reported as a handler failure. What it refuses or silently drops runs on the thread pool: otherwise the handlers would
+    // never end, and ClientDisconnected would never be raised.
     private void PostToHost(SynchronizationContext host, SendOrPostCallback callback, object? state)
     {
         var call = new HostCall(new PostedWork(this, callback, state));
@@ -374,8 +382,8 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     }
 
     /// <summary>
-    /// Work that was posted to the host's context. Only the context refers to it. If the garbage collector finds it before it ran, the context has dropped it, as that of a closed
-    /// window does; then it runs on the thread pool. A context that is merely busy still refers to it, so it waits for as long as that takes.
+    /// Work that was posted to the host's context. Only the context refers to it. If the garbage collector finds it before it ran, the context has dropped it,
+    /// as that of a closed window does; then it runs on the thread pool. A context that is merely busy still refers to it, so it waits for as long as that takes.
     /// </summary>
     [SuppressMessage("Design", "MA0055", Justification = "Only a finalizer can tell that the context has dropped the work.")]
     [SuppressMessage("Usage", "CA1816", Justification = "The finalizer is for work that has never run; running it suppresses the finalizer.")]

@@ -1,7 +1,8 @@
 namespace WebSocketServerKit.Connections.Handling;
 
 /// <summary>
-/// The last event of a connection whose handlers are no longer waited for: they were given up, or the host's context has not begun to run them. They keep the payload.
+/// The last event of a connection whose handlers are no longer waited for: they were given up, or the host's context has not begun to run them. They keep the
+/// payload.
 /// </summary>
 /// <param name="Scope">The scope that runs them.</param>
 /// <param name="Run">The event's value of <see cref="HandlerScope.Run"/>.</param>

@@ -6,8 +6,8 @@ namespace WebSocketServerKit.Connections.Memory;
 
 /// <summary>
 /// Limits the memory that a server holds for all its clients together: incoming messages, send queues, read-ahead, compression. The other limits are per client.
-/// <para>From three quarters of the limit on, the server does not read from the clients that hold the most. Above the limit it closes them with 1013, the largest first.
-/// Thread-safe; <see cref="Relieve"/> runs on one thread at a time.</para>
+/// <para>From three quarters of the limit on, the server does not read from the clients that hold the most. Above the limit it closes them with 1013, the
+/// largest first. Thread-safe; <see cref="Relieve"/> runs on one thread at a time.</para>
 /// </summary>
 internal sealed class MemoryBudget
 {

@@ -5,9 +5,11 @@ using WebSocketServerKit.Transport;
 namespace WebSocketServerKit.Connections.Opening;
 
 /// <summary>
-/// Limits concurrent handshakes: in total, and for each remote address, so that one address cannot keep all others out. At the limit, a new connection replaces one that has sent
-/// nothing yet. If all have sent something and the total limit is reached, it replaces the oldest of the address with the most places, if that has at least two more than its own.
-/// <para>Invariant: a connection's <see cref="ConnectionLifetime.HandshakeIndex"/> is the index of its place, or -1. Not thread-safe: <see cref="ConnectionTable"/> locks.</para>
+/// Limits concurrent handshakes: in total, and for each remote address, so that one address cannot keep all others out. At the limit, a new connection replaces
+/// one that has sent nothing yet. If all have sent something and the total limit is reached, it replaces the oldest of the address with the most places, if
+/// that has at least two more than its own.
+/// <para>Invariant: a connection's <see cref="ConnectionLifetime.HandshakeIndex"/> is the index of its place, or -1. Not thread-safe:
+/// <see cref="ConnectionTable"/> locks.</para>
 /// </summary>
 internal sealed class HandshakePlaces(int max, int maxPerAddress)
 {

@@ -10,10 +10,11 @@ using WebSocketServerKit.Protocol.Handshake;
 namespace WebSocketServerKit.Connections.Opening;
 
 /// <summary>
-/// The opening handshake of one connection: reads the request, lets the layer above decide, and answers. The connection drops this object when it is open, so that it costs an idle
-/// connection nothing.
-/// <para>Invariant: the request is answered at most once, by the thread that moves <see cref="RequestState"/> on from <see cref="RequestState.Pending"/> by compare-exchange. That is
-/// the reader when the request is complete, or another thread that turns the client away before. <see cref="RunAsync"/> is called once; the other methods from any thread.</para>
+/// The opening handshake of one connection: reads the request, lets the layer above decide, and answers. The connection drops this object when it is open, so
+/// that it costs an idle connection nothing.
+/// <para>Invariant: the request is answered at most once, by the thread that moves <see cref="RequestState"/> on from <see cref="RequestState.Pending"/> by
+/// compare-exchange. That is the reader when the request is complete, or another thread that turns the client away before. <see cref="RunAsync"/> is called
+/// once; the other methods from any thread.</para>
 /// </summary>
 internal sealed class OpeningHandshake(ConnectionLifetime connection)
 {

@@ -10,9 +10,10 @@ namespace WebSocketServerKit.Connections.Receiving;
 
 /// <summary>
 /// Bounded read-ahead of one connection while its handlers run: finds Pings, Pongs, a Close frame and the end of the input before the receive loop gets to them.
-/// <para>It buffers at most <see cref="Limit"/> bytes. Everything beyond that stays in the socket, so back-pressure still works. The receive loop parses the buffered bytes
-/// later, in order.</para>
-/// <para>Not thread-safe. The heartbeat uses it while handlers run, the receive loop at all other times. <see cref="ReceiveLoop"/> excludes one from the other.</para>
+/// <para>It buffers at most <see cref="Limit"/> bytes. Everything beyond that stays in the socket, so back-pressure still works. The receive loop parses the
+/// buffered bytes later, in order.</para>
+/// <para>Not thread-safe. The heartbeat uses it while handlers run, the receive loop at all other times. <see cref="ReceiveLoop"/> excludes one from the
+/// other.</para>
 /// </summary>
 internal sealed class LookAhead(ConnectionLifetime connection, TransportConnection transport, ArrayPool<byte> pool, bool rsv1)
 {

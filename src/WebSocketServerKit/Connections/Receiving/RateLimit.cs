@@ -1,8 +1,8 @@
 namespace WebSocketServerKit.Connections.Receiving;
 
 /// <summary>
-/// A leaky bucket: limits the messages or bytes of one client to an average per second, with a burst of one second's worth. A read may exceed the limit before it is counted;
-/// then the client waits longer.
+/// A leaky bucket: limits the messages or bytes of one client to an average per second, with a burst of one second's worth. A read may exceed the limit before
+/// it is counted; then the client waits longer.
 /// <para>Not thread-safe: the receive loop alone uses it. Times are timestamps of the heartbeat.</para>
 /// </summary>
 internal sealed class RateLimit(long perSecond, long second)

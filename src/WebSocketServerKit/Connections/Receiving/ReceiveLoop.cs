@@ -30,9 +30,10 @@ internal enum ReceiveEnd
 }
 
 /// <summary>
-/// Reads the input of one connection, parses it with <see cref="ServerProtocol"/>, and raises messages. It alone advances the protocol. It parses all complete frames of a read
-/// before it reads again, but yields its thread when its time slice is over. It does not read while a handler runs: that is the back-pressure.
-/// <para>Invariant: two other operations may touch the input and the protocol, and only while the loop is suspended. <see cref="Look"/> runs while the loop waits for handlers,
+/// Reads the input of one connection, parses it with <see cref="ServerProtocol"/>, and raises messages. It alone advances the protocol. It parses all complete
+/// frames of a read before it reads again, but yields its thread when its time slice is over. It does not read while a handler runs: that is the back-pressure.
+/// <para>Invariant: two other operations may touch the input and the protocol, and only while the loop is suspended. <see cref="Look"/> runs while the loop
+/// waits for handlers,
 /// <see cref="Discard"/> while it waits for the network or the heartbeat. Both take the lock on the protocol. The loop takes no lock; when it resumes, it calls
 /// <see cref="WaitForVisitor"/> before it touches either.</para>
 /// </summary>
@@ -136,8 +137,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     }
 
     /// <summary>
-    /// Reads ahead while the handlers of this run are running: answers Pings, and reports a Close frame or the end of the input to the connection. The heartbeat calls it,
-    /// also while a handler blocks the loop's thread.
+    /// Reads ahead while the handlers of this run are running: answers Pings, and reports a Close frame or the end of the input to the connection. The
+    /// heartbeat calls it, also while a handler blocks the loop's thread.
     /// </summary>
     /// <param name="run">The value of <see cref="HandlerScope.Run"/> that the caller has seen. For another run it does nothing.</param>
     /// <param name="isOpen">Whether frames may be answered. False before the answer to the handshake.</param>
@@ -197,8 +198,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
     }
 
-    // Asymmetric fence: a full fence per message in the loop would cost too much, so the rare visitor issues it for both threads. Either the visitor sees that the loop has
-    // resumed, or the loop sees _isVisited.
+    // Asymmetric fence: a full fence per message in the loop would cost too much, so the rare visitor issues it for both threads. Either the visitor sees that
+    // the loop has resumed, or the loop sees _isVisited.
     private void BeginVisit()
     {
         _isVisited = true;
@@ -310,7 +311,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private static RateLimit? Limit(long? perSecond, Heartbeat heartbeat) =>
         perSecond is { } limit ? new RateLimit(limit, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1))) : null;
 
-    // Parses until the bytes are used up, a rate limit is reached, the time slice is over or the loop has to end. False when handlers of a message have to be awaited.
+    // Parses until the bytes are used up, a rate limit is reached, the time slice is over or the loop has to end. False when handlers of a message have to be
+    // awaited.
     private bool ParseSegment()
     {
         HandlerScope handlers = connection.Handlers;

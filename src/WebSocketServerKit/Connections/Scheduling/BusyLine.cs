@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace WebSocketServerKit.Connections.Scheduling;
 
 /// <summary>
-/// A queue of the loops that have used up their time slice. Only its first entry is in the queue of the thread pool; the next one follows when that one starts to run. So new work in the
-/// pool waits for at most one busy connection, not for all of them. Thread-safe.
+/// A queue of the loops that have used up their time slice. Only its first entry is in the queue of the thread pool; the next one follows when that one starts
+/// to run. So new work in the pool waits for at most one busy connection, not for all of them. Thread-safe.
 /// </summary>
 /// <remarks>This does not limit how many run at once: while handlers block threads, the pool adds more, and each takes the next entry.</remarks>
 /// <param name="queue">Puts a work item at the end of the thread pool's queue.</param>

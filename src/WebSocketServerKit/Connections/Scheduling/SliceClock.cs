@@ -3,11 +3,12 @@ using WebSocketServerKit.Connections.Sending;
 namespace WebSocketServerKit.Connections.Scheduling;
 
 /// <summary>
-/// A coarse clock with ticks of 4 ms, so that reading the time costs one field. A thread counts the ticks. It sleeps when nobody has asked for the time for 25 ticks, and ends after
-/// another 10 s. Thread-safe.
+/// A coarse clock with ticks of 4 ms, so that reading the time costs one field. A thread counts the ticks. It sleeps when nobody has asked for the time for 25
+/// ticks, and ends after another 10 s. Thread-safe.
 /// </summary>
 /// <remarks>
-/// Reading a system clock costs 6 to 25 ns, which is much compared with the 80 ns of a message. The thread is not a pool thread, so the clock goes on while handlers block the pool.
+/// Reading a system clock costs 6 to 25 ns, which is much compared with the 80 ns of a message. The thread is not a pool thread, so the clock goes on while
+/// handlers block the pool.
 /// </remarks>
 internal sealed class SliceClock
 {

@@ -1,8 +1,8 @@
 namespace WebSocketServerKit.Connections.Scheduling;
 
 /// <summary>
-/// Measures how long a loop has run without waiting. When the slice is over, the loop yields its thread (<see cref="Turn"/>). Otherwise a peer that always has more input ready would
-/// keep the thread for ever. A mutable struct, not thread-safe: it belongs to one loop.
+/// Measures how long a loop has run without waiting. When the slice is over, the loop yields its thread (<see cref="Turn"/>). Otherwise a peer that always has
+/// more input ready would keep the thread for ever. A mutable struct, not thread-safe: it belongs to one loop.
 /// </summary>
 internal struct TimeSlice(SliceClock clock)
 {

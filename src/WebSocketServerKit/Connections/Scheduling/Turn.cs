@@ -6,8 +6,8 @@ namespace WebSocketServerKit.Connections.Scheduling;
 /// An awaitable that yields the thread: <c>await Turn.ToOthers;</c>
 /// </summary>
 /// <remarks>
-/// The continuation goes to the global queue of the thread pool. <see cref="ConfigureAwaitOptions.ForceYielding"/> would use the thread's local queue, which the thread serves
-/// first, and <see cref="Task.Yield"/> would post to the current <see cref="SynchronizationContext"/>.
+/// The continuation goes to the global queue of the thread pool. <see cref="ConfigureAwaitOptions.ForceYielding"/> would use the thread's local queue, which
+/// the thread serves first, and <see cref="Task.Yield"/> would post to the current <see cref="SynchronizationContext"/>.
 /// </remarks>
 internal readonly struct Turn : ICriticalNotifyCompletion
 {

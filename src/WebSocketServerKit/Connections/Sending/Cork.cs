@@ -3,11 +3,12 @@ using WebSocketServerKit.Connections.Scheduling;
 namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
-/// Batches writes, as TCP_CORK does. While a thread works through a batch (the frames of one read, the receivers of a broadcast), its messages stay pending in the send queues.
-/// After the batch each queue is written once.
-/// <para>Invariants: each thread has its own cork, and no other thread puts it in or pulls it. It holds back the messages of its own thread only: a message of another thread
-/// is sent at once, together with all that is pending in the same queue.</para>
-/// <para>The <see cref="SliceClock"/> flushes what has been held back for a whole tick. So a handler that blocks its thread, or a long batch, delays no message for long.</para>
+/// Batches writes, as TCP_CORK does. While a thread works through a batch (the frames of one read, the receivers of a broadcast), its messages stay pending in
+/// the send queues. After the batch each queue is written once.
+/// <para>Invariants: each thread has its own cork, and no other thread puts it in or pulls it. It holds back the messages of its own thread only: a message of
+/// another thread is sent at once, together with all that is pending in the same queue.</para>
+/// <para>The <see cref="SliceClock"/> flushes what has been held back for a whole tick. So a handler that blocks its thread, or a long batch, delays no message
+/// for long.</para>
 /// </summary>
 internal sealed class Cork
 {
@@ -23,7 +24,8 @@ internal sealed class Cork
     [ThreadStatic]
     private static Cork? _ofThisThread;
 
-    // The cork's thread writes these fields, and the clock's thread reads them without a lock. So the clock may flush a queue that was flushed already, which does no harm.
+    // The cork's thread writes these fields, and the clock's thread reads them without a lock. So the clock may flush a queue that was flushed already, which
+    // does no harm.
     private SendQueue?[] _queues = new SendQueue?[16];
     private int _count;
     private int _heldBytes;

@@ -12,7 +12,9 @@ internal static class Drainer
     // The rounds of writing what others have appended meanwhile, before the sender leaves that to the thread pool.
     private const int RoundsBeforeYield = 16;
 
-    /// <summary>Writes the rest of what is in flight, and then all that is pending. Runs synchronously and allocates nothing while the transport takes the bytes at once.</summary>
+    /// <summary>
+    /// Writes the rest of what is in flight, and then all that is pending. Runs synchronously and allocates nothing while the transport takes the bytes at once.
+    /// </summary>
     public static async Task DrainAsync(SendQueue queue, TransportConnection transport, ReadOnlyMemory<byte> rest)
     {
         try

@@ -10,10 +10,10 @@ namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
 /// The send side of one connection: it decides, under one lock, which message is accepted and in which order messages leave. Thread-safe.
-/// <para>Senders append frames to a buffer. A sender that finds no drainer becomes the <see cref="Drainer"/>, and writes what is pending to the transport in one call while
-/// others append to the second buffer of <see cref="OutgoingFrames"/>.</para>
-/// <para>Invariants: the order of appending is the order on the wire; nothing follows a Close frame; the first failure refuses everything after it; no code of the host and no
-/// write runs inside the lock.</para>
+/// <para>Senders append frames to a buffer. A sender that finds no drainer becomes the <see cref="Drainer"/>, and writes what is pending to the transport in
+/// one call while others append to the second buffer of <see cref="OutgoingFrames"/>.</para>
+/// <para>Invariants: the order of appending is the order on the wire; nothing follows a Close frame; the first failure refuses everything after it; no code of
+/// the host and no write runs inside the lock.</para>
 /// </summary>
 internal sealed class SendQueue(TransportConnection transport, int limit, MemoryBudget budget)
 {
@@ -139,15 +139,16 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     }
 
     /// <summary>
-    /// Sends a message, and waits in the <see cref="WaitingLine"/> while there is no room. When the line is full too, the outcome is <see cref="SendOutcome.LineFull"/>.
-    /// A message that is cancelled while it waits is not sent, and the connection lives on. <paramref name="frame"/> must not change until the task has ended.
+    /// Sends a message, and waits in the <see cref="WaitingLine"/> while there is no room. When the line is full too, the outcome is
+    /// <see cref="SendOutcome.LineFull"/>. A message that is cancelled while it waits is not sent, and the connection lives on. <paramref name="frame"/> must
+    /// not change until the task has ended.
     /// </summary>
     public Task<SendOutcome> WaitAndSendFrameAsync(ReadOnlyMemory<byte> frame, int payloadLength, CancellationToken cancellationToken) =>
         WaitAndSendAsync(SendKind.Message, frame, payloadLength, cancellationToken);
 
     /// <summary>
-    /// Gets the turn for a message in fragments, whose length is not known yet. The sender that has the turn sends any number of fragments and then the last one, or takes the
-    /// message back. It waits behind all senders that came before. Messages that others send during the turn are pending until its end.
+    /// Gets the turn for a message in fragments, whose length is not known yet. The sender that has the turn sends any number of fragments and then the last
+    /// one, or takes the message back. It waits behind all senders that came before. Messages that others send during the turn are pending until its end.
     /// </summary>
     public Task<SendOutcome> BeginFragmentsAsync(CancellationToken cancellationToken) => WaitAndSendAsync(SendKind.Turn, default, 0, cancellationToken);
 
@@ -394,8 +395,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
             return SendOutcome.Closed;
         if (_line is { IsEmpty: false })
             return SendOutcome.Full;
-        // The limit bounds what is pending because of a slow peer or a message in fragments. On an idle transport nothing is pending except what a cork holds back, and that is
-        // less than the limit. So an idle transport accepts even a message that is larger than the limit.
+        // The limit bounds what is pending because of a slow peer or a message in fragments. On an idle transport nothing is pending except what a cork holds
+        // back, and that is less than the limit. So an idle transport accepts even a message that is larger than the limit.
         if (!IsDraining && _turn is null)
             return SendOutcome.Sent;
         return FitsLimit(size) ? SendOutcome.Queued : SendOutcome.Full;
@@ -523,7 +524,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         _turn = null;
     }
 
-    // True when the caller, which has appended this many bytes, has to drain. Bytes that another thread's cork holds back are sent with it: that thread may be blocked.
+    // True when the caller, which has appended this many bytes, has to drain. Bytes that another thread's cork holds back are sent with it: that thread may be
+    // blocked.
     private bool BecomesDrainer(int size)
     {
         if (IsDraining || _outgoing.Pending.IsEmpty)

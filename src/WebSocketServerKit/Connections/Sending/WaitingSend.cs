@@ -2,7 +2,8 @@ namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
 /// One sender in the <see cref="WaitingLine"/>, and the task that it awaits.
-/// <para>Invariants: it ends once, by the outcome or by cancellation, whichever takes it out of the line first. Continuations never run inside the lock of the queue.</para>
+/// <para>Invariants: it ends once, by the outcome or by cancellation, whichever takes it out of the line first. Continuations never run inside the lock of the
+/// queue.</para>
 /// </summary>
 internal sealed class WaitingSend : TaskCompletionSource<SendOutcome>
 {

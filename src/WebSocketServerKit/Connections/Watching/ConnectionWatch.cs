@@ -6,7 +6,8 @@ namespace WebSocketServerKit.Connections.Watching;
 
 /// <summary>
 /// The checks of one connection at each beat: is the peer alive, does it take what is sent, are handlers slow?
-/// <para>Only the heartbeat calls the <c>Beat</c> methods; the others may be called from any thread. A struct, so that it costs an idle connection no object of its own.</para>
+/// <para>Only the heartbeat calls the <c>Beat</c> methods; the others may be called from any thread. A struct, so that it costs an idle connection no object of
+/// its own.</para>
 /// </summary>
 internal struct ConnectionWatch(long now)
 {

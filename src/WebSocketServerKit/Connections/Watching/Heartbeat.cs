@@ -1,8 +1,8 @@
 namespace WebSocketServerKit.Connections.Watching;
 
 /// <summary>
-/// The server's one timer. Each beat checks the deadlines of all connections, which are plain fields. So a connection needs neither a timer nor a cancellation source of its own,
-/// and reading the current time costs one field. Thread-safe; beats never overlap.
+/// The server's one timer. Each beat checks the deadlines of all connections, which are plain fields. So a connection needs neither a timer nor a cancellation
+/// source of its own, and reading the current time costs one field. Thread-safe; beats never overlap.
 /// </summary>
 internal sealed class Heartbeat : IDisposable
 {
@@ -27,14 +27,17 @@ internal sealed class Heartbeat : IDisposable
     }
 
     /// <summary>
-    /// The server's time at the latest beat, in units of the timestamps. It does not advance while the process is paused (in a debugger, on a suspended machine, in an exhausted thread
-    /// pool), so that no timeout of a peer includes a pause of the server.
+    /// The server's time at the latest beat, in units of the timestamps. It does not advance while the process is paused (in a debugger, on a suspended
+    /// machine, in an exhausted thread pool), so that no timeout of a peer includes a pause of the server.
     /// </summary>
     public long Now => Volatile.Read(ref _now);
 
     public TimeProvider TimeProvider => _time;
 
-    /// <summary>A deadline: when <see cref="Now"/> has reached it, at least <paramref name="time"/> has passed. One interval is added, because <see cref="Now"/> may be that old.</summary>
+    /// <summary>
+    /// A deadline: when <see cref="Now"/> has reached it, at least <paramref name="time"/> has passed. One interval is added, because <see cref="Now"/> may be
+    /// that old.
+    /// </summary>
     public long After(TimeSpan time) => Now + _interval + ToTimestamp(time);
 
     /// <summary>A duration in units of the timestamps. An infinite one is never reached, and can be added without an overflow.</summary>
@@ -87,8 +90,8 @@ internal sealed class Heartbeat : IDisposable
         }
     }
 
-    // One beat advances the time by two intervals at most. After a pause, beats come at their usual distance again, and the rest of the pause is dropped. A fake clock that is
-    // advanced by a long time fires all skipped beats immediately one after the other; then each of them advances the time until none is left.
+    // One beat advances the time by two intervals at most. After a pause, beats come at their usual distance again, and the rest of the pause is dropped. A
+    // fake clock that is advanced by a long time fires all skipped beats immediately one after the other; then each of them advances the time until none is left.
     private void CountTime()
     {
         long time = _time.GetTimestamp();

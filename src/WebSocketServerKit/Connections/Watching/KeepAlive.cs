@@ -10,8 +10,8 @@ internal enum KeepAliveAction
 }
 
 /// <summary>
-/// Detects a dead peer that TCP has not detected. A silent peer is pinged; without a sign of life after the ping the connection ends. A sign of life is any received byte, or progress
-/// of a pending write. A write without progress for the ping interval and timeout together ends the connection too.
+/// Detects a dead peer that TCP has not detected. A silent peer is pinged; without a sign of life after the ping the connection ends. A sign of life is any
+/// received byte, or progress of a pending write. A write without progress for the ping interval and timeout together ends the connection too.
 /// <para>The heartbeat alone calls <see cref="Beat"/>; any thread may call <see cref="Heard"/>.</para>
 /// </summary>
 internal struct KeepAlive(long now)

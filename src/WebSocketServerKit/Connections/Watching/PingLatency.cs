@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace WebSocketServerKit.Connections.Watching;
 
-/// <summary>Measures the time from a ping to its pong. The payload of the ping is the timestamp at which it was sent. Ping and pong may be handled on different threads.</summary>
+/// <summary>
+/// Measures the time from a ping to its pong. The payload of the ping is the timestamp at which it was sent. Ping and pong may be handled on different threads.
+/// </summary>
 internal struct PingLatency()
 {
     /// <summary>The length of a ping's payload.</summary>
