@@ -4,8 +4,8 @@ using System.Runtime.CompilerServices;
 namespace WebSocketServerKit.Buffers;
 
 /// <summary>
-/// Bytes gathered one behind the other in a rented array that grows with what was written, never with what was announced.
-/// A mutable struct: it lives in a field of its one owner and is passed by reference only. Not thread-safe.
+/// A growing byte buffer in an array from a pool. It grows with the bytes that are written.
+/// <para>A mutable struct: it is a field of its one owner, and is passed by reference only. Not thread-safe.</para>
 /// </summary>
 internal struct PooledBuffer(ArrayPool<byte> pool)
 {
@@ -13,9 +13,9 @@ internal struct PooledBuffer(ArrayPool<byte> pool)
     private const int LargestGuess = 1024 * 1024;
 
     private readonly ArrayPool<byte> _pool = pool;
-    private byte[]? _array; // null exactly while nothing is rented
+    private byte[]? _array; // null while nothing is rented
     private int _length;
-    private int _lastLength; // when it was released: a busy owner will soon hold as much again, and growing costs copies
+    private int _lastLength; // the length at the last release: the next use starts with an array of this size, because growing costs copies
 
     public readonly int Length => _length;
 
@@ -25,7 +25,7 @@ internal struct PooledBuffer(ArrayPool<byte> pool)
 
     public readonly Memory<byte> Written => new(_array, 0, _length);
 
-    /// <summary>At least <paramref name="size"/> bytes behind what is written; valid until the next call.</summary>
+    /// <summary>Free space of at least <paramref name="size"/> bytes after the written bytes. Valid until the next call. <see cref="Advance"/> makes bytes of it written.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> GetSpan(int size)
     {
@@ -43,10 +43,10 @@ internal struct PooledBuffer(ArrayPool<byte> pool)
         Advance(bytes.Length);
     }
 
-    /// <summary>Forgets what was written and keeps the array for more.</summary>
+    /// <summary>Sets the length to zero and keeps the array.</summary>
     public void Clear() => _length = 0;
 
-    /// <summary>Gives the array back to the pool. Whoever still holds <see cref="Written"/> must not touch it again.</summary>
+    /// <summary>Returns the array to the pool. <see cref="Written"/> memory must not be used after that.</summary>
     public void Release()
     {
         if (_array is not { } array)
@@ -57,14 +57,14 @@ internal struct PooledBuffer(ArrayPool<byte> pool)
         _pool.Return(array);
     }
 
-    /// <summary>Gives the array back, and expects to hold little from now on.</summary>
+    /// <summary>Like <see cref="Release"/>, but the next use starts with the smallest array.</summary>
     public void Empty()
     {
         Release();
         _lastLength = 0;
     }
 
-    /// <summary>Leaves the array to the garbage collector, for the case that somebody may still be reading it.</summary>
+    /// <summary>Leaves the array to the garbage collector, because somebody may still be reading it.</summary>
     public void Forget()
     {
         _array = null;
@@ -75,7 +75,7 @@ internal struct PooledBuffer(ArrayPool<byte> pool)
     private byte[] Grow(int size)
     {
         int needed = checked(_length + size);
-        // Doubling keeps the copying below one extra copy of each byte.
+        // Doubling: each byte is copied about once more on average.
         int wanted = _array is null ? Math.Max(SmallestRent, _lastLength) : (int)Math.Min(2L * Capacity, Array.MaxLength);
         byte[] larger = _pool.Rent(Math.Max(needed, wanted));
         if (_array is { } array)

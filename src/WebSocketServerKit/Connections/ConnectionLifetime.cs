@@ -15,22 +15,25 @@ using WebSocketServerKit.Transport;
 namespace WebSocketServerKit.Connections;
 
 /// <summary>
-/// One connection from accept to release. <see cref="RunAsync"/> is its whole life; the phases have objects of their own: <see cref="OpeningHandshake"/>, <see cref="ReceiveLoop"/>,
-/// <see cref="ClosingHandshake"/>. The layer above fills in the abstract members. They are called one at a time, in the order of the contract.
+/// One connection from accept to release. <see cref="RunAsync"/> runs its phases in order; each phase has an object of its own: <see cref="OpeningHandshake"/>,
+/// <see cref="ReceiveLoop"/>, <see cref="ClosingHandshake"/>. The layer above implements the abstract members.
+/// <para>Invariants: <see cref="RunAsync"/> is called once. Handlers of one connection run one event at a time. The heartbeat calls <see cref="Beat"/>. Any
+/// thread may read the state, and end the connection by <see cref="BeginClose"/>, <see cref="Abort"/>, <see cref="CloseForMemory"/> or <see cref="BeginStop"/>.
+/// There is no lock: fields that several threads use are volatile or are set once by compare-exchange.</para>
 /// </summary>
 internal abstract class ConnectionLifetime : IHandlers
 {
     private ConnectionWatch _watch;
-    private OpeningHandshake? _opening;             // until the connection is open
-    private ClosingHandshake? _closing;             // made for the first reason to end
+    private OpeningHandshake? _opening;             // null once the connection is open
+    private ClosingHandshake? _closing;             // made when the connection begins to end
     private TaskCompletionSource? _closed;          // made for the first caller that waits
     private CancellationTokenSource? _disconnected; // made for the first caller that asks
-    private ConnectionEvent _raising;               // the current event; changed before each by the lifetime itself
-    private volatile bool _open;                    // 101 was decided: Close frames may be sent
-    private volatile bool _answered;                // 101 has left the queue
-    private volatile bool _over;                    // out of the registry; WhenClosed has completed
-    private volatile bool _hasSpoken;               // something was received
-    private bool _hasContext;                       // counts among the clients with context takeover
+    private ConnectionEvent _raising;               // the current event
+    private volatile bool _open;                    // the handshake was accepted, so Close frames may be sent
+    private volatile bool _answered;                // the send queue has flushed the 101
+    private volatile bool _over;                    // the client is out of the registry, and WhenClosed has completed
+    private volatile bool _hasSpoken;               // the peer has sent something
+    private bool _hasContext;                       // this connection holds one of the places for context takeover
 
     protected ConnectionLifetime(TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat, ServerLog log)
     {
@@ -57,10 +60,10 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public ReceiveLoop Receive { get; }
 
-    /// <summary>The handlers of the current event. Another scope follows when handlers are not waited for any longer.</summary>
+    /// <summary>The handlers of the current event. Replaced by a new scope when the connection stops waiting for them.</summary>
     public HandlerScope Handlers { get; private set; }
 
-    /// <summary>Not null exactly if permessage-deflate was agreed on.</summary>
+    /// <summary>Null if permessage-deflate was not negotiated.</summary>
     public MessageCompressor? Compressor { get; private set; }
 
     public ArrayPool<byte> Pool => Settings.Pool;
@@ -73,12 +76,12 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public long BytesReceived => Receive.BytesReceived;
 
-    /// <summary>The message that handlers are being called for, while <see cref="HandlerScope.Run"/> has not moved on.</summary>
+    /// <summary>The payload of the message that is being handled. Valid while <see cref="HandlerScope.Run"/> keeps its value.</summary>
     public ReadOnlyMemory<byte> Payload => Receive.Payload;
 
     public WebSocketMessageType MessageType => Receive.MessageType;
 
-    /// <summary>Whether the client is made to wait because it sends more than the options allow, or because the server is short of memory.</summary>
+    /// <inheritdoc cref="ReceiveLoop.IsHoldingBack"/>
     public bool IsHoldingBack => Receive.IsHoldingBack;
 
     /// <summary>The time between the latest ping and its pong, or null before the first.</summary>
@@ -87,10 +90,10 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Bytes of memory that are held for this connection. A snapshot, from any thread.</summary>
     public long HeldBytes => Receive.HeldBytes + Queue.HeldBytes + Transport.HeldBytes + (Compressor?.HeldBytes ?? 0);
 
-    /// <summary>Whether the connection can carry messages. A write may find that it is lost while the receive loop still waits for a handler.</summary>
+    /// <summary>Whether messages can be sent. A failed write makes this false even while the receive loop still waits for a handler.</summary>
     public bool IsOpen => _open && !IsEnding && Queue.Failure is null;
 
-    /// <summary>Whether it is decided that the connection ends.</summary>
+    /// <summary>Whether the connection has begun to end.</summary>
     public bool IsEnding => Ending is not null;
 
     /// <inheritdoc cref="ClosingHandshake.DiscardsMessages"/>
@@ -102,23 +105,23 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <inheritdoc cref="ClosingHandshake.LeftMessage"/>
     public LeftMessage? LeftMessage => Volatile.Read(ref _closing)?.LeftMessage;
 
-    /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
+    /// <summary>The index in the <see cref="ConnectionTable"/>, whose lock guards it.</summary>
     public int TableIndex { get; set; }
 
-    /// <summary>Kept for the <see cref="HandshakePlaces"/>, under the table's lock; -1 for none.</summary>
+    /// <summary>The index in the <see cref="HandshakePlaces"/>, or -1. The lock of the <see cref="ConnectionTable"/> guards it.</summary>
     public int HandshakeIndex { get; set; } = -1;
 
-    /// <summary>Kept for the <see cref="ConnectionTable"/>, under its lock.</summary>
+    /// <summary>The decision of the <see cref="ConnectionTable"/>, set before <see cref="RunAsync"/>.</summary>
     public Admission Admission { get; set; }
 
-    /// <summary>Whether the peer has sent anything, as far as it was received.</summary>
+    /// <summary>Whether the server has seen any byte from the peer.</summary>
     public bool HasSpoken
     {
         get => _hasSpoken;
         set => _hasSpoken = value;
     }
 
-    /// <summary>The end of the connection. Made by the first thread that asks for it.</summary>
+    /// <summary>The closing handshake. Made on first use, from any thread.</summary>
     public ClosingHandshake Closing
     {
         get
@@ -130,7 +133,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
     }
 
-    /// <summary>Cancelled as soon as it is decided that the connection ends. Made on demand: most hosts never ask.</summary>
+    /// <summary>Cancelled as soon as the connection begins to end. Made on first use, since most hosts never use it.</summary>
     public CancellationToken Disconnected
     {
         get
@@ -138,7 +141,7 @@ internal abstract class ConnectionLifetime : IHandlers
             CancellationTokenSource? source = Volatile.Read(ref _disconnected);
             if (source is null)
             {
-                // Compare-exchange first, then IsEnding; TryEnd does it in the opposite order. So at least one side sees the other.
+                // Store the source, then read IsEnding; TryEnd does the reverse, so no cancellation is lost.
                 var mine = new CancellationTokenSource();
                 source = Interlocked.CompareExchange(ref _disconnected, mine, null) ?? mine;
                 if (IsEnding)
@@ -155,10 +158,10 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Whether both sides sent a Close frame.</summary>
     protected bool WasClean => Volatile.Read(ref _closing) is { WasClean: true };
 
-    /// <summary>The whole life, from the accepted socket to its release. Never throws.</summary>
+    /// <summary>Runs the connection from the accepted socket to its release. Never throws.</summary>
     public async Task RunAsync()
     {
-        // Leave the accept loop's thread: it must not wait for anybody's handlers.
+        // Leave the accept loop's thread: it must not run handlers.
         await Turn.ToOthers;
         try
         {
@@ -166,8 +169,8 @@ internal abstract class ConnectionLifetime : IHandlers
             if (_opening.IsAccepted)
             {
                 await OpenAsync().ConfigureAwait(false);
-                // An idle connection waits here. Put no other async method in between, keep no locals across the awaits, and await plain tasks only: each of these would
-                // make the state machine of every idle connection larger.
+                // An idle connection waits here. Put no other async method in between, keep no locals across the awaits, and await plain tasks only: each of
+                // these would make the state machine of every idle connection larger.
                 if (LeftMessage is null)
                     await Receive.RunAsync().ConfigureAwait(false);
                 await CloseAsync().ConfigureAwait(false);
@@ -175,7 +178,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
         catch (IOException)
         {
-            // The peer went away before it was a client: no event was raised for it, so none has to follow.
+            // The connection was lost during the handshake. ClientConnected was not raised, so ClientDisconnected must not be raised either.
         }
         catch (Exception exception)
         {
@@ -186,17 +189,19 @@ internal abstract class ConnectionLifetime : IHandlers
         await ReleaseAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Closes politely: sends a Close frame, and cuts the connection if the peer's does not come within the close timeout. False if it is ending already.</summary>
+    /// <summary>
+    /// Starts the closing handshake: sends a Close frame. The connection is cut if the peer's does not come in time. False if the connection is ending already.
+    /// </summary>
     public bool BeginClose(ConnectionEnding ending)
     {
-        // After a failed write the connection is lost already, and the receive loop will report it.
+        // After a failed write the connection is lost, and the receive loop will report that.
         if (!IsOpen || !TryEnd(ending))
             return false;
         Closing.Begin(ending);
         return true;
     }
 
-    /// <summary>Cuts the connection now. False if it was over or ending already; it is cut all the same.</summary>
+    /// <summary>Cuts the connection now. False if it was ending already; it is cut in any case.</summary>
     public bool Abort(ConnectionEnding ending)
     {
         bool first = TryEnd(ending);
@@ -204,7 +209,7 @@ internal abstract class ConnectionLifetime : IHandlers
         return first;
     }
 
-    /// <summary>Closes with 1013, because the server is short of memory and this connection holds much; or cuts it if it is closing already.</summary>
+    /// <summary>Closes the connection with 1013 to free its memory. Cuts it if it is not open.</summary>
     public void CloseForMemory()
     {
         var ending = new ConnectionEnding(
@@ -215,7 +220,7 @@ internal abstract class ConnectionLifetime : IHandlers
             Cut();
     }
 
-    /// <summary>Ends the connection because the server stops: a Close frame to a client, 503 to one that is still in its handshake.</summary>
+    /// <summary>Ends the connection because the server stops: sends a Close frame, or 503 during the handshake.</summary>
     public void BeginStop(CloseCode code, string reason)
     {
         if (_open)
@@ -224,20 +229,20 @@ internal abstract class ConnectionLifetime : IHandlers
             Volatile.Read(ref _opening)?.Interrupt(Admission.Stopping);
     }
 
-    /// <summary>Cuts the connection and gives up its handlers: the server's time to stop is over.</summary>
+    /// <summary>Cuts the connection and gives up its handlers, because the stop timeout is over.</summary>
     public void EndStop()
     {
         Abort(new ConnectionEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
         LeaveHandlers(HandlersEnd.GivenUp);
     }
 
-    /// <summary>Ends a handshake whose request has not begun to come, because others wait for its place.</summary>
+    /// <summary>Turns the connection away, because a new connection has taken its handshake place.</summary>
     public void GiveWay() => Volatile.Read(ref _opening)?.Interrupt(Admission.TooManyHandshakes);
 
-    /// <summary>Looks whether unread bytes of the peer have arrived. From any thread.</summary>
-    public bool LooksWhetherItHasSpoken() => _hasSpoken |= Transport.HasUnread;
+    /// <summary>Updates <see cref="HasSpoken"/> by polling the socket for unread bytes, and returns it. From any thread.</summary>
+    public bool PollHasSpoken() => _hasSpoken |= Transport.HasUnread;
 
-    /// <summary>Completes when the client is out of the registry. At that time the closing handshake is over, or has failed.</summary>
+    /// <summary>Completes when the client is out of the registry. The closing handshake has then ended or failed.</summary>
     public Task WhenClosed()
     {
         TaskCompletionSource? closed = Volatile.Read(ref _closed);
@@ -252,7 +257,7 @@ internal abstract class ConnectionLifetime : IHandlers
         return closed.Task;
     }
 
-    /// <summary>A read brought something.</summary>
+    /// <summary>Notes that bytes were received.</summary>
     public void Heard() => _watch.Heard(Heartbeat.Now);
 
     public void PongReceived(ReadOnlySpan<byte> payload) => _watch.PongReceived(this, payload);
@@ -260,23 +265,23 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <inheritdoc cref="ConnectionWatch.PingAsync"/>
     public Task<TimeSpan?> PingAsync() => _watch.PingAsync(this);
 
-    /// <summary>The peer's Close frame was seen while handlers run. The messages before it are still raised.</summary>
+    /// <summary>Answers a Close frame that read-ahead has found. The messages before it are still raised.</summary>
     public void PeerCloses(CloseCode code, string reason) => Closing.AnswerAhead(code, reason);
 
-    /// <summary>The end of the peer's side was seen while handlers run. The messages before it are still raised.</summary>
-    /// <param name="failure">How the connection was lost; null for a FIN.</param>
+    /// <summary>Ends the connection because read-ahead has found the end of the input. The messages before it are still raised.</summary>
+    /// <param name="failure">The error of a lost connection; null for a FIN.</param>
     public void PeerEnded(Exception? failure)
     {
-        // An HTTP client may end its side right after its request, and wait for the answer.
+        // A half-close: an HTTP client may send a FIN right after its request and wait for the answer.
         if (!_open && failure is null && Volatile.Read(ref _opening) is { IsPlainRequest: true })
             return;
         TryEnd(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseCode.AbnormalClosure, "", failure));
-        // The client has gone: the handlers that decide about its request must not keep its place for ever.
+        // Handlers that decide about the request of a lost client must not occupy its handshake place for ever.
         if (!_open)
             Closing.Deadline.StartForHandlers();
     }
 
-    /// <summary>Called by the heartbeat on every connection. Never throws: the others have to be looked at too.</summary>
+    /// <summary>Checks all deadlines of the connection. Called by the heartbeat. Never throws: the heartbeat has to visit the other connections too.</summary>
     public void Beat(long now)
     {
         try
@@ -296,7 +301,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
     }
 
-    /// <summary>The same handlers still run at the next beat. What the peer does meanwhile is seen here, so that quick handlers pay nothing for it.</summary>
+    /// <summary>Reads ahead, because the same handlers still run at a second beat. Fast handlers cost no read-ahead.</summary>
     public void LookAtPeer(long run)
     {
         if (!_over)
@@ -305,7 +310,7 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public void HandlersAreSlow() => Log.HandlerSlow(NameOf(_raising), RemoteEndPoint, Settings.SlowHandlerThreshold);
 
-    /// <summary>permessage-deflate was agreed on.</summary>
+    /// <summary>Enables permessage-deflate with the negotiated parameters.</summary>
     public void Agree(PerMessageDeflateParameters parameters, CompressionSettings compression, bool keepsContext)
     {
         _hasContext = keepsContext;
@@ -322,12 +327,12 @@ internal abstract class ConnectionLifetime : IHandlers
         bool ended = handlers.Raise();
         handlers.Leave();
         HandlersEnd end = ended ? HandlersEnd.Ended : await handlers.WhenEnded().ConfigureAwait(false);
-        // The heartbeat may still look at the peer for these handlers. What follows must not run beside that.
+        // The heartbeat may still be reading ahead for these handlers. Wait for it before the input is used again.
         Receive.WaitForVisitor();
         return end;
     }
 
-    /// <summary>Goes on with a new scope, because the handlers of the current event are not waited for any longer.</summary>
+    /// <summary>Replaces the scope, because the connection stops waiting for the handlers of the current event.</summary>
     public void RenewHandlers(HandlersEnd why)
     {
         HandlerScope left = Handlers;
@@ -338,7 +343,9 @@ internal abstract class ConnectionLifetime : IHandlers
         Handlers = new HandlerScope(this, Settings.EventContext, (left.Run | 1) + 1);
     }
 
-    /// <summary>Does not wait for the current handlers any longer. Those of Disconnected are excluded: no client waits for them.</summary>
+    /// <summary>
+    /// Stops waiting for the current handlers. Does nothing once the client is out of the registry: handlers of ClientDisconnected may take any time.
+    /// </summary>
     public void LeaveHandlers(HandlersEnd why)
     {
         if (_over)
@@ -354,7 +361,7 @@ internal abstract class ConnectionLifetime : IHandlers
     {
         if (_raising == ConnectionEvent.Request)
             Volatile.Read(ref _opening)?.HandlerFailed();
-        // These are no failures: a send to this client, which has left, or to any client that left or takes nothing; and the end of a handler because Disconnected was cancelled.
+        // These exceptions are not failures of the handler: a send to a client that has left or does not read, and a cancellation after this connection began to end.
         if ((_open && exception is WebSocketException && (!IsOpen || exception.InnerException is NotSentException)) || (exception is OperationCanceledException && IsEnding))
         {
             Log.HandlerOutlivedClient(exception, RemoteEndPoint);
@@ -367,7 +374,7 @@ internal abstract class ConnectionLifetime : IHandlers
                 DisconnectCause.HandlerFailed, ConnectionSide.Server, CloseCode.InternalError, "handler failed", exception));
     }
 
-    /// <summary>Keeps the cause of the end. True if this is the first.</summary>
+    /// <summary>Begins the end of the connection by keeping its cause. True if it is the first cause.</summary>
     public bool TryEnd(ConnectionEnding ending)
     {
         if (!Closing.TrySetEnding(ending))
@@ -377,41 +384,41 @@ internal abstract class ConnectionLifetime : IHandlers
         return true;
     }
 
-    /// <summary>Cuts the connection now, whatever phase it is in.</summary>
+    /// <summary>Cuts the connection now, in any phase.</summary>
     public void Cut()
     {
         Volatile.Read(ref _opening)?.StopDeadline();
         Closing.Cut();
     }
 
-    /// <summary>What the layer above decides about the request. Called at most once.</summary>
+    /// <summary>Makes the object that decides about the request. Called at most once.</summary>
     public abstract IRequestDecision Decide();
 
-    /// <summary>The handshake is over, one way or the other.</summary>
+    /// <summary>Called when the handshake was accepted, refused or lost.</summary>
     public abstract void HandshakeEnded();
 
-    /// <summary>Calls the host's handlers of the event. Nothing they throw comes out.</summary>
+    /// <summary>Calls the host's handlers of the event. Catches what they throw.</summary>
     /// <param name="what">The event.</param>
-    /// <param name="run">What <see cref="HandlerScope.Run"/> is while its handlers run.</param>
+    /// <param name="run">The value of <see cref="HandlerScope.Run"/> while these handlers run.</param>
     protected abstract void Raise(ConnectionEvent what, long run);
 
-    /// <summary>Handlers outlive their event, or the connection: the stop of the server waits for them too.</summary>
+    /// <summary>Called with handlers that outlive their event or the connection, so that the stop of the server waits for them too.</summary>
     protected abstract void Track(Task handlers);
 
-    /// <summary>The connection is open: into the registry.</summary>
+    /// <summary>Called when the connection is open: adds the client to the registry.</summary>
     protected abstract void Opened();
 
-    /// <summary>The connection is no longer open: out of the registry.</summary>
+    /// <summary>Called when the closing handshake is over: removes the client from the registry.</summary>
     protected abstract void Closed();
 
-    /// <summary>The handlers of <see cref="ConnectionEvent.Disconnected"/>, and all before them, are over.</summary>
-    /// <param name="handlersEnded">Whether all of them have ended; false when some were given up.</param>
+    /// <summary>Called when the handlers of <see cref="ConnectionEvent.Disconnected"/> and all earlier ones have ended or were given up.</summary>
+    /// <param name="handlersEnded">Whether all have ended. False when some were given up.</param>
     protected abstract void Ended(bool handlersEnded);
 
-    /// <summary>The socket is closed and everything given back.</summary>
+    /// <summary>Called when the socket is closed and all memory is released.</summary>
     protected abstract void Released();
 
-    // The handshake was accepted. Leaves a message behind when the handlers of Connected are not waited for any longer.
+    // The handshake was accepted. Sets LeftMessage if the handlers of ClientConnected were given up or postponed.
     private async Task OpenAsync()
     {
         _open = true;
@@ -421,12 +428,12 @@ internal abstract class ConnectionLifetime : IHandlers
         HandlersEnd end = await RaiseAsync(ConnectionEvent.Connected).ConfigureAwait(false);
         if (end != HandlersEnd.Ended)
             RenewHandlers(end);
-        Volatile.Write(ref _opening, null); // an idle client has no use for it
+        Volatile.Write(ref _opening, null); // free its memory
         if (end is HandlersEnd.Ended or HandlersEnd.GoOn)
             _raising = ConnectionEvent.Message;
     }
 
-    // The receive loop has ended, or did not begin because handlers were left.
+    // The receive loop has ended, or was not started because the handlers of ClientConnected were given up or postponed.
     private async Task CloseAsync()
     {
         if (Receive.IsPayloadLeft)
@@ -438,10 +445,10 @@ internal abstract class ConnectionLifetime : IHandlers
         Task linger = await Closing.RunAsync(Receive.End ?? ReceiveEnd.Abandoned).ConfigureAwait(false);
         Closed();
         _over = true;
-        // A caller of WhenClosed that comes later sees _over, and one that came before is seen here. Without the barrier both could miss each other.
+        // Store _over, then read _closed; WhenClosed does the reverse, so no wake-up is lost.
         Interlocked.MemoryBarrier();
         _closed?.TrySetResult();
-        // The socket is given back meanwhile, however long the handlers take.
+        // Not awaited: the socket is released however long these handlers take.
         Track(TellDisconnectedAsync());
         await linger.ConfigureAwait(false);
     }
@@ -451,7 +458,7 @@ internal abstract class ConnectionLifetime : IHandlers
         LeftMessage? left = LeftMessage;
         if (left is { IsPostponed: true, Scope: var scope })
         {
-            // The event that waits in the host's context comes first, whenever the context gets to it.
+            // Keep the order of events: the one that is queued in the host's context comes first.
             await scope.WhenLeftBegan().ConfigureAwait(false);
             await scope.WhenLeftEnded().WaitAsync(Settings.CloseTimeout, Heartbeat.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -465,7 +472,7 @@ internal abstract class ConnectionLifetime : IHandlers
 
     private async Task ReleaseAsync()
     {
-        // A write that is under way comes back before the connection is taken apart.
+        // A pending write must complete before its buffers are released.
         await Queue.WhenDrained().ConfigureAwait(false);
 
         Compressor?.Dispose();
@@ -477,7 +484,7 @@ internal abstract class ConnectionLifetime : IHandlers
         Released();
     }
 
-    // Nobody waits for the host's callbacks, and what they throw must not keep ClientDisconnected from being raised.
+    // Not awaited. An exception of the host's callbacks must not prevent ClientDisconnected.
     private async Task CancelDisconnectedAsync()
     {
         if (_disconnected is not { } disconnected)
@@ -492,7 +499,7 @@ internal abstract class ConnectionLifetime : IHandlers
         }
     }
 
-    // The host application's name for it.
+    // The event's name on WebSocketServer, for the log.
     private static string NameOf(ConnectionEvent what) => what switch
     {
         ConnectionEvent.Request => "Handshaking or HttpRequestReceived",

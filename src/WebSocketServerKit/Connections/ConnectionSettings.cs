@@ -5,7 +5,7 @@ using WebSocketServerKit.Connections.Sending;
 
 namespace WebSocketServerKit.Connections;
 
-/// <summary>What the options say about one connection, frozen when the server starts.</summary>
+/// <summary>The options of one connection, copied when the server starts. Immutable.</summary>
 internal sealed record ConnectionSettings
 {
     public required int MaxMessageSize { get; init; }
@@ -18,8 +18,10 @@ internal sealed record ConnectionSettings
 
     public required int SendQueueLimit { get; init; }
 
-    /// <summary>Messages and bytes that one client may send per second; null for any number.</summary>
+    /// <summary>Messages that one client may send per second; null for no limit.</summary>
     public long? MaxMessagesPerSecond { get; init; }
+
+    /// <summary>Bytes that one client may send per second; null for no limit.</summary>
 
     public long? MaxBytesPerSecond { get; init; }
 
@@ -37,13 +39,13 @@ internal sealed record ConnectionSettings
 
     public required bool CloseOnHandlerException { get; init; }
 
-    /// <summary>Where handlers run, or null for the thread pool.</summary>
+    /// <summary>The context in which handlers run; null for the thread pool.</summary>
     public SynchronizationContext? EventContext { get; init; }
 
-    /// <summary>Null when permessage-deflate is not offered to anybody.</summary>
+    /// <summary>Null when permessage-deflate is off.</summary>
     public CompressionSettings? Compression { get; init; }
 
-    /// <summary>What all connections of the server may hold together.</summary>
+    /// <summary>The memory budget that all connections of the server share.</summary>
     public MemoryBudget Budget { get; init; } = new(long.MaxValue, ArrayPool<byte>.Shared);
 
     public ArrayPool<byte> Pool => Budget.Pool;

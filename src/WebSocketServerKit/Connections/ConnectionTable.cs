@@ -4,7 +4,7 @@ using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Connections;
 
-/// <summary>Whether a new connection is let in, and if not, why.</summary>
+/// <summary>Whether a new connection is admitted, and if not, why.</summary>
 internal enum Admission : byte
 {
     Admitted,
@@ -15,18 +15,20 @@ internal enum Admission : byte
     /// <summary>The server is being stopped.</summary>
     Stopping,
 
-    /// <summary>Admitted at first; then the request did not come in time.</summary>
+    /// <summary>It was admitted, but its request did not come in time.</summary>
     TooSlow,
 }
 
 /// <summary>
-/// Every connection that holds a socket, from accept to the very end, those that were turned away included. It counts for the limits, gives the
-/// heartbeat its list, and tells when the last one has gone. Thread-safe.
+/// All connections of a server from accept to release, including those that are being turned away. Enforces the limits on connections, lets the heartbeat visit
+/// each one, and tells when none is left.
+/// <para>Invariants: a connection is added once and removed once. One lock guards all fields and the <see cref="HandshakePlaces"/>; only <see cref="Beat"/>
+/// reads without it. Thread-safe.</para>
 /// </summary>
 internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int maxHandshakes, int maxHandshakesPerAddress)
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<IPAddress, int> _perAddress = []; // admitted ones only; no entry for 0
+    private readonly Dictionary<IPAddress, int> _perAddress = []; // admitted connections only; an address without any has no entry
     private readonly HandshakePlaces _handshakes = new(maxHandshakes, maxHandshakesPerAddress);
     private ConnectionLifetime[] _all = new ConnectionLifetime[16];
     private int _count;
@@ -34,10 +36,10 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
     private bool _stopping;
     private TaskCompletionSource? _empty;
 
-    /// <summary>Connections that hold a socket.</summary>
+    /// <summary>The number of connections in the table.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>Connections that were turned away and whose answer is still on its way.</summary>
+    /// <summary>The number of connections that were not admitted and are still being answered.</summary>
     public int TurnedAway
     {
         get
@@ -47,9 +49,9 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
         }
     }
 
-    /// <summary>Enters a connection and says whether it may go on to its handshake.</summary>
-    /// <param name="connection">The newcomer.</param>
-    /// <param name="givesWay">Another connection whose place for a handshake it gets: the caller turns that one away.</param>
+    /// <summary>Adds a connection and decides whether it is admitted to the handshake.</summary>
+    /// <param name="connection">The new connection.</param>
+    /// <param name="givesWay">The connection whose handshake place it has taken, or null. The caller turns that one away.</param>
     public Admission Add(ConnectionLifetime connection, out ConnectionLifetime? givesWay)
     {
         givesWay = null;
@@ -78,7 +80,7 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
         }
     }
 
-    /// <summary>The handshake of an admitted connection is over, one way or the other: its place is free for the next.</summary>
+    /// <summary>Frees the handshake place of a connection. Does nothing if it has none.</summary>
     public void HandshakeEnded(ConnectionLifetime connection)
     {
         lock (_gate)
@@ -114,7 +116,7 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
         }
     }
 
-    /// <summary>From now on nobody is admitted.</summary>
+    /// <summary>Stops admitting connections.</summary>
     public void BeginStop()
     {
         lock (_gate)
@@ -139,7 +141,7 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
     }
 
     /// <summary>
-    /// Lets each connection look at the time. No lock: a connection that another one's removal moves may miss this beat and is seen by the next.
+    /// Calls <see cref="ConnectionLifetime.Beat"/> on each connection. It takes no lock: a connection that a concurrent removal moves in the table may miss one beat.
     /// </summary>
     public void Beat(long now)
     {

@@ -1,11 +1,11 @@
 namespace WebSocketServerKit;
 
-/// <summary>What happens to a client when a handler of the host application throws for it.</summary>
+/// <summary>What the server does with a client when one of your handlers throws for it. Set it by <see cref="WebSocketServerOptions.HandlerExceptions"/>.</summary>
 public enum HandlerExceptionPolicy
 {
-    /// <summary>The client is closed with 1011: after a failure nobody knows what state its conversation is in.</summary>
+    /// <summary>Closes the client with 1011 (internal error), because after an exception the state of its conversation is unknown.</summary>
     CloseClient,
 
-    /// <summary>The client stays and its next message is raised as if nothing had happened.</summary>
+    /// <summary>Keeps the client. Its next message is raised as usual.</summary>
     KeepClient,
 }

@@ -10,151 +10,158 @@ using WebSocketServerKit.Protocol.Handshake;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// Everything that can be set on a <see cref="WebSocketServer"/>. All limits but those of rates are on by default. The server takes the values over when it starts;
-/// later changes count from the next start. An impossible value is refused there, by an exception that names the option.
+/// The options of a <see cref="WebSocketServer"/>. All limits except the rate limits are on by default. The server copies the values when it starts; later
+/// changes take effect at the next start. Constructor and start check the values by <see cref="Validate"/>. Not thread-safe.
 /// </summary>
 public sealed class WebSocketServerOptions
 {
     private int? _maxClients;
 
     /// <summary>
-    /// Where to listen, as text. Here or by <see cref="Listen(EndPoint)"/> there has to be at least one place. Default: none.
+    /// The addresses to listen on, as text. Default: none. At least one is needed, here or by <see cref="Listen(EndPoint)"/>.
     /// <list type="bullet">
-    /// <item><c>http://localhost:8080</c>: this machine alone, 127.0.0.1 and [::1] on one port.</item>
+    /// <item><c>http://localhost:8080</c>: the loopback addresses 127.0.0.1 and [::1], on one port.</item>
     /// <item><c>http://192.0.2.1:8080</c>, <c>http://[2001:db8::1]:8080</c>: one address of this machine.</item>
     /// <item><c>http://*:8080</c>: every address, IPv4 and IPv6. <c>+</c> means the same.</item>
-    /// <item><c>unix:/run/app.sock</c>: a Unix domain socket, by its whole path.</item>
+    /// <item><c>unix:/run/app.sock</c>: a Unix domain socket, by its absolute path.</item>
     /// </list>
-    /// <c>ws://</c> means the same as <c>http://</c>. Port 0 lets the system choose: <see cref="WebSocketServer.EndPoints"/> tells what it chose.
+    /// <c>ws://</c> means the same as <c>http://</c>. With port 0 the system chooses a port; <see cref="WebSocketServer.EndPoints"/> shows it.
     /// </summary>
     public IList<string> Urls { get; set; } = [];
 
-    // Not public: the source generator that binds configurations warns of each public property whose type it cannot read from text.
+    // Not public: the configuration binding source generator warns about public properties whose type it cannot bind.
     internal IList<EndPoint> EndPoints { get; set; } = [];
 
     /// <summary>
-    /// Subprotocols that the server speaks. The first one in the client's order of preference that stands here is chosen. Default: none.
-    /// A <see cref="WebSocketServer.Handshaking"/> handler may choose otherwise.
+    /// The subprotocols that the server supports. Default: none. The server selects the first one in the client's list that it supports.
+    /// A <see cref="WebSocketServer.Handshaking"/> handler may select another.
     /// </summary>
     public IList<string> Subprotocols { get; set; } = [];
 
     /// <summary>
-    /// Foreign origins whose pages may connect: <c>https://app.example.com</c>, <c>null</c> for pages from files, or <c>*</c> for every page.
-    /// Default: none, so a browser connects only from a page of the server's own host and port. Programs that are no browsers send no origin
-    /// and are not concerned. Danger of <c>*</c>: any page that a user visits can then speak to this server with that user's cookies and from the user's network.
+    /// The origins of foreign pages that may connect: <c>https://app.example.com</c>, <c>null</c> for pages from files, or <c>*</c> for every page.
+    /// Default: none, so a browser can connect only from a page of the server's own host and port. Programs other than browsers usually send no origin; they
+    /// may always connect. Security: with <c>*</c> any page that a user visits can use this server with that user's cookies and from the user's network.
     /// </summary>
     /// <remarks>
-    /// Some devices and libraries send an <c>Origin</c> that is none (<c>file://</c>, <c>192.168.1.10</c>, their name): an entry may be any value of the header,
-    /// as sent. Case does not matter, nor a slash at the end, nor a port that the scheme has anyway.
+    /// Some devices and libraries send an <c>Origin</c> header that is not an origin (<c>file://</c>, <c>192.168.1.10</c>, their name). So an entry may be any
+    /// value of the header. Comparison ignores case, a slash at the end, and the default port of the scheme.
     /// </remarks>
     public IList<string> AllowedOrigins { get; set; } = [];
 
     /// <summary>
-    /// Hosts for which the server answers, as clients name them: <c>example.com</c> (any port), <c>example.com:8080</c>, <c>*.example.com</c> for every name below
-    /// it, <c>[::1]</c>, or <c>*</c> for every host. A request for another host gets 421. Default: none, which means:
-    /// pages and plain HTTP requests that arrive on a loopback address may name <c>localhost</c>, a name below it, or an IP address; elsewhere any host will do.
+    /// The host names that requests may use: <c>example.com</c> (any port), <c>example.com:8080</c>, <c>*.example.com</c> for all subdomains, <c>[::1]</c>, or
+    /// <c>*</c> for every host. A request for another host is answered with 421. Default: none. Then pages and plain HTTP requests that arrive on a loopback
+    /// address may use <c>localhost</c>, its subdomains, or an IP address; on other addresses any host is accepted.
     /// </summary>
     /// <remarks>
     /// <para>
-    /// It keeps foreign pages out that had their own name point at this machine (DNS rebinding): to the browser they are of the server's own origin. On a
-    /// loopback address that is found out by default, elsewhere the server does not know its names: name them here where pages need a guard.
-    /// Behind a proxy on the same machine that passes the public host on, add that host.
+    /// This prevents DNS rebinding: a foreign page lets its own host name resolve to this machine, so that the browser treats the server as the page's own
+    /// origin. The default detects that on loopback addresses only, because elsewhere the server does not know its names: list them here.
+    /// Behind a proxy on the same machine that forwards the public host name, add that name.
     /// </para>
     /// <para>
-    /// A list that is not empty holds for every request on every address, of programs too, and for one that names no host. So add every name that
-    /// clients use: <c>localhost</c> or the address of a health check as well. Pages of <see cref="AllowedOrigins"/> are let in whatever host they name, unless there is a list.
+    /// A list that is not empty applies to every request on every address, including those of programs and those without a host. So add every name that clients
+    /// use, also
+    /// <c>localhost</c> or the address of a health check. With an empty list, pages of <see cref="AllowedOrigins"/> may use any host.
     /// </para>
     /// </remarks>
     public IList<string> AllowedHosts { get; set; } = [];
 
     /// <summary>
-    /// The largest message that a client may send, in bytes, fragments added up. Default: 1 MiB. A larger one closes the connection with 1009.
-    /// Each client can make the server hold that much, within <see cref="MaxBufferedBytes"/> for all.
+    /// The largest message that a client may send, in bytes, all fragments together. Default: 1 MiB. A larger one closes the connection with 1009 (message too big).
+    /// Each client can make the server buffer this much; <see cref="MaxBufferedBytes"/> limits all clients together.
     /// </summary>
     public int MaxMessageSize { get; set; } = 1024 * 1024;
 
     /// <summary>
-    /// How many fragments one message may have. Default: 131,072. More close the connection with 1008. Empty fragments cost a sender nothing,
-    /// so without a limit a message could be endless.
+    /// The maximum number of fragments of one message. Default: 131,072. More close the connection with 1008 (policy violation). Without this limit a message
+    /// of empty fragments could be endless.
     /// </summary>
     public int MaxFragmentsPerMessage { get; set; } = 131_072;
 
     /// <summary>
-    /// The largest head of a request, in bytes: request line and headers. Default: 32 KiB, which lets sites with long cookies pass. A larger one is answered with
-    /// 431. Memory is taken for what came only, not for what may come.
+    /// The largest request line and headers together, in bytes. Default: 32 KiB, enough for sites with long cookies. A larger request is answered with 431. The
+    /// buffer grows with the received bytes.
     /// </summary>
     public int MaxRequestHeadSize { get; set; } = 32 * 1024;
 
-    /// <summary>How many header lines a request may have. Default: 100. More are answered with 431.</summary>
+    /// <summary>The maximum number of header lines of a request. Default: 100. A request with more is answered with 431.</summary>
     public int MaxHeaderLines { get; set; } = 100;
 
     /// <summary>
-    /// How long a client may take to send its request. Default: 10 s. Then it is answered with 408. A <see cref="WebSocketServer.Handshaking"/> handler's
-    /// own time does not count.
+    /// The time that a client has to send its request. Default: 10 s. After that it is answered with 408. The time of a
+    /// <see cref="WebSocketServer.Handshaking"/> handler does not count.
     /// </summary>
     public TimeSpan HandshakeTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// After how much silence a client is pinged. Default: 20 s, below what proxies and home routers usually allow an idle connection.
-    /// <see cref="Timeout.InfiniteTimeSpan"/> turns pings off; then a client that vanished without a word stays listed until something is sent to it.
+    /// The time without any received byte after which the server pings a client. Default: 20 s, shorter than the idle timeouts of most proxies and home routers.
+    /// <see cref="Timeout.InfiniteTimeSpan"/> turns pings off; then a client whose connection broke without a FIN or RST stays listed until something is sent to it.
     /// </summary>
     public TimeSpan PingInterval { get; set; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>How long a pinged client may stay silent before it counts as gone. Default: 20 s. Any byte from it is an answer.</summary>
+    /// <summary>The time after a ping in which any byte must arrive from the client. Default: 20 s. After that the connection is cut.</summary>
     public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
     /// <summary>
-    /// How long a connection that is being closed may stand still: with the client taking nothing of what was accepted for it, without its Close frame, without the end of its TCP connection.
-    /// Default: 5 s. Then it is cut. As long as the client takes what was sent to it the time begins anew, within <see cref="MaxCloseDuration"/>. It counts for the answers to plain HTTP
-    /// requests too.
+    /// The time that a closing connection may make no progress: the client takes no pending bytes, and neither its Close frame nor the end of its TCP
+    /// connection arrives. Default: 5 s. After that it is cut. Each time the client takes pending bytes, the time starts again, within
+    /// <see cref="MaxCloseDuration"/>. It applies to the answers to plain HTTP requests too.
     /// </summary>
     /// <remarks>
-    /// Where the server closes, the time goes on while a handler of the client runs, whether or not the client has answered. When a connection was cut, handlers that still run
-    /// after as much again are given up: they are not waited for any longer. So are handlers of <see cref="WebSocketServer.Handshaking"/> whose client has left.
+    /// If the server closes, the time runs while a handler of the client runs, whether or not the client has answered. After a connection was cut, its handlers
+    /// have the same time again. Then the server stops waiting for them. That applies to <see cref="WebSocketServer.Handshaking"/> handlers whose client has
+    /// left too.
     /// </remarks>
     public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// For how long a client that takes what was accepted for it, but slowly, may draw out the closing of its connection. Default: 1 min. After that progress gives it no more
-    /// time, and it is cut when <see cref="CloseTimeout"/> is over. A longer time lets more clients of this kind hold their memory at the same time. When the server stops,
-    /// <see cref="StopTimeout"/> holds for them too.
+    /// The time during which progress of a slow client restarts <see cref="CloseTimeout"/>. Default: 1 min. After that progress no longer counts, and the
+    /// connection is cut when
+    /// <see cref="CloseTimeout"/> is over. A longer time lets more slow clients keep their memory at the same time. When the server stops,
+    /// <see cref="StopTimeout"/> applies as well.
     /// </summary>
     public TimeSpan MaxCloseDuration { get; set; } = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// How long <see cref="WebSocketServer.StopAsync(CancellationToken)"/> waits for clients to leave and for handlers to end before it cuts and gives up. Default: 10 s. What was cut then has up to
-    /// 1 s more to unwind. A client that reads slowly loses what it has not taken by then.
+    /// The time that <see cref="WebSocketServer.StopAsync(CancellationToken)"/> waits for clients to close and for handlers to end. Default: 10 s. After that
+    /// it cuts the connections, which then have up to 1 s to end. A slow client loses what it has not received by then.
     /// </summary>
     public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached, <see cref="WebSocketClient.SendAsync(string, CancellationToken)"/> waits,
-    /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns false and a broadcast leaves the client out. A single larger message still goes, alone.
-    /// Messages that wait stand in line: as many bytes again, or 64 KiB if that is more, or one larger message. What comes then without waiting for them is refused with an exception.
+    /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached,
+    /// <see cref="WebSocketClient.SendAsync(string, CancellationToken)"/> waits,
+    /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns <see cref="SendResult.Full"/> and a broadcast leaves the client out. A single larger message still goes, alone.
+    /// Messages that wait stand in line: as many bytes again, or 64 KiB if that is more, or one larger message. What comes then without waiting for them is
+    /// refused with an exception.
     /// </summary>
     public int SendQueueLimit { get; set; } = 1024 * 1024;
 
     /// <summary>
-    /// Compression of messages, for clients that offer it. Default: null, none: it costs more time than a fast network saves, and it can leak secrets.
-    /// <see cref="PerMessageDeflateOptions"/> tells when, and what the limits are.
+    /// Message compression for clients that offer it. Default: null, which turns it off: on a fast network it costs more time than it saves, and it can leak
+    /// secrets. See
+    /// <see cref="PerMessageDeflateOptions"/>.
     /// </summary>
     public PerMessageDeflateOptions? PerMessageDeflate { get; set; }
 
     /// <summary>
-    /// How many bytes the server may hold for all its clients together: messages that come in, send queues, decompressors. Default: null, a quarter of the memory that this process may use.
-    /// From three quarters of it on the server reads no more from the clients that hold most; above it they are closed with 1013 ("try again later"). <see cref="WebSocketServer.BufferedBytes"/>
-    /// tells what is held, and the log when it becomes short. The other limits are for each client: see SECURITY.md for what they come to together.
+    /// The maximum number of bytes that the server holds for all clients together: incoming messages, send queues, read-ahead, compression. Default: null, a
+    /// quarter of the memory that this process may use. From three quarters of the limit on, the server does not read from the clients that hold the most.
+    /// Above the limit it closes them with 1013 (try again later).
+    /// <see cref="WebSocketServer.BufferedBytes"/> is the current value; a shortage is logged. The other limits are per client: SECURITY.md adds them up.
     /// </summary>
     /// <remarks>
-    /// It is enforced by closing, not by refusing memory: for a moment more may be held. Who holds no more than 16 KiB is neither paused nor closed. Of a client with context
-    /// takeover in either direction 330 KiB count from its handshake on.
+    /// It is enforced by closing, not by refusing memory: for a moment more may be held. Who holds no more than 16 KiB is neither paused nor closed. Of a
+    /// client with context takeover in either direction 330 KiB count from its handshake on.
     /// </remarks>
     public long? MaxBufferedBytes { get; set; }
 
     /// <summary>
-    /// How many clients may be connected at once, handshakes included. Default: 100,000, or on Linux so many as the limit on open files leaves room for, if that is
-    /// less; the log says so at the start. Further ones are answered with 503. A number that is set here is kept: if the limit on open files is too low for it, the log has a
-    /// warning with the number to set. When that limit is reached, no new client gets in, and .NET itself may end the process.
+    /// The maximum number of connected clients, including handshakes. Further ones are answered with 503. Default: 100,000; on Linux less, if the limit on open
+    /// files requires it, which is logged at the start. A number that you set is not lowered: if the limit on open files is too low for it, a warning tells the
+    /// limit to set. When the process has no file left to open, no new client can connect, and .NET itself may end the process.
     /// </summary>
     public int MaxClients
     {
@@ -163,64 +170,70 @@ public sealed class WebSocketServerOptions
     }
 
     /// <summary>
-    /// How many of them may come from one remote address. Default: 20,000, which only stops a flood. Lower it for a server that faces the internet
-    /// directly; behind a proxy all clients have the proxy's address. Further ones are answered with 503.
+    /// The maximum number of clients from one remote address. Further ones are answered with 503. Default: 20,000, which only stops a flood. Lower it for a
+    /// server that faces the internet directly. Behind a proxy all clients have the proxy's address.
     /// </summary>
     public int MaxClientsPerRemoteAddress { get; set; } = 20_000;
 
     /// <summary>
-    /// How many handshakes may be under way at once. Default: 4,096. Further ones take the place of a connection that has not sent anything yet, which is answered with 503; if all have, they
-    /// are answered so themselves.
+    /// The maximum number of concurrent handshakes. Default: 4,096. A further connection replaces one that has sent nothing yet, or else the oldest of an
+    /// address that has at least two more handshakes than its own address. The connection that was replaced is answered with 503; if there is none, the new one is.
     /// </summary>
     public int MaxConcurrentHandshakes { get; set; } = 4_096;
 
     /// <summary>
-    /// How many of them one remote address may have, so that it cannot keep all others out. Default: null, half of <see cref="MaxConcurrentHandshakes"/>. Further ones take the
-    /// place of one of that address that has not sent anything yet, or are answered with 503. Behind a proxy all clients have the proxy's address.
+    /// The maximum number of concurrent handshakes of one remote address, so that it cannot keep all others out. Default: null, half of
+    /// <see cref="MaxConcurrentHandshakes"/>. A further connection replaces one of the same address that has sent nothing yet, or is answered with 503. Behind
+    /// a proxy all clients have the proxy's address.
     /// </summary>
     public int? MaxConcurrentHandshakesPerRemoteAddress { get; set; }
 
     /// <summary>
-    /// How many messages a client may send per second. Default: no limit, for only the host knows what is too many. A faster client is not refused: after
-    /// a burst of one second's worth its messages wait until their time has come, so TCP slows it down. Nothing is lost.
+    /// The number of messages per second that the server reads from one client, on average. Default: null, no limit. After a burst of one second's worth the
+    /// server pauses reading, so that TCP slows the client down. No message is lost.
     /// </summary>
     public int? MaxMessagesPerSecond { get; set; }
 
     /// <summary>
-    /// How many bytes a client may send per second: frames as they are on the wire, and what compressed messages inflate to. Default: no limit. It works like
-    /// <see cref="MaxMessagesPerSecond"/>.
+    /// The number of bytes per second that the server reads from one client, on average: the bytes on the wire plus the decompressed size of compressed
+    /// messages. Default: null, no limit. It works like <see cref="MaxMessagesPerSecond"/>.
     /// </summary>
     public long? MaxBytesPerSecond { get; set; }
 
-    /// <summary>What happens to a client when a handler throws for it. Default: <see cref="HandlerExceptionPolicy.CloseClient"/>. The exception is logged in any case.</summary>
+    /// <summary>
+    /// What the server does with a client when a handler throws for it. Default: <see cref="HandlerExceptionPolicy.CloseClient"/>. The exception is always logged.
+    /// </summary>
     public HandlerExceptionPolicy HandlerExceptions { get; set; } = HandlerExceptionPolicy.CloseClient;
 
-    /// <summary>After what time a handler that still runs is logged as slow, once. Default: 5 s. Until a handler ends, or calls <c>ContinueReceiving</c>, its client's next message
-    /// waits.</summary>
+    /// <summary>
+    /// The time after which a handler that still runs is logged as slow, once. Default: 5 s. The client's next message waits until the handler ends or calls
+    /// <c>ContinueReceiving</c>.
+    /// </summary>
     public TimeSpan SlowHandlerThreshold { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// Where handlers run: set it to <see cref="SynchronizationContext.Current"/> on the thread of a WPF, WinForms or Avalonia window to touch controls in handlers.
-    /// Default: null, the thread pool, which is many times faster.
+    /// The context in which handlers run. Default: null, the thread pool, which is many times faster. To access the controls of a WPF, WinForms or Avalonia
+    /// window in handlers, set it to
+    /// <see cref="SynchronizationContext.Current"/> on the window's thread.
     /// </summary>
     /// <remarks>
     /// <para>
-    /// While that thread is busy, events wait for it, for as long as it takes. None is lost, those of one client keep their order, and
-    /// <see cref="WebSocketServer.ClientDisconnected"/> comes exactly once. A client that leaves meanwhile is out of <see cref="WebSocketServer.Clients"/> before its events have
-    /// been raised.
+    /// Events wait while that thread is busy. None is lost, the events of one client keep their order, and <see cref="WebSocketServer.ClientDisconnected"/> is
+    /// raised exactly once. A client that leaves meanwhile is removed from <see cref="WebSocketServer.Clients"/> before its events are raised.
     /// </para>
     /// <para>
-    /// Await <see cref="WebSocketServer.StopAsync(CancellationToken)"/> on that thread, and do not block it: put the closing of a window off until the server has stopped. While the thread is
-    /// blocked, events wait, and so does an async handler that has begun; the stop waits for the latter until <see cref="StopTimeout"/>.
+    /// Await <see cref="WebSocketServer.StopAsync(CancellationToken)"/> on that thread instead of blocking it, and delay the closing of a window until the
+    /// server has stopped. While the thread is blocked, events and async handlers that have begun cannot continue, and the stop waits for such handlers until
+    /// <see cref="StopTimeout"/>.
     /// </para>
     /// <para>
-    /// A context that refuses what is posted to it, or drops it without a word, as that of a closed window may do: then the handlers run on the thread pool. A refusal counts as an
-    /// exception of a handler; that something was dropped is found out when the garbage collector runs.
+    /// If the context refuses a callback or silently drops it, as that of a closed window may do, the handlers run on the thread pool. A refusal is treated as
+    /// an exception of a handler. A dropped callback is detected when the garbage collector runs.
     /// </para>
     /// </remarks>
     public SynchronizationContext? EventContext { get; set; }
 
-    /// <summary>How many connections the system may hold for the server before it accepts them. Default: 512. The system may lower it.</summary>
+    /// <summary>The maximum number of connections that the system queues until the server accepts them. Default: 512. The system may lower it.</summary>
     public int Backlog { get; set; } = 512;
 
     // Not public for the same reason as EndPoints.
@@ -228,7 +241,7 @@ public sealed class WebSocketServerOptions
 
     internal bool HasMaxClients => _maxClients is not null;
 
-    // The shortest time that is waited for decides how often the server looks. What a peer does while a handler runs is seen at the second beat, within a second.
+    // A quarter of the shortest timeout, from 10 ms to 0.5 s. Read-ahead begins at the second beat after a handler has started, so within a second.
     internal TimeSpan HeartbeatInterval
     {
         get
@@ -244,9 +257,10 @@ public sealed class WebSocketServerOptions
         }
     }
 
-    /// <summary>Listens on this text too: it is added to <see cref="Urls"/>, where the spellings are.</summary>
+    /// <summary>Adds an address in text form to <see cref="Urls"/>.</summary>
+    /// <param name="url">The address, such as <c>http://localhost:8080</c>. <see cref="Urls"/> lists the forms.</param>
     /// <returns>These options.</returns>
-    /// <exception cref="ArgumentException">The text names no place to listen; the message tells the right spelling.</exception>
+    /// <exception cref="ArgumentException">The text is not an address to listen on; the message shows the correct form.</exception>
     public WebSocketServerOptions Listen(string url)
     {
         if (ListenAddress.Validate(url) is { } problem)
@@ -255,13 +269,14 @@ public sealed class WebSocketServerOptions
         return this;
     }
 
-    /// <summary>Listens on this end point too.</summary>
+    /// <summary>Adds an end point to listen on.</summary>
     /// <param name="endPoint">
-    /// An <see cref="IPEndPoint"/>, or a <see cref="System.Net.Sockets.UnixDomainSocketEndPoint"/>. <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too, so
-    /// <see cref="IPAddress.Any"/> with the same port cannot stand beside it. Port 0 lets the system choose.
+    /// An <see cref="IPEndPoint"/> or a <see cref="System.Net.Sockets.UnixDomainSocketEndPoint"/>. <see cref="IPAddress.IPv6Any"/> accepts IPv4 clients too, so
+    /// it cannot be combined with
+    /// <see cref="IPAddress.Any"/> on the same port. With port 0 the system chooses a port.
     /// </param>
     /// <returns>These options.</returns>
-    /// <exception cref="ArgumentException">It is an end point of another kind.</exception>
+    /// <exception cref="ArgumentException">The end point is of another type.</exception>
     public WebSocketServerOptions Listen(EndPoint endPoint)
     {
         ArgumentNullException.ThrowIfNull(endPoint);
@@ -273,7 +288,7 @@ public sealed class WebSocketServerOptions
         return this;
     }
 
-    /// <summary>Takes the time from this provider instead of <see cref="TimeProvider.System"/>: for tests.</summary>
+    /// <summary>Uses this time provider instead of <see cref="TimeProvider.System"/>, for example a fake one in tests.</summary>
     /// <returns>These options.</returns>
     public WebSocketServerOptions UseTimeProvider(TimeProvider timeProvider)
     {
@@ -282,8 +297,8 @@ public sealed class WebSocketServerOptions
         return this;
     }
 
-    /// <summary>Checks all values, as the server's constructor and its start do.</summary>
-    /// <exception cref="ArgumentException">An option has an impossible value; the message names it and tells what is possible.</exception>
+    /// <summary>Checks all values. The server's constructor and start call it.</summary>
+    /// <exception cref="ArgumentException">An option has an invalid value; the message names the option and the valid values.</exception>
     public void Validate()
     {
         CheckList(Urls);
@@ -351,7 +366,7 @@ public sealed class WebSocketServerOptions
 
     internal int EffectiveMaxConcurrentHandshakesPerRemoteAddress => MaxConcurrentHandshakesPerRemoteAddress ?? Math.Max(1, MaxConcurrentHandshakes / 2);
 
-    // The collector knows of the limits of a container too.
+    // GC.GetGCMemoryInfo respects the memory limit of a container.
     internal long EffectiveMaxBufferedBytes => MaxBufferedBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
 
     internal ConnectionSettings ToConnectionSettings(MemoryBudget budget) => new()
@@ -399,7 +414,7 @@ public sealed class WebSocketServerOptions
         var most = TimeSpan.FromHours(mostHours);
         if (value > TimeSpan.Zero && value <= most)
             return;
-        // A number alone is read as days, by TimeSpan.Parse and so by configurations.
+        // TimeSpan.Parse, and so configuration binding, reads a plain number as days.
         string spelling = value >= TimeSpan.FromDays(1) && value.Ticks % TimeSpan.TicksPerDay == 0
             ? $" In a configuration \"{value.Days}\" means {value.Days} days: write \"{TimeSpan.FromSeconds(value.Days)}\" for {value.Days} seconds."
             : "";

@@ -1,8 +1,11 @@
 namespace WebSocketServerKit.Serving;
 
-/// <summary>Clients by something that several of them may share. Not thread-safe: <see cref="ClientRegistry"/> locks.</summary>
-/// <param name="placeOf">Where a client keeps its place among those that share its key: so it leaves without a search, and without a hash table to hold it.</param>
-/// <param name="comparer">How keys are compared.</param>
+/// <summary>
+/// A multimap from a key to the clients that have it. Add and remove take constant time: each client stores its own position in the list of its key.
+/// <para>Not thread-safe: <see cref="ClientRegistry"/> locks.</para>
+/// </summary>
+/// <param name="placeOf">Returns the field in which a client stores its position.</param>
+/// <param name="comparer">Compares keys.</param>
 internal sealed class ClientIndex<TKey>(ClientIndex<TKey>.PlaceOf placeOf, IEqualityComparer<TKey>? comparer = null)
     where TKey : notnull
 {

@@ -2,23 +2,22 @@ using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.Serving;
 
-/// <summary>How many connections there may be at once, with the limit on open files in mind: each takes one.</summary>
-/// <param name="MaxClients">Clients, handshakes included.</param>
-/// <param name="MaxTurnedAway">Connections beyond them that are still told why; further ones are just cut.</param>
+/// <summary>The limits on concurrent connections, computed from the options and the process's limit on open files. Each connection is one open file.</summary>
+/// <param name="MaxClients">The maximum number of clients, including handshakes.</param>
+/// <param name="MaxTurnedAway">The maximum number of refused connections that are answered at the same time; further ones are cut without an answer.</param>
 internal readonly record struct ClientLimits(int MaxClients, int MaxTurnedAway)
 {
     /// <summary>
-    /// Files that are left to the process itself. .NET and a small program have about 60 open; the rest is for what the host opens: its log, a hundred
-    /// connections to a database.
+    /// The open files that are reserved for everything else. .NET and a small program need about 60; the rest is for the host's files, such as its log and a hundred database connections.
     /// </summary>
     private const int Reserve = 200;
 
     private const int FewestTurnedAway = 16;
 
-    /// <summary>A number that the host set is kept, with a warning if it does not fit; the default is lowered until it fits.</summary>
-    /// <param name="options">What the host set.</param>
-    /// <param name="openFiles">How many files the process may have open; null if that is not known, or without a limit.</param>
-    /// <param name="log">Where to say it.</param>
+    /// <summary>Keeps a number that the host has set, with a warning if it is too large for the limit on open files. Lowers the default until it fits.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="openFiles">The limit on open files; null if it is unknown or there is none.</param>
+    /// <param name="log">The log for the warning.</param>
     public static ClientLimits Of(WebSocketServerOptions options, long? openFiles, ServerLog log)
     {
         int maxClients = options.MaxClients;

@@ -5,12 +5,15 @@ using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Serving;
 
-/// <summary>What the host application gets to see of one connection: the client and its events. <see cref="RequestDecision"/> is the same for the request.</summary>
+/// <summary>
+/// Connects one connection to the public API: makes its client, keeps the registry up to date, and raises the server's events. <see cref="RequestDecision"/> does the same for the request.
+/// <para>The connection calls the overrides one at a time, in the order of its phases.</para>
+/// </summary>
 internal sealed class ClientSession(WebSocketServer server, ServerRun run, TransportConnection transport)
     : ConnectionLifetime(transport, run.Settings, run.Heartbeat, run.Log)
 {
-    private RequestDecision? _decision;   // until the client is connected
-    private WebSocketClient? _client;     // once the connection is open
+    private RequestDecision? _decision;   // null once ClientConnected is raised
+    private WebSocketClient? _client;     // null until the connection is open
 
     public override IRequestDecision Decide() => _decision = new RequestDecision(server, run, this);
 
@@ -21,7 +24,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
         _client = _decision!.Client!;
         server.Clients.Add(_client);
         Log.ClientConnected(_client.Id, RemoteEndPoint, new PeerText(_client.Path));
-        // The server may have begun to stop while the host was asked. It does not look at connections twice.
+        // The stop may have visited this connection while the host's handlers decided. It visits each connection only once.
         if (run.IsStopping)
             BeginStop(run.StopCode, run.StopReason);
     }

@@ -5,16 +5,16 @@ using WebSocketServerKit.Transport.Sockets;
 
 namespace WebSocketServerKit.Serving;
 
-/// <summary>Begins to listen on all places that the options name, or on none.</summary>
-/// <param name="listen">Listens on one end point; it is told where the server listens already.</param>
+/// <summary>Starts the listeners for all addresses of the options, or none of them. Used by one thread.</summary>
+/// <param name="listen">Starts a listener on one end point; the second argument is the end points of the listeners so far.</param>
 internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, TransportListener> listen)
 {
-    // How often a port that the system chose for 127.0.0.1 may turn out to be taken on [::1].
+    // The attempts to find a port that is free on both 127.0.0.1 and [::1], for port 0.
     private const int Tries = 16;
 
     private readonly List<TransportListener> _listeners = [];
 
-    /// <exception cref="IOException">One of them cannot be listened on; then none is.</exception>
+    /// <exception cref="IOException">One of the addresses cannot be listened on. Then all listeners are closed.</exception>
     public static IReadOnlyList<TransportListener> Start(IEnumerable<ListenAddress> addresses, Func<EndPoint, IReadOnlyList<EndPoint>, TransportListener> listen)
     {
         var listeners = new Listeners(listen);
@@ -66,7 +66,7 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, Transpor
         }
     }
 
-    // False where the system lacks this version of IP, or has it but no address of it.
+    // False if the system does not support this IP version, or has no address of it.
     private bool TryListen(EndPoint endPoint)
     {
         try

@@ -1,20 +1,20 @@
 namespace WebSocketServerKit.Serving;
 
-/// <summary>Handlers that go on after their event, or after their connection is over, for one run of a server. Thread-safe.</summary>
+/// <summary>Counts the handlers that still run although nobody waits for them any longer, so that the stop of the server can. One per run of a server. Thread-safe.</summary>
 internal sealed class OutlivingHandlers
 {
     private readonly Lock _gate = new();
     private int _count;
     private int _ended;
-    private TaskCompletionSource? _none; // somebody waits for the count to fall to zero
+    private TaskCompletionSource? _none; // made for the first caller of WhenNone
 
-    /// <summary>How many go on.</summary>
+    /// <summary>The number of tasks that have not ended.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>How many have ended so far.</summary>
+    /// <summary>The number of tasks that have ended so far.</summary>
     public int Ended => Volatile.Read(ref _ended);
 
-    /// <summary>Counts these handlers until the task, which never fails, has ended.</summary>
+    /// <summary>Counts these handlers until their task has ended. The task never fails.</summary>
     public void Add(Task handlers)
     {
         if (handlers.IsCompleted)
@@ -25,7 +25,7 @@ internal sealed class OutlivingHandlers
             static (_, outliving) => ((OutlivingHandlers)outliving!).End(), this, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
-    /// <summary>Completes when none goes on.</summary>
+    /// <summary>Completes when <see cref="Count"/> is zero.</summary>
     public Task WhenNone()
     {
         lock (_gate)

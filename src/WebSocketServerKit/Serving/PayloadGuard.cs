@@ -5,8 +5,8 @@ using WebSocketServerKit.Connections.Handling;
 namespace WebSocketServerKit.Serving;
 
 /// <summary>
-/// Lets the payload of one message be used as memory, and refuses it once the handlers of that message have ended. While it is pinned the message does not end: whoever pins it writes
-/// or sends the bytes asynchronously, and would write another client's.
+/// Gives out the payload of one message as <see cref="Memory{T}"/>, and throws when it is used after the handlers of that message have ended. While the memory is pinned, the message does
+/// not end: an asynchronous write of pinned bytes would otherwise write another message after the buffer is reused.
 /// </summary>
 internal sealed class PayloadGuard(WebSocketClient client, long run) : MemoryManager<byte>
 {
@@ -31,12 +31,12 @@ internal sealed class PayloadGuard(WebSocketClient client, long run) : MemoryMan
 
     public override void Unpin()
     {
-        // Each handle that Pin gives out has a pin of its own.
+        // Each handle of Pin unpins itself.
     }
 
     protected override void Dispose(bool disposing)
     {
-        // The bytes belong to the connection.
+        // The connection owns the bytes.
     }
 
     private sealed class Pinned(MemoryHandle pin, HandlerScope handlers) : IPinnable

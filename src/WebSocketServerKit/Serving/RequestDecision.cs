@@ -6,14 +6,14 @@ using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Serving;
 
-/// <summary>What is decided about one request: by the server's own rules first, then by the host's handlers. Exists until the client is connected.</summary>
+/// <summary>Decides about one request: by the server's rules first, then by the host's handlers. It exists until the client is connected. Used by one thread at a time.</summary>
 internal sealed class RequestDecision(WebSocketServer server, ServerRun run, ClientSession session) : IRequestDecision
 {
-    private HandshakingEventArgs? _handshaking;      // when the host is asked about a handshake
-    private HttpRequestReceivedEventArgs? _http;     // when the request asks for no WebSocket
-    private HandshakeResponse? _refusal;             // decided without asking the host
+    private HandshakingEventArgs? _handshaking;      // not null if the host is asked about a WebSocket handshake
+    private HttpRequestReceivedEventArgs? _http;     // not null if it is a plain HTTP request
+    private HandshakeResponse? _refusal;             // not null if the server's rules refuse the request
 
-    /// <summary>The request; null until it has come.</summary>
+    /// <summary>The request; null until it is received.</summary>
     public HandshakeRequest? Request { get; private set; }
 
     /// <summary>Not null once the handshake is accepted.</summary>

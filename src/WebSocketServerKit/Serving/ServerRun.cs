@@ -10,10 +10,12 @@ using WebSocketServerKit.Transport.Sockets;
 
 namespace WebSocketServerKit.Serving;
 
-/// <summary>All that exists between one start of a server and its stop: the options as they were, the listeners, the heartbeat, the connections.</summary>
+/// <summary>
+/// One run of a server, from its start to its stop: a copy of the options, the listeners, the heartbeat, the connections. Thread-safe; <see cref="StopAsync"/> is called once.
+/// </summary>
 internal sealed class ServerRun
 {
-    // How long cut connections get to unwind after the stop timeout. Only a handler that blocks its thread takes longer, and nobody can end that.
+    // The time that cut connections have to end after the stop timeout. Only a handler that blocks its thread takes longer, and the server cannot end that.
     private static readonly TimeSpan UnwindTime = TimeSpan.FromSeconds(1);
 
     private readonly WebSocketServer _server;
@@ -30,11 +32,11 @@ internal sealed class ServerRun
     private int _foreignHostLogged;
     private int _foreignOriginLogged;
     private int _subprotocolsLogged;
-    private int _closedCleanly; // clients that left, with all their handlers, since it began to stop
+    private int _closedCleanly; // clients that closed cleanly and whose handlers ended, since the stop began
     private int _closedOtherwise;
 
-    /// <summary>Binds every end point and begins to accept.</summary>
-    /// <exception cref="IOException">One of the end points cannot be listened on; then none is.</exception>
+    /// <summary>Listens on all end points and begins to accept.</summary>
+    /// <exception cref="IOException">One of the end points cannot be listened on. Then all listeners are closed.</exception>
     public ServerRun(WebSocketServer server, WebSocketServerOptions options, ServerLog log)
     {
         _server = server;
@@ -64,7 +66,7 @@ internal sealed class ServerRun
 
     public ServerLog Log { get; }
 
-    /// <summary>What all connections hold together.</summary>
+    /// <summary>The memory budget of all connections.</summary>
     public MemoryBudget Budget { get; }
 
     public ConnectionSettings Settings { get; }
@@ -75,12 +77,12 @@ internal sealed class ServerRun
 
     public IReadOnlyCollection<string> Subprotocols { get; }
 
-    /// <summary>Where it really listens.</summary>
+    /// <summary>The end points that it listens on, with the ports that the system chose.</summary>
     public IReadOnlyList<EndPoint> EndPoints { get; }
 
     public bool IsStopping => _stopping;
 
-    /// <summary>What clients are told when <see cref="IsStopping"/>.</summary>
+    /// <summary>The code of the Close frames when <see cref="IsStopping"/>.</summary>
     public CloseCode StopCode { get; private set; }
 
     public string StopReason { get; private set; } = "";
@@ -93,19 +95,19 @@ internal sealed class ServerRun
             _table.HandshakeEnded(session);
     }
 
-    /// <summary>All that a client's end brings about is done.</summary>
+    /// <summary>Counts a client whose handlers have ended or were given up.</summary>
     public void ClientEnded(bool cleanly)
     {
         if (_stopping)
             Interlocked.Increment(ref cleanly ? ref _closedCleanly : ref _closedOtherwise);
     }
 
-    /// <summary>Handlers may go on longer than their connection: the stop waits for them.</summary>
+    /// <summary>Lets the stop wait for handlers that outlive their event or connection.</summary>
     public void Outlive(Task handlers) => _outliving.Add(handlers);
 
     public void Released(ClientSession session) => _table.Remove(session);
 
-    /// <summary>Says once how a host or an origin is allowed; a page that tries again and again must not fill the log.</summary>
+    /// <summary>Logs once how to allow a host or an origin. Once, because a page may try again and again.</summary>
     public void Advise(HandshakeViolation violation, HandshakeRequest refused)
     {
         if (violation == HandshakeViolation.HostNotAllowed && HostRules.EntryFor(refused.Host) is { } host && IsFirst(ref _foreignHostLogged))
@@ -114,26 +116,26 @@ internal sealed class ServerRun
             Log.ForeignOriginRefused(new PeerText(refused.Origin!), new PeerText(origin));
     }
 
-    /// <summary>Says once how subprotocols are agreed on.</summary>
+    /// <summary>Logs once how to support a subprotocol.</summary>
     public void AdviseOnSubprotocols(IReadOnlyList<string> offered)
     {
         if (IsFirst(ref _subprotocolsLogged))
             Log.NoSubprotocolAgreed(new PeerText(string.Join(", ", offered)), new PeerText(offered[0]));
     }
 
-    /// <summary>Cuts the clients that are left, if the server is being stopped or when it is.</summary>
+    /// <summary>Ends the wait for clients in <see cref="StopAsync"/>, now or when it is called, so that the remaining ones are cut.</summary>
     public void CutNow() => _cutNow.TrySetResult();
 
-    /// <summary>Frees the addresses at once, ahead of <see cref="StopAsync"/>. From any thread; again does nothing.</summary>
+    /// <summary>Closes the listeners, before <see cref="StopAsync"/> or in it. From any thread; further calls do nothing.</summary>
     public void StopListening()
     {
         foreach (TransportListener listener in _listeners)
             listener.Dispose();
     }
 
-    /// <summary>No new clients, a Close frame to everyone, then a cut for those that are still there. Call it once.</summary>
+    /// <summary>Stops accepting, sends a Close frame to every client, and cuts those that are left after the stop timeout. Call it once.</summary>
     /// <param name="code">The code of the Close frames.</param>
-    /// <param name="reason">Their reason.</param>
+    /// <param name="reason">The reason of the Close frames.</param>
     public async Task<StopResult> StopAsync(CloseCode code, string reason)
     {
         long began = _time.GetTimestamp();
@@ -155,7 +157,7 @@ internal sealed class ServerRun
         await WaitForHandlersAsync(began).ConfigureAwait(false);
 
         Heartbeat.Dispose();
-        // Those whose handlers block a thread are listed still.
+        // A client whose handler blocks its thread is still in the registry.
         var result = new StopResult { ClosedCleanly = _closedCleanly, Cut = _closedOtherwise + _server.Clients.Count, Unfinished = _outliving.Count };
         Log.Stopped(result.ClosedCleanly, result.Cut, result.Unfinished);
         return result;
@@ -194,7 +196,7 @@ internal sealed class ServerRun
         var session = new ClientSession(_server, this, transport);
         Admission admission = _table.Add(session, out ConnectionLifetime? givesWay);
         givesWay?.GiveWay();
-        // Those who are turned away get an answer, unless they come in such a flood that the answers themselves would be the burden.
+        // A refused connection gets an answer, unless too many are being answered already.
         if (admission != Admission.Admitted && _table.TurnedAway > _maxTurnedAway)
             transport.Abort();
         _ = session.RunAsync();

@@ -4,17 +4,18 @@ using WebSocketServerKit.Transport;
 namespace WebSocketServerKit.Connections.Closing;
 
 /// <summary>
-/// How long the end of a connection may take. The peer has the close timeout, counted from its last progress, but no longer than the maximum close duration. The handlers of a connection
-/// that was cut have the close timeout as well. Plain fields that the heartbeat looks at. Thread-safe.
+/// Bounds how long the end of a connection takes. The peer has the close timeout since its last progress, and the maximum close duration in total. After the
+/// connection was cut, its handlers have the close timeout too.
+/// <para>The deadlines are plain fields, and the heartbeat checks them. Thread-safe; only the heartbeat calls <see cref="IsOver"/>.</para>
 /// </summary>
 internal sealed class CloseDeadline(TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat)
 {
-    private long _deadline = long.MaxValue;   // when the connection is cut, unless the peer makes progress
-    private long _closeBy = long.MaxValue;    // from when on progress does not count
-    private long _bytesTaken;                 // by the peer, when the heartbeat last looked
+    private long _deadline = long.MaxValue;   // when the connection is cut; progress of the peer moves it
+    private long _closeBy = long.MaxValue;    // when progress no longer moves the deadline
+    private long _bytesTaken;                 // the bytes that the peer had taken at the last beat
     private long _abandonAt = long.MaxValue;  // when the handlers are given up
 
-    /// <summary>From now on the peer has to take what is sent to it, or to end.</summary>
+    /// <summary>Starts the close timeout. Again restarts it, but not the maximum close duration.</summary>
     public void Start()
     {
         _bytesTaken = transport.BytesTaken;
@@ -22,23 +23,23 @@ internal sealed class CloseDeadline(TransportConnection transport, ConnectionSet
         Interlocked.CompareExchange(ref _closeBy, heartbeat.After(settings.MaxCloseDuration), long.MaxValue);
     }
 
-    /// <summary>Allows the peer this time from now on. Progress counts only if <see cref="Start"/> was called.</summary>
+    /// <summary>Starts another timeout instead. Progress moves it only if <see cref="Start"/> was called before.</summary>
     public void StartWith(TimeSpan time) => Volatile.Write(ref _deadline, heartbeat.After(time));
 
-    /// <summary>The connection is cut: the peer is not waited for any more.</summary>
+    /// <summary>Removes the peer's deadline, because the connection was cut.</summary>
     public void Stop() => Volatile.Write(ref _deadline, long.MaxValue);
 
-    /// <summary>From now on the handlers have the close timeout. The first call counts.</summary>
+    /// <summary>Starts the close timeout for the handlers. Further calls do nothing.</summary>
     public void StartForHandlers() => Interlocked.CompareExchange(ref _abandonAt, heartbeat.After(settings.CloseTimeout), long.MaxValue);
 
-    /// <summary>Whether the handlers' time is over.</summary>
+    /// <summary>Whether the handlers' timeout is over.</summary>
     public bool IsOverForHandlers(long now) => now >= Volatile.Read(ref _abandonAt);
 
-    /// <summary>Whether the peer's time is over; true once for each start. Moves the deadline on if the peer made progress.</summary>
+    /// <summary>Whether the peer's deadline has passed; true once for each start. Moves the deadline if the peer has made progress.</summary>
     public bool IsOver(long now)
     {
         long deadline = Volatile.Read(ref _deadline);
-        // If the deadline was started anew in this very moment, the connection must not be cut for the old one.
+        // If another thread restarts the deadline at this moment, the exchange fails and the new deadline counts.
         if (now >= deadline)
             return Interlocked.CompareExchange(ref _deadline, long.MaxValue, deadline) == deadline;
         if (Volatile.Read(ref _closeBy) != long.MaxValue)

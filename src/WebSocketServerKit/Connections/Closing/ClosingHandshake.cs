@@ -5,12 +5,13 @@ using WebSocketServerKit.Protocol;
 namespace WebSocketServerKit.Connections.Closing;
 
 /// <summary>
-/// The end of one connection: its first cause, the Close frames of both sides, our FIN and the wait for the peer's. Made when the first reason to end comes up, so that it costs an idle
-/// client nothing. Thread-safe.
+/// Ends one connection: keeps the cause, exchanges Close frames, sends the server's FIN and waits for the peer's. Made on demand, so that it costs an idle
+/// connection nothing. Thread-safe; the connection's loop calls <see cref="RunAsync"/>, the heartbeat <see cref="Beat"/>.
 /// <list type="bullet">
-/// <item>The first cause is kept. Whatever goes wrong afterwards does not replace it.</item>
-/// <item>This side closes first: <see cref="Begin"/>. The peer closes first: <see cref="AnswerAhead"/> while handlers run, <see cref="RunAsync"/> otherwise.</item>
-/// <item>Our FIN goes first, and the peer's last bytes are read and discarded.</item>
+/// <item>The first cause is kept. Later errors do not replace it.</item>
+/// <item>If this side closes first, <see cref="Begin"/> sends the Close frame.</item>
+/// <item>If the peer closes first, <see cref="RunAsync"/> answers its Close frame, or <see cref="AnswerAhead"/> while handlers run.</item>
+/// <item>The server sends its FIN first. Then it reads and discards the rest of the input.</item>
 /// </list>
 /// </summary>
 internal sealed class ClosingHandshake(ConnectionLifetime connection)
@@ -22,29 +23,31 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
 
     public CloseDeadline Deadline { get; } = new(connection.Transport, connection.Settings, connection.Heartbeat);
 
-    /// <summary>The first cause, or null while it is not decided that the connection ends.</summary>
+    /// <summary>The first cause, or null until the connection begins to end.</summary>
     public ConnectionEnding? Ending => Volatile.Read(ref _ending);
 
-    /// <summary>Whether the peer's messages are not raised any more, because this side ends the connection. Those that came before the peer's own end are.</summary>
+    /// <summary>
+    /// Whether received messages are discarded, because this side ends the connection. If the peer ends it, the messages before its end are still raised.
+    /// </summary>
     public bool DiscardsMessages => _discardsMessages;
 
-    /// <summary>Whether the peer's Close frame was seen, perhaps ahead of messages that wait for their turn.</summary>
+    /// <summary>Whether read-ahead has found the peer's Close frame. Messages before it may not have been raised yet.</summary>
     public bool HasPeerClosed => _hasPeerClosed;
 
     /// <summary>Whether both sides sent a Close frame.</summary>
     public bool WasClean { get; private set; }
 
-    /// <summary>The message whose handlers are not waited for any longer, or that waits in the host's context although the connection is over.</summary>
+    /// <summary>The event whose handlers the connection no longer waits for: given up, or still queued in the host's context. Null if there is none.</summary>
     public LeftMessage? LeftMessage
     {
         get => Volatile.Read(ref _leftMessage);
         set => Volatile.Write(ref _leftMessage, value);
     }
 
-    /// <summary>Keeps the cause if it is the first. True if it is.</summary>
+    /// <summary>Keeps the cause if it is the first one. True if it is.</summary>
     public bool TrySetEnding(ConnectionEnding ending) => Interlocked.CompareExchange(ref _ending, ending, null) is null;
 
-    /// <summary>This side closes: sends a Close frame. The peer's has to come within the close timeout. Call it once, after the cause was kept.</summary>
+    /// <summary>Closes from this side: sends a Close frame and starts the close timeout. Call it once, after <see cref="TrySetEnding"/> was true.</summary>
     public void Begin(ConnectionEnding ending)
     {
         _discardsMessages = true;
@@ -52,9 +55,9 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
         Deadline.Start();
     }
 
-    /// <summary>The same to free memory: messages that wait to be sent are discarded too, and the peer has one second.</summary>
+    /// <summary>Like <see cref="Begin"/>, but frees memory: drops pending messages too, and gives the peer one second.</summary>
     /// <param name="ending">The first cause.</param>
-    /// <param name="isAnswered">Whether the 101 has left the queue. If not, it must not be discarded.</param>
+    /// <param name="isAnswered">Whether the 101 has left the send queue. If not, the queue is not cleared.</param>
     public void BeginForMemory(ConnectionEnding ending, bool isAnswered)
     {
         _discardsMessages = true;
@@ -64,7 +67,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
         Deadline.StartWith(TimeSpan.FromSeconds(1));
     }
 
-    /// <summary>The peer's Close frame was seen while handlers run. Answers it now; the messages before it are still raised.</summary>
+    /// <summary>Answers a Close frame that read-ahead has found while handlers run. The messages before it are still raised.</summary>
     public void AnswerAhead(CloseCode code, string reason)
     {
         _hasPeerClosed = true;
@@ -72,10 +75,10 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
         if (connection.TryEnd(new ConnectionEnding(DisconnectCause.Closed, ConnectionSide.Client, code, reason)))
             connection.Queue.Close(code, reason);
         else if (_discardsMessages)
-            connection.LeaveHandlers(HandlersEnd.Postponed); // both sides have closed, and no message is waited for
+            connection.LeaveHandlers(HandlersEnd.Postponed); // both sides have closed, so there is no reason to wait for the host's context
     }
 
-    /// <summary>The receive loop has ended: ends our side as that asks for. The wait for the peer's end is given back and never fails.</summary>
+    /// <summary>Ends this side after the receive loop has ended. Returns the task that waits for the peer's end; it never fails.</summary>
     public async Task<Task> RunAsync(ReceiveEnd end)
     {
         Exception? failure = connection.Queue.Failure ?? connection.Receive.Failure;
@@ -97,7 +100,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
 
         if (end == ReceiveEnd.Lost)
         {
-            // The peer ended its side without a Close frame. It may still read what was sent to it.
+            // A half-close: the peer has sent a FIN without a Close frame. It may still read what was sent to it.
             connection.Queue.End();
             await connection.Queue.WhenDrained().ConfigureAwait(false);
             connection.Transport.ShutdownSend();
@@ -106,17 +109,17 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
 
         // 5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close frame in
         // response. [...] When sending a Close frame in response, the endpoint typically echos the status code it received."
-        connection.Queue.Close(ending.Code, ending.Reason); // the queue ignores a second one
+        connection.Queue.Close(ending.Code, ending.Reason); // does nothing if a Close frame was sent before
         await connection.Queue.WhenDrained().ConfigureAwait(false);
         WasClean = end == ReceiveEnd.CloseReceived && connection.Queue.Failure is null;
 
-        // 7.1.1: "the server MUST close the connection first" - our FIN goes first, and the unread rest is read: to close a socket with unread
-        // bytes would send a RST, and that could destroy our Close frame on its way.
+        // 7.1.1: "the server MUST close the connection first" - so send our FIN now. Then read the rest of the input: closing a socket with unread bytes sends
+        // a RST, and that could make the peer lose our Close frame.
         connection.Transport.ShutdownSend();
         return Linger.ReadToEndAsync(connection.Transport.Input, connection.Settings.Clock);
     }
 
-    /// <summary>Cuts the connection now, and gives its handlers the close timeout to end. Again does nothing.</summary>
+    /// <summary>Cuts the connection now, and gives its handlers the close timeout to end. Further calls do nothing.</summary>
     public void Cut()
     {
         _discardsMessages = true;
@@ -124,16 +127,16 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
         Deadline.StartForHandlers();
         connection.Queue.Fail(new IOException("The connection was cut."));
         connection.Transport.Abort();
-        // An event that the host's context has not begun is not waited for. It is raised when the context gets to it.
+        // Do not wait for an event that the host's context has not begun. The context will still raise it.
         connection.LeaveHandlers(HandlersEnd.Postponed);
     }
 
-    /// <summary>Cuts a peer, or gives up handlers, whose time is over.</summary>
+    /// <summary>Checks the deadlines: cuts the connection when the peer's has passed, gives up the handlers when theirs has.</summary>
     public void Beat(long now)
     {
         if (Deadline.IsOver(now))
         {
-            // The peer has closed, and a handler is what is waited for: it gets the same time as after a cut.
+            // The peer has closed and only handlers are missing: give them the same timeout as after a cut.
             if (_hasPeerClosed && connection.Handlers.IsRunning)
                 Deadline.StartForHandlers();
             else

@@ -1,6 +1,6 @@
 
 namespace WebSocketServerKit.Connections.Closing;
 
-/// <summary>The first cause of a connection's end. Whatever goes wrong afterwards does not replace it.</summary>
+/// <summary>Why a connection ended. <see cref="ClosingHandshake"/> keeps the first one.</summary>
 internal sealed record ConnectionEnding(
     DisconnectCause Cause, ConnectionSide ClosedBy, CloseCode Code, string Reason, Exception? Exception = null);

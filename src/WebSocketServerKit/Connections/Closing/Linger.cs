@@ -3,10 +3,14 @@ using WebSocketServerKit.Connections.Scheduling;
 
 namespace WebSocketServerKit.Connections.Closing;
 
-/// <summary>What follows our FIN: the peer's remaining bytes are read and discarded, so that no RST destroys the last bytes that were sent to it.</summary>
+/// <summary>
+/// Reads and discards the peer's remaining bytes after our FIN. Closing the socket with unread bytes would send a RST, and the peer could lose our last bytes.
+/// </summary>
 internal static class Linger
 {
-    /// <summary>Completes when the peer has ended its side or the connection is lost. Never throws. It has no time limit of its own: the deadline cuts a peer that does not end.</summary>
+    /// <summary>
+    /// Completes when the peer has ended its side or the connection is lost. Never throws. It has no timeout of its own: <see cref="CloseDeadline"/> bounds it.
+    /// </summary>
     public static async Task ReadToEndAsync(PipeReader input, SliceClock clock)
     {
         try

@@ -3,10 +3,10 @@ using System.Threading.Tasks.Sources;
 
 namespace WebSocketServerKit.Connections.Handling;
 
-/// <summary>The handlers that a connection runs: called in the scope, so that <see cref="HandlerScope"/> sees what goes on after they returned.</summary>
+/// <summary>The handlers of one connection. <see cref="HandlerScope"/> calls them, and sees which of them still run after they returned.</summary>
 internal interface IHandlers
 {
-    /// <summary>Calls every handler of the current event; what they throw stays inside.</summary>
+    /// <summary>Calls every handler of the current event. Catches what they throw.</summary>
     /// <param name="run">The value of <see cref="HandlerScope.Run"/> for this event.</param>
     void Raise(long run);
 
@@ -20,42 +20,44 @@ internal enum HandlersEnd : byte
     /// <summary>All of them have ended.</summary>
     Ended,
 
-    /// <summary>They go on, and have asked for the client's next message meanwhile. Their payload is over.</summary>
+    /// <summary>They still run, but have asked for the client's next message. Their payload is no longer valid.</summary>
     GoOn,
 
-    /// <summary>They do not end, and are not waited for any longer. What they were given stays theirs.</summary>
+    /// <summary>They did not end in time and are no longer waited for. They keep their payload: its buffer is not reused.</summary>
     GivenUp,
 
-    /// <summary>They have not begun, since the host's context is busy. They will be called when it gets to them, and what they are given is theirs.</summary>
+    /// <summary>The host's context has not begun to run them. It still will. They keep their payload: its buffer is not reused.</summary>
     Postponed,
 }
 
 /// <summary>
-/// Follows the handlers of one connection to their real end. An <c>async void</c> method tells the <see cref="SynchronizationContext"/> in which it
-/// was called when it starts and when it ends, and posts its exception there: so this is one, and counts. Its continuations go to the thread
-/// pool, or to the context that the host chose.
-/// <para>One event at a time, raised by the connection's own loop. A handler that ends synchronously, async or not, costs no interlocked operation.
-/// An event whose wait ended in another way than <see cref="HandlersEnd.Ended"/> is the scope's last one: the connection goes on with a new scope.</para>
+/// Runs the handlers of one connection and tells when they have ended, including <c>async void</c> ones. An <c>async void</c> method reports its start, its end
+/// and its exception to the <see cref="SynchronizationContext"/> in which it was called. So this class is such a context, and counts the operations. Their
+/// continuations run on the thread pool, or in the context that the host chose.
+/// <para>Invariants: one event at a time; only the connection's loop calls <see cref="Enter"/>, <see cref="Raise"/> and <see cref="Leave"/>; any thread may
+/// call the rest. After a wait that ended in another way than <see cref="HandlersEnd.Ended"/> the scope raises no further event: the connection goes on with a
+/// new scope.</para>
+/// <para>A handler that ends synchronously, async or not, costs no interlocked operation.</para>
 /// </summary>
 internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<HandlersEnd>
 {
-    // In _state beside the count of operations that go on: the loop is waiting for the count to fall to zero.
+    // A flag in _state, above the count of running operations: the loop waits for the count to reach zero.
     private const int LoopWaits = 1 << 30;
 
     private readonly IHandlers _handlers;
     private readonly SynchronizationContext? _host;
     private ManualResetValueTaskSourceCore<HandlersEnd> _end = new() { RunContinuationsAsynchronously = true };
-    private int _state;
+    private int _state; // the count of running operations, and LoopWaits
     private int _loopThread; // the managed id of the thread between Enter and Leave, or 0
-    private int _startedByLoop; // operations that this thread has started, less those that it has seen complete; not yet in _state
+    private int _startedByLoop; // operations started minus operations completed on that thread; not yet added to _state
     private Posting _posting;
     private long _run;
-    private long _leftRun; // the event that is not waited for any longer, and in the two lowest bits why
-    private TaskCompletionSource? _leftBegan; // somebody wants to know when its handlers have begun all the same
-    private TaskCompletionSource? _leftEnded; // the same for their end
-    private int _holds; // of the payload
+    private long _leftRun; // the Run of the event that is no longer waited for, shifted left by two, and the HandlersEnd in the two lowest bits
+    private TaskCompletionSource? _leftBegan; // made for a caller that waits until that event has begun
+    private TaskCompletionSource? _leftEnded; // made for a caller that waits until its handlers have ended
+    private int _holds; // how many users have pinned the payload
     private volatile bool _isPayloadGivenUp;
-    private TaskCompletionSource<bool>? _released; // somebody waits for that to fall to zero
+    private TaskCompletionSource<bool>? _released; // made for the caller that waits until _holds is zero
     private SynchronizationContext? _outer;
     private ExecutionContext? _outerExecution;
 
@@ -77,16 +79,18 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         /// <summary>An event was posted and has not begun.</summary>
         Posted,
 
-        /// <summary>Nor is it waited for any longer.</summary>
+        /// <summary>The same, and the loop no longer waits for it.</summary>
         Postponed,
     }
 
-    /// <summary>Odd while an event is being handled; another value for each event. What belongs to an event is valid for its value only.</summary>
+    /// <summary>
+    /// Identifies the current event: odd while an event is being handled, and different for each. A payload is valid only while this has its event's value.
+    /// </summary>
     public long Run => Volatile.Read(ref _run);
 
     public bool IsRunning => (Run & 1) != 0;
 
-    /// <summary>Makes this scope the current context of the thread, for any number of events raised on it until <see cref="Leave"/>.</summary>
+    /// <summary>Makes this scope the current context of the thread until <see cref="Leave"/>. Any number of events may be raised in between.</summary>
     public void Enter()
     {
         _outer = Current;
@@ -95,7 +99,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         _loopThread = Environment.CurrentManagedThreadId;
     }
 
-    /// <summary>Takes back what <see cref="Enter"/> did.</summary>
+    /// <summary>Restores the thread's previous context.</summary>
     public void Leave()
     {
         _loopThread = 0;
@@ -104,7 +108,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         _outerExecution = null;
     }
 
-    /// <summary>Raises the current event between <see cref="Enter"/> and <see cref="Leave"/>. False when handlers go on: then <see cref="WhenEnded"/> has to be awaited.</summary>
+    /// <summary>
+    /// Raises the current event. Call it between <see cref="Enter"/> and <see cref="Leave"/>. False when handlers still run: then await <see cref="WhenEnded"/>.
+    /// </summary>
     public bool Raise()
     {
         _run++;
@@ -115,13 +121,13 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         }
 
         _handlers.Raise(_run);
-        // An AsyncLocal that a handler set ends with its event: which events share a read is up to the network.
+        // Undo what a handler has done to AsyncLocals. Otherwise the next event would see it, but only if the network delivered both in one read.
         if (_outerExecution is { } execution)
             ExecutionContext.Restore(execution);
-        // The same for the context: the next event has to be followed too, or its exception would end the process.
+        // Undo a change of the context too: an exception of the next async void handler would otherwise end the process.
         if (Current != this)
             SetSynchronizationContext(this);
-        if ((_startedByLoop != 0 || Volatile.Read(ref _state) != 0) && !EndsAtOnce())
+        if ((_startedByLoop != 0 || Volatile.Read(ref _state) != 0) && !TryEndWithoutWait())
             return false;
         EndRun();
         return true;
@@ -131,8 +137,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     public ValueTask<HandlersEnd> WhenEnded() => new(this, _end.Version);
 
     /// <summary>
-    /// Ends the wait for the handlers of the current event, now or when it begins. Does nothing between events, for another event than <paramref name="run"/>, if that is
-    /// named, and when the wait was ended before; <see cref="HandlersEnd.Postponed"/> does nothing once the handlers have begun.
+    /// Ends the wait for the handlers of the current event. If the loop does not wait yet, its wait ends as soon as it begins. Does nothing between events, for
+    /// another event than <paramref name="run"/> (if given), and after an earlier call. <see cref="HandlersEnd.Postponed"/> does nothing once the handlers have
+    /// begun.
     /// </summary>
     public void LeaveAlone(HandlersEnd why, long? run = null)
     {
@@ -140,7 +147,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         if ((current & 1) == 0 || current != (run ?? current))
             return;
         bool hasNotBegun = Interlocked.CompareExchange(ref _posting, Posting.Postponed, Posting.Posted) is Posting.Posted or Posting.Postponed;
-        // What was posted is raised, whatever happens: nobody can give it up.
+        // A posted event will be raised in any case, so it cannot be given up, only postponed.
         if (hasNotBegun)
             why = HandlersEnd.Postponed;
         else if (why == HandlersEnd.Postponed)
@@ -150,7 +157,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         long before = Volatile.Read(ref _leftRun);
         if (before >> 2 == current || Interlocked.CompareExchange(ref _leftRun, left, before) != before)
             return;
-        // The loop may not wait yet, because a handler is still in its synchronous part: then it finds this when it is about to.
+        // If the loop does not wait yet, because a handler is in its synchronous part, it checks _leftRun before it waits.
         EndWait();
     }
 
@@ -158,13 +165,13 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     public Task WhenLeftBegan()
     {
         TaskCompletionSource began = Signal(ref _leftBegan);
-        Interlocked.MemoryBarrier(); // RaisePosted leaves None behind before it looks for the source
+        Interlocked.MemoryBarrier(); // store _leftBegan, then read _posting; RaisePosted does the reverse, so no wake-up is lost
         if (_posting == Posting.None)
             began.TrySetResult();
         return began.Task;
     }
 
-    /// <summary>Completes when the handlers of an event that is not waited for any longer have ended all the same.</summary>
+    /// <summary>Completes when the handlers of an event that is no longer waited for have ended.</summary>
     public Task WhenLeftEnded()
     {
         TaskCompletionSource ended = Signal(ref _leftEnded);
@@ -173,14 +180,16 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         return ended.Task;
     }
 
-    /// <summary>Somebody uses the payload beyond the reach of checks: the run does not end before <see cref="ReleasePayload"/>, and what follows waits for that too.</summary>
+    /// <summary>
+    /// Keeps the payload valid until <see cref="ReleasePayload"/>, for a user that holds a raw pointer to it. The event counts as running until then.
+    /// </summary>
     public void HoldPayload()
     {
         OperationStarted();
         Interlocked.Increment(ref _holds);
     }
 
-    /// <summary>Takes back what <see cref="HoldPayload"/> did.</summary>
+    /// <summary>Ends one <see cref="HoldPayload"/>.</summary>
     public void ReleasePayload()
     {
         if (Interlocked.Decrement(ref _holds) == 0)
@@ -189,12 +198,12 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     }
 
     /// <summary>
-    /// Completes with true when nobody holds the payload of an event that is over because of <see cref="HandlersEnd.GoOn"/>; with false when it is not waited for any longer: then
-    /// the payload stays theirs who hold it. Asked once.
+    /// Completes with true when nobody holds the payload of an event that ended with <see cref="HandlersEnd.GoOn"/>; with false after
+    /// <see cref="GiveUpPayload"/>: then its buffer must not be reused. Call it once.
     /// </summary>
     public Task<bool> WhenPayloadReleased()
     {
-        Interlocked.MemoryBarrier(); // HoldPayload counts before its caller looks at Run, which has moved on
+        Interlocked.MemoryBarrier(); // Run has changed, then read _holds; HoldPayload increments _holds, then its caller checks Run
         if (Volatile.Read(ref _holds) == 0)
             return Task.FromResult(true);
         var released = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -206,11 +215,11 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         return released.Task;
     }
 
-    /// <summary>Ends the wait for those who hold the payload of an event that is over.</summary>
+    /// <summary>Ends the wait of <see cref="WhenPayloadReleased"/>.</summary>
     public void GiveUpPayload()
     {
         _isPayloadGivenUp = true;
-        Interlocked.MemoryBarrier(); // WhenPayloadReleased sets the source before it looks at the flag
+        Interlocked.MemoryBarrier(); // WhenPayloadReleased stores _released before it reads the flag
         _released?.TrySetResult(false);
     }
 
@@ -234,7 +243,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         }
 
         int left = Interlocked.Decrement(ref _state);
-        // A CompareExchange and not a Decrement alone: the one that ends it is the one that finds nothing but the waiting loop.
+        // CompareExchange, because LeaveAlone may clear the flag at the same time: only one of the two may complete the wait.
         if (left == LoopWaits && Interlocked.CompareExchange(ref _state, 0, LoopWaits) == LoopWaits)
         {
             EndRun();
@@ -242,7 +251,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         }
         else if (left == 0)
         {
-            Interlocked.MemoryBarrier(); // WhenLeftEnded sets the source before it looks at the count
+            Interlocked.MemoryBarrier(); // WhenLeftEnded stores _leftEnded before it reads the count
             _leftEnded?.TrySetResult();
         }
     }
@@ -251,7 +260,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     {
         OperationStarted();
         if (_host is null)
-            // Not to the thread's own queue, which it serves before all others: a handler that posts again and again would have the thread to itself.
+            // The global queue: a thread serves its local queue first, so a handler that posts again and again would starve everybody else.
             ThreadPool.UnsafeQueueUserWorkItem(new PostedWork(this, d, state), preferLocal: false);
         else
             PostToHost(_host, d, state);
@@ -288,11 +297,11 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     private void EndRun()
     {
         _run++;
-        Volatile.WriteBarrier(); // before the payload becomes another one
+        Volatile.WriteBarrier(); // a reader that sees the next payload also sees that Run has changed
     }
 
-    // The loop announces that it waits; it need not when the last operation has ended meanwhile.
-    private bool EndsAtOnce()
+    // Sets the flag that the loop waits. True if the last operation has ended meanwhile, so that there is nothing to wait for.
+    private bool TryEndWithoutWait()
     {
         int started = LoopWaits + _startedByLoop;
         _startedByLoop = 0;
@@ -319,7 +328,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
 
     private void PostRaise(SynchronizationContext host)
     {
-        _loopThread = 0; // the context may run it on this very thread, and the loop will not look before it waits
+        _loopThread = 0; // the context may run the event on this thread; its operations must be counted in _state, since the loop is about to wait
         Interlocked.Exchange(ref _posting, Posting.Posted);
         Interlocked.Add(ref _state, LoopWaits + 1);
         if (Volatile.Read(ref _leftRun) >> 2 == _run)
@@ -327,8 +336,8 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         PostToHost(host, static scope => ((HandlerScope)scope!).RaisePosted(), this);
     }
 
-    // What a context refuses is told as a failure; what it refuses or silently drops runs on the thread pool: handlers have to end somewhere, and
-    // ClientDisconnected has to be raised.
+    // If the context throws, that is reported as a handler failure. What it refuses or silently drops runs on the thread pool: otherwise the handlers would
+    // never end, and ClientDisconnected would never be raised.
     private void PostToHost(SynchronizationContext host, SendOrPostCallback callback, object? state)
     {
         var call = new HostCall(new PostedWork(this, callback, state));
@@ -373,11 +382,11 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     }
 
     /// <summary>
-    /// Work that waits in the host's context. Nobody but the context refers to it: when it is collected without having run, the context has dropped it, as that of a
-    /// closed window may do without a word. Then it runs on the thread pool. While the context is only busy it waits, for as long as it takes.
+    /// Work that was posted to the host's context. Only the context refers to it. If the garbage collector finds it before it ran, the context has dropped it,
+    /// as that of a closed window does; then it runs on the thread pool. A context that is merely busy still refers to it, so it waits for as long as that takes.
     /// </summary>
-    [SuppressMessage("Design", "MA0055", Justification = "There is no other way to learn that nobody refers to it.")]
-    [SuppressMessage("Usage", "CA1816", Justification = "The finalizer is for one that never ran.")]
+    [SuppressMessage("Design", "MA0055", Justification = "Only a finalizer can tell that the context has dropped the work.")]
+    [SuppressMessage("Usage", "CA1816", Justification = "The finalizer is for work that has never run; running it suppresses the finalizer.")]
     private sealed class HostCall(PostedWork work)
     {
         private PostedWork? _work = work;

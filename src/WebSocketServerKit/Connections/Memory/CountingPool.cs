@@ -3,20 +3,20 @@ using System.Numerics;
 
 namespace WebSocketServerKit.Connections.Memory;
 
-/// <summary>A pool that knows how many bytes are rented, for one server. Thread-safe.</summary>
-/// <remarks>The count is spread over several cache lines, one for each processor, so that renting stays free of contention.</remarks>
-/// <param name="pool">Where the arrays come from.</param>
-/// <param name="rentedMuch">Called, on whatever thread, when an array of <see cref="Much"/> bytes or more was rented.</param>
-internal sealed class CountingPool(ArrayPool<byte> pool, Action? rentedMuch = null) : ArrayPool<byte>
+/// <summary>An array pool that counts the rented bytes of one server. Thread-safe.</summary>
+/// <remarks>Each processor has its own counter in a cache line of its own, so that renting causes no contention.</remarks>
+/// <param name="pool">The pool that the arrays come from.</param>
+/// <param name="largeRented">Called on the renting thread after an array of <see cref="LargeSize"/> bytes or more was rented.</param>
+internal sealed class CountingPool(ArrayPool<byte> pool, Action? largeRented = null) : ArrayPool<byte>
 {
-    /// <summary>Smaller arrays do not change the picture by themselves.</summary>
-    public const int Much = 32 * 1024;
+    /// <summary>The size in bytes from which on a single array is worth a look at the budget.</summary>
+    public const int LargeSize = 32 * 1024;
 
-    private const int LongsPerLine = 16; // 128 bytes: processors fetch cache lines in pairs
+    private const int LongsPerLine = 16; // 128 bytes: processors prefetch cache lines in pairs
 
     private readonly long[] _counts = new long[LongsPerLine * Math.Min(64, BitOperations.RoundUpToPowerOf2((uint)Environment.ProcessorCount))];
 
-    /// <summary>Bytes of all arrays that are out. A snapshot.</summary>
+    /// <summary>Bytes of all rented arrays. A snapshot.</summary>
     public long Rented
     {
         get
@@ -32,8 +32,8 @@ internal sealed class CountingPool(ArrayPool<byte> pool, Action? rentedMuch = nu
     {
         byte[] array = pool.Rent(minimumLength);
         Count(array.Length);
-        if (array.Length >= Much)
-            rentedMuch?.Invoke();
+        if (array.Length >= LargeSize)
+            largeRented?.Invoke();
         return array;
     }
 
@@ -43,7 +43,7 @@ internal sealed class CountingPool(ArrayPool<byte> pool, Action? rentedMuch = nu
         pool.Return(array, clearArray);
     }
 
-    /// <summary>Arrays of so many bytes do not come back: somebody may still read them.</summary>
+    /// <summary>Stops counting arrays of this many bytes that will never be returned, because a handler may still read them.</summary>
     public void Forget(int bytes) => Count(-bytes);
 
     private void Count(int bytes)

@@ -5,13 +5,16 @@ using WebSocketServerKit.Transport;
 namespace WebSocketServerKit.Connections.Opening;
 
 /// <summary>
-/// The places for handshakes: so many in all, and so many for one remote address, so that no single one can keep all others out. When there is none left, a newcomer takes the place
-/// of a connection that has not said anything yet, or else of an address that has many more than its own. Not thread-safe: <see cref="ConnectionTable"/> locks.
+/// Limits concurrent handshakes: in total, and for each remote address, so that one address cannot keep all others out. At the limit, a new connection replaces
+/// one that has sent nothing yet. If all have sent something and the total limit is reached, it replaces the oldest of the address with the most places, if
+/// that has at least two more than its own.
+/// <para>Invariant: a connection's <see cref="ConnectionLifetime.HandshakeIndex"/> is the index of its place, or -1. Not thread-safe:
+/// <see cref="ConnectionTable"/> locks.</para>
 /// </summary>
 internal sealed class HandshakePlaces(int max, int maxPerAddress)
 {
-    // How many connections are looked at for one newcomer. Those that turn out to have spoken are not looked at again.
-    private const int MaxLooks = 16;
+    // The most sockets that are polled for one new connection. A socket that turns out to have unread bytes is not polled again.
+    private const int MaxPolls = 16;
 
     private readonly List<Place> _taken = [];
     private readonly Dictionary<IPAddress, int> _perAddress = []; // no entry for 0
@@ -19,9 +22,9 @@ internal sealed class HandshakePlaces(int max, int maxPerAddress)
 
     public int Count => _taken.Count;
 
-    /// <summary>Takes a place. False when there is none, and nobody gives way.</summary>
-    /// <param name="connection">The newcomer.</param>
-    /// <param name="givesWay">Who had the place; it has to be turned away.</param>
+    /// <summary>Takes a place for a new connection. False when there is none and no other connection can be replaced.</summary>
+    /// <param name="connection">The new connection.</param>
+    /// <param name="givesWay">The connection that was replaced, or null. The caller turns it away.</param>
     public bool TryTake(ConnectionLifetime connection, out ConnectionLifetime? givesWay)
     {
         IPAddress address = EndPointAddress.Of(connection.RemoteEndPoint);
@@ -41,7 +44,7 @@ internal sealed class HandshakePlaces(int max, int maxPerAddress)
         return true;
     }
 
-    /// <summary>Gives the place back, if the connection has one still.</summary>
+    /// <summary>Gives the place back. Does nothing if the connection has none.</summary>
     public void Release(ConnectionLifetime connection)
     {
         int index = connection.HandshakeIndex;
@@ -61,10 +64,10 @@ internal sealed class HandshakePlaces(int max, int maxPerAddress)
             _perAddress.Remove(address);
     }
 
-    // The one that has been silent for longest, of the address that has most places.
+    // Of the connections that have sent nothing, the oldest one of the address with the most places.
     private ConnectionLifetime? FindSilent(IPAddress? address)
     {
-        for (int look = 0; look < MaxLooks; look++)
+        for (int poll = 0; poll < MaxPolls; poll++)
         {
             Place? best = null;
             int bestCount = 0;
@@ -79,14 +82,14 @@ internal sealed class HandshakePlaces(int max, int maxPerAddress)
 
             if (best is not { Connection: var silent })
                 return null;
-            if (!silent.LooksWhetherItHasSpoken())
+            if (!silent.PollHasSpoken())
                 return silent;
         }
 
         return null;
     }
 
-    // The oldest of the address that has most places, if the newcomer's would not have as many.
+    // The oldest connection of the address with the most places, unless the new connection's address would then have as many.
     private ConnectionLifetime? FindOfLargest(IPAddress newcomer)
     {
         Place? best = null;

@@ -10,16 +10,18 @@ using WebSocketServerKit.Protocol.Handshake;
 namespace WebSocketServerKit.Connections.Opening;
 
 /// <summary>
-/// The opening handshake of one connection: reads the request, has it decided, and answers. The connection drops it when it opens, so that it costs an idle client nothing.
-/// <para>Exactly one side answers: whoever moves the request on from <see cref="RequestState.Pending"/>. That is the reader when the request has come, or another thread that turns the
-/// client away before.</para>
+/// The opening handshake of one connection: reads the request, lets the layer above decide, and answers. The connection drops this object when it is open, so
+/// that it costs an idle connection nothing.
+/// <para>Invariant: the request is answered at most once, by the thread that moves <see cref="RequestState"/> on from <see cref="RequestState.Pending"/> by
+/// compare-exchange. That is the reader when the request is complete, or another thread that turns the client away before. <see cref="RunAsync"/> is called
+/// once; the other methods from any thread.</para>
 /// </summary>
 internal sealed class OpeningHandshake(ConnectionLifetime connection)
 {
     private const int SharedBodySize = 8 * 1024;
 
-    private long _deadline = long.MaxValue;   // when the request must have come
-    private bool _isHead;                     // the answer has no body
+    private long _deadline = long.MaxValue;   // when the request must be complete
+    private bool _isHead;                     // a HEAD request: the answer has no body
     private volatile RequestState _request;
 
     private enum RequestState : byte
@@ -29,16 +31,16 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         TurnedAway,
     }
 
-    /// <summary>Whether the answer is 101. It lies in the send queue, before everything else.</summary>
+    /// <summary>Whether the answer is 101. It is then the first thing in the send queue.</summary>
     public bool IsAccepted { get; private set; }
 
-    /// <summary>Whether the request asks for no WebSocket.</summary>
+    /// <summary>Whether it is a plain HTTP request, not a WebSocket handshake.</summary>
     public bool IsPlainRequest { get; private set; }
 
     /// <summary>Whether a handler threw while the host was asked about the request.</summary>
     public bool HasHandlerFailed { get; private set; }
 
-    /// <summary>Reads the request and answers it. Any answer but 101 ends the connection: then it also waits for the peer's end.</summary>
+    /// <summary>Reads the request and answers it. Any answer but 101 ends the connection; then this also waits until the peer has ended its side.</summary>
     /// <exception cref="IOException">The peer went away.</exception>
     public async Task RunAsync()
     {
@@ -49,7 +51,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         }
         finally
         {
-            // Whoever turned the client away has reported the end already. Where the connection was lost, nobody may turn it away from here on.
+            // A thread that turned the client away has called HandshakeEnded already. If the connection was lost, this also keeps others from turning it away later.
             if (Interlocked.CompareExchange(ref _request, RequestState.Came, RequestState.Pending) != RequestState.TurnedAway)
                 connection.HandshakeEnded();
         }
@@ -66,30 +68,30 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         await Linger.ReadToEndAsync(connection.Transport.Input, connection.Settings.Clock).ConfigureAwait(false);
     }
 
-    /// <summary>Turns the client away if its request has not come in full. The reader goes on and discards what comes. From any thread.</summary>
+    /// <summary>Turns the client away if its request is not complete. The reader then discards the rest of the input. From any thread.</summary>
     public void Interrupt(Admission why)
     {
         if (Interlocked.CompareExchange(ref _request, RequestState.TurnedAway, RequestState.Pending) == RequestState.Pending)
             _ = TurnAwayAsync(why);
     }
 
-    /// <summary>Turns away a client whose request did not come in time.</summary>
+    /// <summary>Turns the client away if its request did not come in time. Called by the heartbeat.</summary>
     public void Beat(long now)
     {
         long deadline = Volatile.Read(ref _deadline);
         if (now < deadline || _request != RequestState.Pending)
             return;
-        // Unread bytes were sent in time: this side was slow. The client has until the next beat.
+        // Unread bytes mean that the client was in time and the server is slow. Give it until the next beat.
         bool isOurDelay = connection.Transport.HasUnread;
-        // If the request came in this very moment, the deadline has changed and must not count.
+        // If the request has just been completed, the deadline has changed, and the exchange fails.
         if (Interlocked.CompareExchange(ref _deadline, isOurDelay ? deadline + 1 : long.MaxValue, deadline) == deadline && !isOurDelay)
             Interrupt(Admission.TooSlow);
     }
 
-    /// <summary>The connection was cut: the deadline does not matter any more.</summary>
+    /// <summary>Removes the deadline, because the connection was cut.</summary>
     public void StopDeadline() => Volatile.Write(ref _deadline, long.MaxValue);
 
-    /// <summary>A handler that threw has decided nothing.</summary>
+    /// <summary>Notes that a handler threw, so that its decision does not count.</summary>
     public void HandlerFailed() => HasHandlerFailed = true;
 
     /// <summary>Agrees on permessage-deflate, if the options and the client allow it. Call it once, when the handshake is accepted.</summary>
@@ -112,7 +114,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         return answer;
     }
 
-    // Null when there is nobody to answer, or somebody else has answered.
+    // Null when the connection was lost, or when another thread has turned the client away.
     private async ValueTask<HandshakeResponse?> ReadAndDecideAsync()
     {
         PipeReader input = connection.Transport.Input;
@@ -129,7 +131,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
             waits = status == HandshakeParseStatus.NeedMore && !read.IsCompleted && _request == RequestState.Pending;
         }
 
-        Volatile.Write(ref _deadline, long.MaxValue); // the time of the host's handlers does not count
+        Volatile.Write(ref _deadline, long.MaxValue); // the timeout does not include the host's handlers
         if (Interlocked.CompareExchange(ref _request, RequestState.Came, RequestState.Pending) != RequestState.Pending)
         {
             connection.Closing.Deadline.Start();
@@ -148,7 +150,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         };
     }
 
-    // Null when the connection ended meanwhile.
+    // Null when the connection has ended meanwhile.
     private async ValueTask<HandshakeResponse?> AskAsync(HandshakeRequest request, IRequestDecision decision)
     {
         IsPlainRequest = !request.IsWebSocket;
@@ -177,11 +179,11 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         }
         catch (IOException)
         {
-            // The peer went away. The reader finds out as well, and ends.
+            // The connection is lost. The reader finds that out as well, and ends.
         }
     }
 
-    // Any answer but 101: the connection ends with it.
+    // Sends any answer but 101. The connection ends with it.
     private async Task AnswerAsync(HandshakeResponse answer)
     {
         connection.Closing.Deadline.Start();
@@ -190,7 +192,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         try
         {
             answer.WriteHeadTo(ref head, connection.Heartbeat.UtcNow());
-            // A short body leaves with the head. A long one may be shared by many connections and is not copied.
+            // A short body is sent in one write with the head. A long one is not copied: many connections may share it.
             if (body.Length <= SharedBodySize)
             {
                 head.Append(body.Span);
@@ -204,7 +206,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
             head.Release();
         }
 
-        // The body is written in pieces, so that the deadline sees the progress of a slow peer.
+        // Write the body in pieces, so that CloseDeadline sees the progress of a slow peer.
         while (!body.IsEmpty)
         {
             int count = Math.Min(body.Length, SendQueue.WriteLimit);

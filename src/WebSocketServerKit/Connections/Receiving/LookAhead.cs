@@ -8,43 +8,45 @@ using WebSocketServerKit.Transport;
 namespace WebSocketServerKit.Connections.Receiving;
 
 /// <summary>
-/// What the server reads of a peer while handlers hold back its next message: so much that it sees a Ping, a Close frame and the end of the connection, and no more, for
-/// the rest is the back-pressure. The bytes read ahead are stepped through in their turn.
-/// <para>Not thread-safe. The heartbeat uses it while handlers run, and the receive loop while they do not: <see cref="ReceiveLoop"/> sees to that.</para>
+/// Bounded read-ahead of one connection while its handlers run: finds Pings, Pongs, a Close frame and the end of the input before the receive loop gets to them.
+/// <para>It buffers at most <see cref="Limit"/> bytes. Everything beyond that stays in the socket, so back-pressure still works. The receive loop parses the
+/// buffered bytes later, in order.</para>
+/// <para>Not thread-safe. The heartbeat uses it while handlers run, the receive loop at all other times. <see cref="ReceiveLoop"/> excludes one from the
+/// other.</para>
 /// </summary>
 internal sealed class LookAhead(ConnectionLifetime connection, TransportConnection transport, ArrayPool<byte> pool, bool rsv1)
 {
-    /// <summary>Bytes that are read ahead of one peer at most.</summary>
+    /// <summary>The most bytes that are read ahead of one connection.</summary>
     public const int Limit = 64 * 1024;
 
     private const int FirstPiece = 4 * 1024;
     private const int LargestPiece = 32 * 1024;
 
-    private readonly List<Piece> _pieces = []; // a few; none is empty, and the last may have room for more
+    private readonly List<Piece> _pieces = []; // none is empty; only the last may have free space
     private ControlFrameScanner _scanner = new(rsv1);
-    private long _run;           // the run of handlers that the scanner began with
-    private int _size;           // bytes of all arrays that are rented
-    private int _answered;       // Pings that were answered ahead of their turn, and have not had it yet
-    private int _answeredBefore; // those of them that the scanner has still to come by
-    private byte[]? _taken;      // the array of the piece that is being stepped through
-    private bool _ended;         // of the peer's side
+    private long _run;           // the value of HandlerScope.Run for which the scanner was started
+    private int _size;           // bytes of all rented arrays
+    private int _answered;       // Pings answered here that the receive loop has not parsed yet
+    private int _answeredBefore; // those of them that the current scanner will find again
+    private byte[]? _taken;      // the array that the receive loop is parsing
+    private bool _ended;         // the peer has ended its side
 
-    /// <summary>Whether bytes wait for their turn.</summary>
+    /// <summary>Whether no buffered bytes are left to parse.</summary>
     public bool IsEmpty => _pieces.Count == 0;
 
-    /// <summary>Bytes of memory that it holds.</summary>
+    /// <summary>The size of all rented arrays in bytes.</summary>
     public int HeldBytes => _size;
 
-    /// <summary>Bytes of memory that hold the bytes taken last.</summary>
+    /// <summary>The size in bytes of the array that <see cref="TryTake"/> returned last, until <see cref="Done"/>.</summary>
     public int TakenBytes => _taken?.Length ?? 0;
 
-    /// <summary>Whether the last look read all that the peer had sent. If not, a Ping or a Close frame may lie unseen.</summary>
+    /// <summary>Whether the last look read all that the peer had sent. If not, an unseen Ping or Close frame may be in the socket.</summary>
     public bool SeesAll { get; private set; }
 
-    /// <summary>Looks at what the peer has sent since the handlers of this run began.</summary>
-    /// <param name="run">The present value of <see cref="HandlerScope.Run"/>.</param>
-    /// <param name="rest">What was received before, behind the message that is being handled.</param>
-    /// <param name="isOpen">Whether frames can come and be answered.</param>
+    /// <summary>Receives what the peer has sent, up to the limit, and acts on the control frames in it.</summary>
+    /// <param name="run">The current value of <see cref="HandlerScope.Run"/>.</param>
+    /// <param name="rest">The bytes that the receive loop has received after the message that is being handled.</param>
+    /// <param name="isOpen">Whether the bytes are frames that may be answered. False before the answer to the handshake.</param>
     public void Look(long run, ReadOnlySpan<byte> rest, bool isOpen)
     {
         if (_run != run)
@@ -61,12 +63,12 @@ internal sealed class LookAhead(ConnectionLifetime connection, TransportConnecti
         SeesAll = _ended;
         while (!_ended && !SeesAll && (_size < Limit || _pieces is [.., { IsFull: false }]))
             Receive(isOpen);
-        // What was read has filled its room; the end may lie behind it.
+        // The read-ahead is full. The end of the input may follow the unread bytes.
         if (!SeesAll && transport.HasPeerEnded)
             connection.PeerEnded(null);
     }
 
-    /// <summary>Adds bytes that were received before.</summary>
+    /// <summary>Adds bytes that somebody else has received.</summary>
     public void Add(in ReadOnlySequence<byte> bytes)
     {
         foreach (ReadOnlyMemory<byte> segment in bytes)
@@ -74,7 +76,7 @@ internal sealed class LookAhead(ConnectionLifetime connection, TransportConnecti
                 Rent(segment.Length).Append(segment.Span);
     }
 
-    /// <summary>The next bytes to step through; <see cref="Done"/> follows. False when there are none.</summary>
+    /// <summary>Gets the next bytes to parse. The caller calls <see cref="Done"/> after that. False when there are none.</summary>
     public bool TryTake(out Memory<byte> bytes)
     {
         bytes = default;
@@ -86,7 +88,7 @@ internal sealed class LookAhead(ConnectionLifetime connection, TransportConnecti
         return true;
     }
 
-    /// <summary>The bytes taken last have been stepped through.</summary>
+    /// <summary>Returns the array of <see cref="TryTake"/> to the pool.</summary>
     public void Done()
     {
         if (_taken is { } taken)
@@ -94,7 +96,7 @@ internal sealed class LookAhead(ConnectionLifetime connection, TransportConnecti
         _taken = null;
     }
 
-    /// <summary>A Ping has its turn. True if it was answered ahead.</summary>
+    /// <summary>Called for each Ping that the receive loop parses. True if it was answered here already.</summary>
     public bool TakeAnswered()
     {
         if (_answered == 0)
@@ -103,7 +105,7 @@ internal sealed class LookAhead(ConnectionLifetime connection, TransportConnecti
         return true;
     }
 
-    /// <summary>Gives back all memory but that of the bytes taken last, which somebody may still be reading.</summary>
+    /// <summary>Returns all arrays to the pool, except the one of <see cref="TryTake"/>, which a handler may still be reading.</summary>
     public void Release()
     {
         foreach (Piece piece in _pieces)

@@ -1,22 +1,23 @@
 namespace WebSocketServerKit.Connections.Receiving;
 
 /// <summary>
-/// How much one client may send: in the long run so much per second, in a burst one second's worth. What it sent beyond that, in bytes that were
-/// read before they could be counted, it pays for by waiting longer. Times are timestamps of the heartbeat.
+/// A leaky bucket: limits the messages or bytes of one client to an average per second, with a burst of one second's worth. A read may exceed the limit before
+/// it is counted; then the client waits longer.
+/// <para>Not thread-safe: the receive loop alone uses it. Times are timestamps of the heartbeat.</para>
 /// </summary>
 internal sealed class RateLimit(long perSecond, long second)
 {
-    private readonly double _cost = (double)second / perSecond; // time that each unit takes
-    private double _owed;   // time until all that was counted is worked off, as of _countedAt
+    private readonly double _cost = (double)second / perSecond; // time per message or byte
+    private double _level;  // the level of the bucket at _countedAt, as the time in which it empties
     private long _countedAt;
 
     /// <summary>Counts what the client has sent.</summary>
     public void Count(long amount, long now)
     {
-        _owed = Math.Max(0, _owed - (now - _countedAt)) + amount * _cost;
+        _level = Math.Max(0, _level - (now - _countedAt)) + amount * _cost;
         _countedAt = now;
     }
 
     /// <summary>Whether the client has to wait.</summary>
-    public bool IsReached(long now) => _owed - (now - _countedAt) >= second;
+    public bool IsReached(long now) => _level - (now - _countedAt) >= second;
 }

@@ -25,16 +25,17 @@ internal enum ReceiveEnd
     /// <summary>The input ended or failed without a Close frame.</summary>
     Lost,
 
-    /// <summary>Handlers were given up while they still ran, or had not begun.</summary>
+    /// <summary>The connection ends without waiting for handlers that still run or have not begun.</summary>
     Abandoned,
 }
 
 /// <summary>
-/// The only one that takes the input of a connection through its protocol. It steps through all complete frames of a read before it awaits
-/// the network again, but for no longer than a slice of time while others wait for a thread. A handler that goes on holds back the next message, and so the
-/// reading: that is the back-pressure.
-/// <para>While a handler runs, the heartbeat may <see cref="Look"/> at the peer; while the loop waits for the network, others may <see cref="Discard"/> what has come of a message. They exclude
-/// each other: the loop touches the input and the protocol at other times only, and when it is back while another one is at it, it waits for that.</para>
+/// Reads the input of one connection, parses it with <see cref="ServerProtocol"/>, and raises messages. It alone advances the protocol. It parses all complete
+/// frames of a read before it reads again, but yields its thread when its time slice is over. It does not read while a handler runs: that is the back-pressure.
+/// <para>Invariant: two other operations may touch the input and the protocol, and only while the loop is suspended. <see cref="Look"/> runs while the loop
+/// waits for handlers,
+/// <see cref="Discard"/> while it waits for the network or the heartbeat. Both take the lock on the protocol. The loop takes no lock; when it resumes, it calls
+/// <see cref="WaitForVisitor"/> before it touches either.</para>
 /// </summary>
 internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat)
 {
@@ -43,20 +44,20 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private readonly RateLimit? _messageRate = Limit(settings.MaxMessagesPerSecond, heartbeat);
     private readonly RateLimit? _byteRate = Limit(settings.MaxBytesPerSecond, heartbeat);
     private TimeSlice _slice = new(settings.Clock);
-    private LookAhead? _ahead;          // made for the first handler that runs for long
-    private Memory<byte> _segment;      // of the input, while it is being stepped through
-    private int _left;                  // bytes at its end that were not yet when the handlers were called
-    private bool _isLastSegment;        // what the look receives follows right behind it
-    private bool _isUnfinished;         // the protocol has more to do before it takes more input
+    private LookAhead? _ahead;          // made for the first handler that still runs at the second beat
+    private Memory<byte> _segment;      // the segment of the input that is being parsed
+    private int _left;                  // bytes at its end that are not parsed yet
+    private bool _isLastSegment;        // the bytes that LookAhead receives follow this segment directly
+    private bool _isUnfinished;         // the protocol has to be stepped again even without more input
     private bool _expectsRsv1;
-    private bool _hasInflater;          // and it counts
-    private long _inflated;             // bytes of ServerProtocol.InflatedBytes that count for the rate
+    private bool _hasInflater;          // the memory budget counts a decompressor
+    private long _inflated;             // the part of ServerProtocol.InflatedBytes that the byte rate has counted
     private bool _hasBegun;
-    private volatile bool _isWaiting;   // for the network or for the time
-    private volatile bool _isVisited;   // another thread looks or discards
+    private volatile bool _isWaiting;   // for the network or for the heartbeat
+    private volatile bool _isVisited;   // another thread is in Look or Discard
     private ReceiveEnd? _end;
 
-    /// <summary>The message that handlers are being called for.</summary>
+    /// <summary>The payload of the message that is being handled.</summary>
     public ReadOnlyMemory<byte> Payload => _protocol.Payload;
 
     public WebSocketMessageType MessageType => _protocol.MessageType;
@@ -72,24 +73,26 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     public Exception? Failure { get; private set; }
 
-    /// <summary>Data messages received so far, and their payload bytes.</summary>
+    /// <summary>Data messages received so far.</summary>
     public long MessagesReceived { get; private set; }
+
+    /// <summary>Payload bytes of the data messages received so far.</summary>
 
     public long BytesReceived { get; private set; }
 
-    /// <summary>Bytes of memory that are held for what the client sends. From any thread.</summary>
+    /// <summary>Bytes of memory held for incoming data. From any thread.</summary>
     public int HeldBytes => _protocol.HeldBytes + (_ahead?.HeldBytes ?? 0) + (_hasInflater ? MemoryBudget.InflaterSize : 0);
 
-    /// <summary>Whether the client is made to wait because it sends more than the options allow, or because the server is short of memory.</summary>
+    /// <summary>Whether the loop does not read because the client exceeds a rate limit or the server is short of memory.</summary>
     public bool IsHoldingBack { get; private set; }
 
-    /// <summary>Whether the last look, while handlers run, has read everything that the peer had sent.</summary>
+    /// <summary>Whether the last <see cref="Look"/> has read everything that the peer had sent.</summary>
     public bool SeesAll => _ahead is { SeesAll: true };
 
-    /// <summary>Whether handlers that were given up, or have not begun, may still read the payload: then all buffers that it may lie in are theirs.</summary>
+    /// <summary>Whether handlers that are not waited for may still read the payload. Then no buffer that may contain it goes back to the pool.</summary>
     public bool IsPayloadLeft { get; private set; }
 
-    /// <summary>permessage-deflate was agreed on. Before <see cref="RunAsync"/>.</summary>
+    /// <summary>Enables permessage-deflate. Call it before <see cref="RunAsync"/>.</summary>
     public void Agree(PerMessageDeflateParameters agreed)
     {
         _expectsRsv1 = true;
@@ -113,7 +116,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
         catch (Exception failure)
         {
-            // The network's IOException, or one that should not be: the connection is lost in either case, and its end has to be told.
+            // An IOException of the network, or a bug. In both cases the connection is lost, and ClientDisconnected has to be raised.
             EndWait();
             Failure = failure;
             _end = ReceiveEnd.Lost;
@@ -134,11 +137,11 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     }
 
     /// <summary>
-    /// Looks at the peer while the handlers of this run go on: answers a Ping, and tells the connection of a Close frame and of the end. Called by the heartbeat, also while
-    /// a handler blocks the loop's thread.
+    /// Reads ahead while the handlers of this run are running: answers Pings, and reports a Close frame or the end of the input to the connection. The
+    /// heartbeat calls it, also while a handler blocks the loop's thread.
     /// </summary>
-    /// <param name="run">The value of <see cref="HandlerScope.Run"/> that the caller has seen.</param>
-    /// <param name="isOpen">Whether frames are answered: not before the answer to the handshake.</param>
+    /// <param name="run">The value of <see cref="HandlerScope.Run"/> that the caller has seen. For another run it does nothing.</param>
+    /// <param name="isOpen">Whether frames may be answered. False before the answer to the handshake.</param>
     public void Look(long run, bool isOpen)
     {
         lock (_protocol)
@@ -156,7 +159,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
     }
 
-    /// <summary>Gives up what has come of a message, if the loop waits for more of it: the connection is being closed, and the memory is needed.</summary>
+    /// <summary>Drops an incomplete message to free its memory, if the loop is waiting for input. For a connection that is being closed. From any thread.</summary>
     public void Discard()
     {
         lock (_protocol)
@@ -172,7 +175,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
     }
 
-    /// <summary>Gives back what was read ahead, and will not be stepped through any more. Nobody visits from here on.</summary>
+    /// <summary>Releases what was read ahead. <see cref="Look"/> does nothing from then on.</summary>
     public void ReleaseAhead()
     {
         lock (_protocol)
@@ -184,18 +187,19 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
     }
 
-    /// <summary>A handler or a wait has just ended, and another thread may still be at what is the loop's from here on: waits for that.</summary>
+    /// <summary>Waits until no other thread is in <see cref="Look"/> or <see cref="Discard"/>. The loop calls it whenever handlers or a wait have ended.</summary>
     public void WaitForVisitor()
     {
         if (!_isVisited)
             return;
         lock (_protocol)
         {
-            // It has gone.
+            // Only the wait matters.
         }
     }
 
-    // A full fence in the loop, for each message, would be dear; so this side issues one for both. Either this side sees that the loop is back, or the loop sees that it has to wait.
+    // Asymmetric fence: a full fence per message in the loop would cost too much, so the rare visitor issues it for both threads. Either the visitor sees that
+    // the loop has resumed, or the loop sees _isVisited.
     private void BeginVisit()
     {
         _isVisited = true;
@@ -205,7 +209,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private void LookDuring(long run, bool isOpen)
     {
         _ahead ??= new LookAhead(connection, connection.Transport, settings.Pool, _expectsRsv1);
-        // Before the loop begins, what came right behind the request lies in the reader.
+        // Before the loop begins, bytes that followed the request are still in the reader.
         if (!_hasBegun && _input.TryRead(out ReadResult read))
         {
             _ahead.Add(read.Buffer);
@@ -243,11 +247,11 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         while (_end is null && read.Buffer.TryGet(ref next, out ReadOnlyMemory<byte> segment))
         {
             _isLastSegment = next.GetObject() is null;
-            // The memory is the reader's own and nobody else reads it before it is consumed: frames are unmasked where they lie.
-            await StepThroughAsync(MemoryMarshal.AsMemory(segment)).ConfigureAwait(false);
+            // Frames are unmasked in place. That is safe: nobody else reads this memory before AdvanceTo.
+            await ParseAsync(MemoryMarshal.AsMemory(segment)).ConfigureAwait(false);
         }
 
-        // Handlers that were given up may still be reading what lies there.
+        // The handlers may still read this memory, so it must not be returned to the reader.
         if (IsPayloadLeft)
             return;
         _input.AdvanceTo(read.Buffer.End);
@@ -265,14 +269,14 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         {
             _byteRate?.Count(bytes.Length, connection.Heartbeat.Now);
             _isLastSegment = true;
-            await StepThroughAsync(bytes).ConfigureAwait(false);
+            await ParseAsync(bytes).ConfigureAwait(false);
             if (!IsPayloadLeft)
                 _ahead.Done();
         }
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask StepThroughAsync(Memory<byte> segment)
+    private async ValueTask ParseAsync(Memory<byte> segment)
     {
         (_segment, _left) = (segment, segment.Length);
         while (_end is null && (_left > 0 || _isUnfinished))
@@ -285,21 +289,21 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
             if (IsOverRate || IsPaused)
                 await HoldBackAsync().ConfigureAwait(false);
-            if (StepThrough())
+            if (ParseSegment())
                 continue;
             HandlersEnd end = await connection.Handlers.WhenEnded().ConfigureAwait(false);
             if (end == HandlersEnd.GoOn && !await connection.Handlers.WhenPayloadReleased().ConfigureAwait(false))
                 end = HandlersEnd.GivenUp;
-            TakeEnd(end);
+            EndMessage(end);
         }
 
         (_segment, _left) = (default, 0);
     }
 
-    // Where what comes is thrown away, the sooner the peer's Close frame is read the better.
+    // Messages that are discarded need no limit: the sooner the peer's Close frame is read, the better.
     private bool IsOverRate => (_messageRate ?? _byteRate) is not null && !connection.DiscardsMessages && (IsReached(_messageRate) || IsReached(_byteRate));
 
-    // The server is short of memory, and this client is one of those that hold most.
+    // The server is short of memory, and this client is one of those that hold the most.
     private bool IsPaused => settings.Budget.IsShort && _end is null && !connection.IsEnding && settings.Budget.Pauses(connection.HeldBytes);
 
     private bool IsReached(RateLimit? limit) => limit is not null && limit.IsReached(connection.Heartbeat.Now);
@@ -307,11 +311,12 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private static RateLimit? Limit(long? perSecond, Heartbeat heartbeat) =>
         perSecond is { } limit ? new RateLimit(limit, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1))) : null;
 
-    // True when the bytes are used up, the client has sent too much, the slice is over or the end has come; false when handlers of a message go on and have to be awaited.
-    private bool StepThrough()
+    // Parses until the bytes are used up, a rate limit is reached, the time slice is over or the loop has to end. False when handlers of a message have to be
+    // awaited.
+    private bool ParseSegment()
     {
         HandlerScope handlers = connection.Handlers;
-        Memory<byte> left = _segment[^_left..]; // a local costs less to move on than a field
+        Memory<byte> left = _segment[^_left..]; // a local is cheaper to update than a field
         handlers.Enter();
         Cork? cork = null;
         try
@@ -319,7 +324,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             while (_protocol.Step(ref left) is var found and not ProtocolEvent.None)
             {
                 _left = left.Length;
-                // More frames are there already: what is sent for them leaves together with what is sent for this one.
+                // More frames have been received already: their answers leave in one write with this one's.
                 if (_left > 0)
                     cork ??= Cork.Put(settings.Clock);
                 _isUnfinished = found == ProtocolEvent.Unfinished;
@@ -347,7 +352,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
     }
 
-    // False when handlers of a message go on and have to be awaited.
+    // False when the handlers have to be awaited.
     private bool TakeMessage(HandlerScope handlers)
     {
         MessagesReceived++;
@@ -358,7 +363,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         return handlers.Raise();
     }
 
-    private void TakeEnd(HandlersEnd end)
+    private void EndMessage(HandlersEnd end)
     {
         if (end != HandlersEnd.Ended)
             connection.RenewHandlers(end);
@@ -401,7 +406,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
     }
 
-    // A few bytes may inflate to many.
+    // The rate counts decompressed bytes as well: a few bytes may inflate to many.
     private void CountInflated(RateLimit byteRate)
     {
         byteRate.Count(_protocol.InflatedBytes - _inflated, connection.Heartbeat.Now);
@@ -420,7 +425,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     {
         IsHoldingBack = true;
         _isWaiting = true;
-        Task nextBeat = connection.Heartbeat.WhenNextBeat(); // taken before each look, so that no beat falls between
+        Task nextBeat = connection.Heartbeat.WhenNextBeat(); // taken before each check, so that no beat is missed
         while (IsOverRate || IsPaused)
         {
             await nextBeat.ConfigureAwait(false);

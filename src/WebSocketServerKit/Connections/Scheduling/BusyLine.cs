@@ -3,10 +3,10 @@ using System.Collections.Concurrent;
 namespace WebSocketServerKit.Connections.Scheduling;
 
 /// <summary>
-/// Where those wait who have used up their slice of time. Only the first of them stands in the queue of the thread pool, and the next one when that has begun: however many
-/// connections are busy, whoever comes to the pool waits for one of them, not for all. Thread-safe.
+/// A queue of the loops that have used up their time slice. Only its first entry is in the queue of the thread pool; the next one follows when that one starts
+/// to run. So new work in the pool waits for at most one busy connection, not for all of them. Thread-safe.
 /// </summary>
-/// <remarks>They are not limited in how many of them run at once: where handlers block, the pool adds threads, and each takes the next.</remarks>
+/// <remarks>This does not limit how many run at once: while handlers block threads, the pool adds more, and each takes the next entry.</remarks>
 /// <param name="queue">Puts a work item at the end of the thread pool's queue.</param>
 internal sealed class BusyLine(Action<IThreadPoolWorkItem> queue) : IThreadPoolWorkItem
 {
@@ -25,9 +25,9 @@ internal sealed class BusyLine(Action<IThreadPoolWorkItem> queue) : IThreadPoolW
     void IThreadPoolWorkItem.Execute()
     {
         bool any = _line.TryDequeue(out Action? continuation);
-        // A full fence, as the exchange in QueueNext: who adds one now sees that nothing is queued, or is seen below.
+        // A full fence, so that no wake-up is lost: a thread that enqueues concurrently either sees _isQueued == 0, or its entry is seen below.
         Interlocked.Exchange(ref _isQueued, 0);
-        // Before this one runs, for it may block.
+        // Queue the next one before this one runs, because this one may block.
         if (!_line.IsEmpty)
             QueueNext();
         if (any)

@@ -3,25 +3,26 @@ using WebSocketServerKit.Connections.Sending;
 namespace WebSocketServerKit.Connections.Scheduling;
 
 /// <summary>
-/// Counts slices of a few milliseconds while connections are at work, so that to read the time costs one field. Its thread sleeps while nobody asks for the time,
-/// and ends when nobody has asked for long. Thread-safe.
+/// A coarse clock with ticks of 4 ms, so that reading the time costs one field. A thread counts the ticks. It sleeps when nobody has asked for the time for 25
+/// ticks, and ends after another 10 s. Thread-safe.
 /// </summary>
 /// <remarks>
-/// A clock of the system costs 6 to 25 ns, which is much beside a message of 80. The thread does not come from the pool: the time goes on where handlers block all threads of it.
+/// Reading a system clock costs 6 to 25 ns, which is much compared with the 80 ns of a message. The thread is not a pool thread, so the clock goes on while
+/// handlers block the pool.
 /// </remarks>
 internal sealed class SliceClock
 {
-    private const int IdleTicks = 25; // so many ticks without a question, and the thread sleeps
+    private const int IdleTicks = 25; // the thread sleeps after this many ticks without a request
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(4);
     private static readonly TimeSpan Retirement = TimeSpan.FromSeconds(10);
 
     private readonly object _gate = new(); // a Lock cannot be waited on
-    private readonly List<WeakReference<Cork>> _corks = []; // under its own lock; a thread that ends leaves its cork to the garbage collector
+    private readonly List<WeakReference<Cork>> _corks = []; // guarded by itself; weak, since a cork lives as long as its thread
     private readonly Action<ThreadStart> _startThread;
     private volatile int _now;
-    private volatile bool _isAsked;   // since the last tick
+    private volatile bool _isAsked;   // somebody has asked for the time since the last tick
     private volatile bool _isTicking;
-    private bool _hasThread;          // under _gate
+    private bool _hasThread;          // guarded by _gate
 
     /// <param name="startThread">Starts the clock's thread. Tests start none, and call <see cref="AddTick"/> themselves.</param>
     public SliceClock(Action<ThreadStart>? startThread = null) => _startThread = startThread ?? StartThread;
@@ -29,27 +30,27 @@ internal sealed class SliceClock
     /// <summary>The clock of the process.</summary>
     public static SliceClock Shared { get; } = new();
 
-    /// <summary>The present tick, to compare later ones with.</summary>
+    /// <summary>The current tick.</summary>
     public int Now => _now;
 
-    /// <summary>Whether the clock's thread is counting. It sleeps when nobody has asked for a while.</summary>
+    /// <summary>Whether the clock's thread is counting.</summary>
     public bool IsTicking => _isTicking;
 
-    /// <summary>Whether a slice that began at this tick is over: after one to two ticks of 4 ms.</summary>
+    /// <summary>Whether a slice that began at this tick is over: after 4 to 8 ms.</summary>
     public bool IsOver(int began)
     {
         Ask();
         return _now - began >= 2;
     }
 
-    /// <summary>Makes sure that the time goes on.</summary>
+    /// <summary>Keeps the clock ticking, and wakes its thread if it sleeps.</summary>
     public void Ask()
     {
         if (!_isAsked)
-            AskAloud();
+            MarkAsked();
     }
 
-    /// <summary>From now on each tick flushes what this cork has held back since the tick before.</summary>
+    /// <summary>Registers a cork: each tick flushes what it has held back since the tick before.</summary>
     public void Watch(Cork cork)
     {
         lock (_corks)
@@ -59,7 +60,7 @@ internal sealed class SliceClock
         }
     }
 
-    /// <summary>The time goes on by one tick.</summary>
+    /// <summary>Advances the clock by one tick.</summary>
     public void AddTick()
     {
         _now++;
@@ -71,10 +72,10 @@ internal sealed class SliceClock
         }
     }
 
-    private void AskAloud()
+    private void MarkAsked()
     {
         _isAsked = true;
-        // The thread clears _isTicking before it looks at _isAsked for the last time: one of the two sees the other.
+        // Store _isAsked, then read _isTicking; the clock's thread does the reverse, so no wake-up is lost.
         Interlocked.MemoryBarrier();
         if (!_isTicking)
             Wake();
@@ -96,7 +97,7 @@ internal sealed class SliceClock
 
     private static void StartThread(ThreadStart run)
     {
-        // The thread must not carry the AsyncLocals of whoever happened to start it.
+        // The thread must not capture the AsyncLocals of the caller.
         using (ExecutionContext.IsFlowSuppressed() ? default : ExecutionContext.SuppressFlow())
             new Thread(run) { IsBackground = true, Name = "WebSocketServerKit slices" }.Start();
     }
@@ -124,11 +125,11 @@ internal sealed class SliceClock
             _isTicking = false;
             Interlocked.MemoryBarrier();
             if (_isAsked)
-                _isTicking = true; // and nothing is written otherwise: who has asked meanwhile may have set it already
+                _isTicking = true; // do not write false otherwise: a thread in Wake may have set it to true meanwhile
         }
     }
 
-    // False when nobody needed the thread for long: it has retired.
+    // False when nobody has asked within the retirement time: then the thread ends.
     private bool WaitForWake()
     {
         lock (_gate)

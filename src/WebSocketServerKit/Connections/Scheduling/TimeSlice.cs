@@ -1,8 +1,8 @@
 namespace WebSocketServerKit.Connections.Scheduling;
 
 /// <summary>
-/// The time for which a loop has had its thread without waiting for anything. When it is over the loop gives the thread to others (<see cref="Turn"/>): a peer that sends faster than
-/// its bytes are taken would keep it for ever. A mutable struct for the loop alone.
+/// Measures how long a loop has run without waiting. When the slice is over, the loop yields its thread (<see cref="Turn"/>). Otherwise a peer that always has
+/// more input ready would keep the thread for ever. A mutable struct, not thread-safe: it belongs to one loop.
 /// </summary>
 internal struct TimeSlice(SliceClock clock)
 {
@@ -10,7 +10,7 @@ internal struct TimeSlice(SliceClock clock)
     private int _began;
     private bool _hasBegun;
 
-    /// <summary>Whether the slice is over. The first question begins it.</summary>
+    /// <summary>Whether the slice is over. The first call after <see cref="End"/> starts a new slice.</summary>
     public bool IsOver
     {
         get
@@ -22,6 +22,6 @@ internal struct TimeSlice(SliceClock clock)
         }
     }
 
-    /// <summary>The loop waits, or has waited, so that others had the thread: the next slice begins when it goes on.</summary>
+    /// <summary>Ends the slice. Called when the loop waits or has yielded.</summary>
     public void End() => _hasBegun = false;
 }

@@ -3,11 +3,11 @@ using System.Runtime.CompilerServices;
 namespace WebSocketServerKit.Connections.Scheduling;
 
 /// <summary>
-/// Awaited, gives the thread to whatever else waits for one, and goes on when its turn comes: <c>await Turn.ToOthers;</c>
+/// An awaitable that yields the thread: <c>await Turn.ToOthers;</c>
 /// </summary>
 /// <remarks>
-/// The continuation goes to the global queue of the thread pool. A forced yield (<see cref="ConfigureAwaitOptions.ForceYielding"/>) uses the thread's own queue, which the
-/// thread serves before all others; <see cref="Task.Yield"/> would post to a handler's context.
+/// The continuation goes to the global queue of the thread pool. <see cref="ConfigureAwaitOptions.ForceYielding"/> would use the thread's local queue, which
+/// the thread serves first, and <see cref="Task.Yield"/> would post to the current <see cref="SynchronizationContext"/>.
 /// </remarks>
 internal readonly struct Turn : ICriticalNotifyCompletion
 {
@@ -15,10 +15,10 @@ internal readonly struct Turn : ICriticalNotifyCompletion
 
     private Turn(BusyLine line) => _line = line;
 
-    /// <summary>Goes on behind all that waits for a thread now.</summary>
+    /// <summary>Continues behind all work that is queued in the thread pool now.</summary>
     public static Turn ToOthers => default;
 
-    /// <summary>Goes on behind all that waits for a thread now, and behind all others that have used up their slice of time.</summary>
+    /// <summary>Continues behind all loops that have used up their time slice before: see <see cref="BusyLine"/>.</summary>
     public static Turn InLine => new(BusyLine.Shared);
 
     public bool IsCompleted => false;
@@ -27,7 +27,7 @@ internal readonly struct Turn : ICriticalNotifyCompletion
 
     public void GetResult()
     {
-        // There is nothing to give back.
+        // No result.
     }
 
     public void OnCompleted(Action continuation)

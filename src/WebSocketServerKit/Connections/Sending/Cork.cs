@@ -3,18 +3,19 @@ using WebSocketServerKit.Connections.Scheduling;
 namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
-/// Saves writes. While a thread works through a batch (the frames of one read, the receivers of a broadcast), its messages stay pending in the send queues. After the batch each
-/// queue is written once.
-/// <para>Invariants: each thread has its own cork, and no other thread puts it in or pulls it. It holds back the messages of its own thread only: a message of another thread
-/// is sent at once, together with all that is pending in the same queue.</para>
-/// <para>A handler that blocks the thread, or a long batch, delays no message for long: the <see cref="SliceClock"/> sends what has been held back for a whole tick.</para>
+/// Batches writes, as TCP_CORK does. While a thread works through a batch (the frames of one read, the receivers of a broadcast), its messages stay pending in
+/// the send queues. After the batch each queue is written once.
+/// <para>Invariants: each thread has its own cork, and no other thread puts it in or pulls it. It holds back the messages of its own thread only: a message of
+/// another thread is sent at once, together with all that is pending in the same queue.</para>
+/// <para>The <see cref="SliceClock"/> flushes what has been held back for a whole tick. So a handler that blocks its thread, or a long batch, delays no message
+/// for long.</para>
 /// </summary>
 internal sealed class Cork
 {
     /// <summary>The most that one queue holds back, in bytes. Larger writes save no more system calls.</summary>
     public const int QueueLimit = 64 * 1024;
 
-    // The most that all queues of a batch hold back together. Past this they are flushed between two messages.
+    // The most bytes that all queues of a batch hold back together. Above it they are flushed between two messages.
     private const int TotalLimit = 16 * 1024 * 1024;
 
     // How many queues one thread flushes. The rest goes to other threads at the same time.
@@ -23,12 +24,13 @@ internal sealed class Cork
     [ThreadStatic]
     private static Cork? _ofThisThread;
 
-    // The cork's thread writes these fields, and the clock's thread reads them at any time. A queue that is flushed twice takes no harm.
+    // The cork's thread writes these fields, and the clock's thread reads them without a lock. So the clock may flush a queue that was flushed already, which
+    // does no harm.
     private SendQueue?[] _queues = new SendQueue?[16];
     private int _count;
     private int _heldBytes;
-    private int _batch;         // a new number whenever a first message is held back
-    private int _batchSeen;     // by the clock
+    private int _batch;         // incremented when the first message of a batch is held back
+    private int _batchSeen;     // the value at the clock's last tick
     private bool _isIn;
     private SliceClock? _clock; // null until the cork is put in for the first time
 
@@ -39,7 +41,7 @@ internal sealed class Cork
     /// <summary>This thread's cork while it is in, or null.</summary>
     public static Cork? Current => _ofThisThread is { _isIn: true } cork ? cork : null;
 
-    /// <summary>Puts the cork in until <see cref="Pull"/>. Null when it is in already: the caller that put it in pulls it.</summary>
+    /// <summary>Puts this thread's cork in until <see cref="Pull"/>. Null when it is in already: then the caller that put it in also pulls it.</summary>
     public static Cork? Put(SliceClock clock)
     {
         Cork cork = _ofThisThread ??= new Cork();
@@ -51,14 +53,14 @@ internal sealed class Cork
         return cork;
     }
 
-    /// <summary>Sends all that is held back. From now on messages leave at once.</summary>
+    /// <summary>Ends the batch and sends all that is held back.</summary>
     public void Pull()
     {
         _isIn = false;
         Flush();
     }
 
-    /// <summary>Sends all that is held back when it has become much. Called between two messages, outside the lock of any queue.</summary>
+    /// <summary>Sends all that is held back if it exceeds 16 MiB. Called between two messages, outside the lock of any queue.</summary>
     public void FlushWhenFull()
     {
         if (_heldBytes > TotalLimit)
@@ -83,7 +85,7 @@ internal sealed class Cork
         return true;
     }
 
-    /// <summary>Sends what has been held back since before the last call. From the clock's thread.</summary>
+    /// <summary>Sends what has been held back since before the last call. The clock's thread calls it at each tick.</summary>
     public void FlushIfOverdue()
     {
         int count = Volatile.Read(ref _count);
@@ -116,7 +118,7 @@ internal sealed class Cork
         if (_count == 0)
             return;
         ReadOnlySpan<SendQueue?> queues = _queues.AsSpan(0, _count);
-        // Writing to many clients takes long, so the threads of the pool do most of it in parallel.
+        // Writing to many clients takes long, so pool threads do most of it in parallel.
         if (Environment.ProcessorCount > 1)
         {
             for (; queues.Length > FlushedByOneThread; queues = queues[FlushedByOneThread..])

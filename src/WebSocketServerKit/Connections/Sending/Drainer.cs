@@ -9,10 +9,12 @@ namespace WebSocketServerKit.Connections.Sending;
 /// </summary>
 internal static class Drainer
 {
-    // How often a sender writes what others have appended meanwhile, before it leaves that to the thread pool.
+    // The rounds of writing what others have appended meanwhile, before the sender leaves that to the thread pool.
     private const int RoundsBeforeYield = 16;
 
-    /// <summary>Writes the rest of what is in flight, and then all that is pending. Runs synchronously and allocates nothing while the transport takes the bytes at once.</summary>
+    /// <summary>
+    /// Writes the rest of what is in flight, and then all that is pending. Runs synchronously and allocates nothing while the transport takes the bytes at once.
+    /// </summary>
     public static async Task DrainAsync(SendQueue queue, TransportConnection transport, ReadOnlyMemory<byte> rest)
     {
         try
@@ -28,7 +30,7 @@ internal static class Drainer
                         queue.Wrote(rest.Length); // after the last write TryTakePending follows
                 }
 
-                // A sender that drains for others must get back to its own work.
+                // Let a sender that drains for others return to its own work.
                 if (round % RoundsBeforeYield == 0)
                     await Turn.ToOthers;
             }

@@ -7,9 +7,9 @@ namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
 /// Compresses the messages for one client that agreed on permessage-deflate, and appends them to its <see cref="SendQueue"/>. Thread-safe.
-/// <para>Invariant of context takeover: a compressed message refers to the messages before it, so all of them reach the client in the order in which they were compressed. A
-/// lock around compressing and appending keeps this order. After a message that may yet be cancelled, or that was compressed for several clients, the context is reset: the
-/// next message refers to nothing.</para>
+/// <para>Invariant of context takeover: a compressed message refers to the messages before it, so all of them reach the client in the order in which they were
+/// compressed. A lock around compressing and appending keeps this order. After a message that may yet be cancelled, or that was compressed for several clients,
+/// the context is reset: the next message refers to nothing.</para>
 /// </summary>
 internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParameters agreed, CompressionSettings settings, MemoryBudget budget) : IDisposable
 {
@@ -37,8 +37,8 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     }
 
     /// <summary>
-    /// Sends a message that was compressed for several clients and refers to no other. Never waits. False while another message is being compressed for this client: then the
-    /// caller sends the message uncompressed.
+    /// Sends a message that was compressed for several clients and refers to no other. Never waits. False while another message is being compressed for this
+    /// client: then the caller sends the message uncompressed.
     /// </summary>
     public bool TrySendShared(ReadOnlySpan<byte> frame, int payloadLength, out SendOutcome outcome)
     {
@@ -53,7 +53,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
             return false;
         try
         {
-            // The client's window takes in this message, but our context does not.
+            // The client's window now contains this message and our context does not, so later messages must not refer to earlier ones.
             _context?.Reset();
             outcome = queue.TrySendFrame(frame, payloadLength);
             return true;
@@ -65,8 +65,8 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     }
 
     /// <summary>
-    /// Gets the turn for a message in fragments: see <see cref="SendQueue.BeginFragmentsAsync"/>. The compressor of <see cref="BeginMessage"/> compresses the fragments,
-    /// without reference to other messages.
+    /// Gets the turn for a message in fragments: see <see cref="SendQueue.BeginFragmentsAsync"/>. The compressor of <see cref="BeginMessage"/> compresses the
+    /// fragments, without reference to other messages.
     /// </summary>
     public Task<SendOutcome> BeginFragmentsAsync(CancellationToken cancellationToken)
     {
@@ -75,7 +75,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         _order.Enter();
         try
         {
-            // The client's window takes in this message before those that are compressed from now on.
+            // The client's window will contain this message before those that are compressed from now on, and our context will not.
             _context?.Reset();
             return queue.BeginFragmentsAsync(cancellationToken);
         }
@@ -95,7 +95,9 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         settings.Limits.EndCompression();
     }
 
-    /// <summary>The connection is over: nothing more is compressed for it. A thread that still compresses a message disposes of the context when it is done.</summary>
+    /// <summary>
+    /// The connection is over: nothing more is compressed for it. A thread that still compresses a message disposes of the context when it is done.
+    /// </summary>
     public void Dispose()
     {
         _ended = true;
@@ -104,7 +106,9 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
             Leave(_order);
     }
 
-    /// <summary>Writes a message as one compressed frame that refers to no other. Empty if that saves nothing, or while the limit of concurrent compressions is reached.</summary>
+    /// <summary>
+    /// Writes a message as one compressed frame that refers to no other. Empty if that saves nothing, or while the limit of concurrent compressions is reached.
+    /// </summary>
     public ReadOnlyMemory<byte> Compress(Opcode opcode, ReadOnlySpan<byte> payload, ref PooledBuffer buffer)
     {
         using var deflater = new MessageDeflater(settings.Level, contextTakeover: false, WindowBits);

@@ -6,7 +6,8 @@ namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
 /// The double buffer of a connection: senders append to <see cref="Pending"/> while the drainer writes the other buffer to the transport. Then the two change places.
-/// <para>Invariants: at most one drainer; bytes that the drainer has taken are never changed; while nobody drains and nothing is pending, both buffers are given back.</para>
+/// <para>Invariants: at most one drainer; bytes that the drainer has taken are never changed; while nobody drains and nothing is pending, both buffers are
+/// given back.</para>
 /// <para>A mutable struct: it lives in a field of the <see cref="SendQueue"/>, whose lock guards it. Only the buffer in flight belongs to the drainer.</para>
 /// </summary>
 internal struct OutgoingFrames(ArrayPool<byte> pool)

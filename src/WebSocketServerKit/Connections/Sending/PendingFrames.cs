@@ -7,7 +7,8 @@ namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
 /// Frames that wait for the transport, in the order of the wire, in one buffer. This type alone writes frames into it.
-/// <para>Invariants: it holds whole frames only, and before the first of them the answer to the handshake. A frame can be withdrawn only as long as it is here.</para>
+/// <para>Invariants: it holds whole frames only, and before the first of them the answer to the handshake. A frame can be withdrawn only as long as it is
+/// here.</para>
 /// <para>A mutable struct: it lives in a field of its one owner. Not thread-safe.</para>
 /// </summary>
 internal struct PendingFrames(ArrayPool<byte> pool)

@@ -9,17 +9,17 @@ namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
 /// The send side of one connection: it decides, under one lock, which message is accepted and in which order messages leave. Thread-safe.
-/// <para>Senders append frames to a buffer. A sender that finds no drainer becomes the <see cref="Drainer"/>, and writes what is pending to the transport in one call while
-/// others append to the second buffer of <see cref="OutgoingFrames"/>.</para>
-/// <para>Invariants: the order of appending is the order on the wire; nothing follows a Close frame; the first failure refuses everything after it; no code of the host and no
-/// write runs inside the lock.</para>
+/// <para>Senders append frames to a buffer. A sender that finds no drainer becomes the <see cref="Drainer"/>, and writes what is pending to the transport in
+/// one call while others append to the second buffer of <see cref="OutgoingFrames"/>.</para>
+/// <para>Invariants: the order of appending is the order on the wire; nothing follows a Close frame; the first failure refuses everything after it; no code of
+/// the host and no write runs inside the lock.</para>
 /// </summary>
 internal sealed class SendQueue(TransportConnection transport, int limit, MemoryBudget budget)
 {
     /// <summary>The largest payload of a message in bytes, so that sizes stay far from overflow.</summary>
     public const int MaxPayload = 1 << 30;
 
-    /// <summary>The most that one write hands to the transport. A write that has ended is how the keep-alive sees that a slow peer still reads.</summary>
+    /// <summary>The most bytes of one write. Each completed write shows the keep-alive that a slow peer still reads.</summary>
     public const int WriteLimit = 256 * 1024;
 
     private static readonly Task<SendOutcome> Sent = Task.FromResult(SendOutcome.Sent);
@@ -34,8 +34,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     private FragmentTurn? _turn;     // null unless a message in fragments has the turn
     private WaitingLine? _line;      // made for the first sender that waits
     private NewestPong? _newestPong; // made for the first Pong that waits
-    private Cork? _cork;             // will flush the messages that it holds back here
-    private bool _ended;             // a Close frame was appended, or none will be
+    private Cork? _cork;             // the cork that holds back messages here, and will flush them
+    private bool _ended;             // nothing more is accepted: a Close frame was appended, or the peer has half-closed
     private Exception? _failure;
 
     /// <summary>Bytes accepted and not yet taken by the transport. A snapshot.</summary>
@@ -138,15 +138,16 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     }
 
     /// <summary>
-    /// Sends a message, and waits in the <see cref="WaitingLine"/> while there is no room. When the line is full too, the outcome is <see cref="SendOutcome.LineFull"/>.
-    /// A message that is cancelled while it waits is not sent, and the connection lives on. <paramref name="frame"/> must not change until the task has ended.
+    /// Sends a message, and waits in the <see cref="WaitingLine"/> while there is no room. When the line is full too, the outcome is
+    /// <see cref="SendOutcome.LineFull"/>. A message that is cancelled while it waits is not sent, and the connection lives on. <paramref name="frame"/> must
+    /// not change until the task has ended.
     /// </summary>
     public Task<SendOutcome> WaitAndSendFrameAsync(ReadOnlyMemory<byte> frame, int payloadLength, CancellationToken cancellationToken) =>
         WaitAndSendAsync(SendKind.Message, frame, payloadLength, cancellationToken);
 
     /// <summary>
-    /// Gets the turn for a message in fragments, whose length is not known yet. The sender that has the turn sends any number of fragments and then the last one, or takes the
-    /// message back. It waits behind all senders that came before. Messages that others send during the turn are pending until its end.
+    /// Gets the turn for a message in fragments, whose length is not known yet. The sender that has the turn sends any number of fragments and then the last
+    /// one, or takes the message back. It waits behind all senders that came before. Messages that others send during the turn are pending until its end.
     /// </summary>
     public Task<SendOutcome> BeginFragmentsAsync(CancellationToken cancellationToken) => WaitAndSendAsync(SendKind.Turn, default, 0, cancellationToken);
 
@@ -247,7 +248,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
             // 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
             _ended = true;
             RefuseRest();
-            drain = _outgoing.TryBeginDrain(); // a cork would wait in vain for something to follow
+            drain = _outgoing.TryBeginDrain(); // a cork would be useless: nothing follows
         }
 
         if (drain)
@@ -381,7 +382,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
             if (!_line!.TryRemove(sender))
                 return false;
             if (!IsDraining)
-                AdmitWaiting(); // those that waited for nothing but this one
+                AdmitWaiting(); // the senders behind it may have been waiting only for this one
             return true;
         }
     }
@@ -393,8 +394,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
             return SendOutcome.Closed;
         if (_line is { IsEmpty: false })
             return SendOutcome.Full;
-        // The limit bounds what is pending because of a slow peer or a message in fragments. On an idle transport nothing is, except for what a cork holds back, and a cork
-        // holds back less than the limit. So a message that is larger than the limit is accepted as well.
+        // The limit bounds what is pending because of a slow peer or a message in fragments. On an idle transport nothing is pending except what a cork holds
+        // back, and that is less than the limit. So an idle transport accepts even a message that is larger than the limit.
         if (!IsDraining && _turn is null)
             return SendOutcome.Sent;
         return FitsLimit(size) ? SendOutcome.Queued : SendOutcome.Full;
@@ -409,12 +410,12 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         {
             SendKind.Message => Admit(size),
             SendKind.Turn => _turn is null && _line is not { IsEmpty: false } ? accepted : SendOutcome.Full,
-            // The line waits for the fragments, so the fragments do not wait for the line.
+            // Fragments must not wait for the line: the line may be waiting for their end.
             _ => !IsDraining || FitsLimit(size) ? accepted : SendOutcome.Full,
         };
     }
 
-    // Whether the first in line gets in, while nothing is in flight. If nothing is before it, a message larger than the limit gets in as well.
+    // Whether the first sender in line can be admitted while no write is in flight. If nothing is pending, a message larger than the limit is admitted as well.
     private bool CanAdmit(WaitingSend first) => first.Kind switch
     {
         SendKind.Message => (_turn is null && _outgoing.Pending.IsEmpty) || FitsLimit(first.Frame.Length),
@@ -428,7 +429,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     {
         while (_line?.First is { } first && CanAdmit(first))
         {
-            // Appending may fail for lack of memory. Then the sender is still in line, and is refused with the others.
+            // Appending may throw OutOfMemoryException. So remove the sender only afterwards: it is then refused together with the others.
             Append(first.Kind, first.Frame.Span, first.PayloadLength);
             _line.TryRemove(first);
             first.Complete(SendOutcome.Queued);
@@ -462,7 +463,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     private Task<SendOutcome> WaitAsync(SendKind kind, ReadOnlyMemory<byte> frame, long payloadLength, CancellationToken cancellationToken)
     {
         _line ??= new WaitingLine(budget, limit);
-        // Back-pressure does not reach callers that do not await their sends, so the line has a limit.
+        // Callers that do not await their sends ignore back-pressure, so the line has a limit.
         if (!_line.HasRoom(kind, frame.Length))
             return LineFull;
         var sender = new WaitingSend(this, kind, frame, payloadLength);
@@ -500,14 +501,14 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         BytesSent += payloadLength;
     }
 
-    // There is no turn any more when the connection is over.
+    // Does nothing if the connection is over: then there is no turn.
     private void EndTurn()
     {
         _turn?.Behind.MoveTo(ref _outgoing.Pending);
         _turn = null;
     }
 
-    // The rest of the message will be refused. Where none of it was sent, the messages behind it can follow at once.
+    // The message in fragments will not be finished. If none of it was sent, the messages behind it can be sent.
     private void EndTurnThatHasNotBegun()
     {
         if (_turn is { HasBegun: false })
@@ -517,12 +518,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     private void RefuseRest()
     {
         _line?.RefuseAll();
-        // No whole message can follow a message that was begun and will not be finished.
+        // No message may follow one that was begun and will not be finished.
         _turn?.Behind.Release();
         _turn = null;
     }
 
-    // True when the caller, which has appended this many bytes, has to drain. What another thread's cork holds back leaves with it: that thread may be blocked.
+    // True when the caller, which has appended this many bytes, has to drain. Bytes that another thread's cork holds back are sent with it: that thread may be
+    // blocked.
     private bool BecomesDrainer(int size)
     {
         if (IsDraining || _outgoing.Pending.IsEmpty)

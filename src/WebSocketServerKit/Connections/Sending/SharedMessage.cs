@@ -5,7 +5,7 @@ using WebSocketServerKit.Protocol.Framing;
 
 namespace WebSocketServerKit.Connections.Sending;
 
-/// <summary>A message for many clients. Its frame is written once, and compressed at most once for each window size that clients have agreed on. Not thread-safe.</summary>
+/// <summary>A message for many clients. Its frame is built once, and compressed at most once for each negotiated window size. Not thread-safe.</summary>
 internal sealed class SharedMessage : IDisposable
 {
     private readonly Opcode _opcode;

@@ -4,15 +4,15 @@ namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
 /// The senders that wait until a <see cref="SendQueue"/> has room for them, first come, first served.
-/// <para>Invariants: while somebody waits, no message passes the line; fragments go to its head, because the others may wait for their end. The line is bounded as the
-/// queue is, and the memory budget counts it. The lock of the queue guards it.</para>
+/// <para>Invariants: while somebody waits, no message passes the line; fragments go to its head, because the others may wait for their end. The line is bounded
+/// as the queue is, and the memory budget counts it. The lock of the queue guards it.</para>
 /// </summary>
 internal sealed class WaitingLine(MemoryBudget budget, int queueLimit)
 {
-    // The least that may wait, however small the queue is.
+    // The lower bound of the line's limit in bytes, however small the queue is.
     private const int SmallestLimit = 64 * 1024;
 
-    // What a waiting sender takes beside its bytes.
+    // The estimated memory of a waiting sender besides its frame, in bytes.
     private const int SenderSize = 256;
 
     private readonly LinkedList<WaitingSend> _senders = new();
@@ -25,7 +25,9 @@ internal sealed class WaitingLine(MemoryBudget budget, int queueLimit)
 
     public WaitingSend? First => _senders.First?.Value;
 
-    /// <summary>Whether one more may wait. An empty line takes a message of any size, and fragments always get in: only the sender that has the turn sends them.</summary>
+    /// <summary>
+    /// Whether one more may wait. An empty line takes a message of any size, and fragments always get in: only the sender that has the turn sends them.
+    /// </summary>
     public bool HasRoom(SendKind kind, int size) =>
         kind is SendKind.Fragment or SendKind.LastFragment || IsEmpty || (long)_bytes + size + SenderSize <= Math.Max(queueLimit, SmallestLimit);
 

@@ -2,7 +2,8 @@ namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
 /// One sender in the <see cref="WaitingLine"/>, and the task that it awaits.
-/// <para>Invariants: it ends once, by the outcome or by cancellation, whichever takes it out of the line first. Continuations never run inside the lock of the queue.</para>
+/// <para>Invariants: it ends once, by the outcome or by cancellation, whichever takes it out of the line first. Continuations never run inside the lock of the
+/// queue.</para>
 /// </summary>
 internal sealed class WaitingSend : TaskCompletionSource<SendOutcome>
 {
@@ -45,7 +46,7 @@ internal sealed class WaitingSend : TaskCompletionSource<SendOutcome>
     /// <summary>Ends the wait of a sender that has left the line.</summary>
     public void Complete(SendOutcome outcome)
     {
-        // Unregister does not wait for a callback that waits for the lock.
+        // Unregister, not Dispose: Dispose would wait for a running callback, which may be waiting for the queue's lock.
         _cancellation.Unregister();
         TrySetResult(outcome);
     }

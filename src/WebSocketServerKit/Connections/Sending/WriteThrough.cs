@@ -5,8 +5,9 @@ using WebSocketServerKit.Transport;
 namespace WebSocketServerKit.Connections.Sending;
 
 /// <summary>
-/// Writes a large message from the caller's memory, as far as the transport takes it without waiting. To copy it would cost more than a second system call.
-/// <para>Invariants: the caller is the drainer, and nothing is in flight. The payload is not used after the return: what the transport has not taken is copied.</para>
+/// Writes a large message directly from the caller's memory, as far as the transport takes it without waiting. A copy would cost more than a second system call.
+/// <para>Invariants: the caller is the drainer, and nothing is in flight. The payload is not used after the return: what the transport has not taken is
+/// copied.</para>
 /// </summary>
 internal static class WriteThrough
 {

@@ -3,23 +3,26 @@ using WebSocketServerKit.Connections.Handling;
 
 namespace WebSocketServerKit.Connections.Watching;
 
-/// <summary>What the heartbeat asks of one connection that is open or runs handlers: does the peer live, does it take what is sent, are handlers slow?</summary>
-/// <remarks>A struct, so that it costs an idle connection no object of its own.</remarks>
+/// <summary>
+/// The checks of one connection at each beat: is the peer alive, does it take what is sent, are handlers slow?
+/// <para>Only the heartbeat calls the <c>Beat</c> methods; the others may be called from any thread. A struct, so that it costs an idle connection no object of
+/// its own.</para>
+/// </summary>
 internal struct ConnectionWatch(long now)
 {
     private KeepAlive _keepAlive = new(now);
     private PingLatency _ping = new();
-    private SlowHandlers? _slowHandlers; // while handlers run
+    private SlowHandlers? _slowHandlers; // null unless the last beat saw handlers run
 
     /// <summary>The time between the latest ping and its pong, or null before the first.</summary>
     public readonly TimeSpan? Latency => _ping.Latency;
 
-    /// <summary>A read brought something.</summary>
+    /// <summary>Notes that bytes were received.</summary>
     public void Heard(long now) => _keepAlive.Heard(now);
 
     public void PongReceived(ConnectionLifetime connection, ReadOnlySpan<byte> payload) => _ping.End(connection.Heartbeat, payload);
 
-    /// <summary>Sends a Ping, unless one is under way that may still be answered in time. Completes with the time to the Pong; with null if the connection ends before.</summary>
+    /// <summary>Sends a ping, unless one is already waiting for its pong and has not timed out. Completes with the round-trip time; with null if the connection ends before the pong.</summary>
     public Task<TimeSpan?> PingAsync(ConnectionLifetime connection)
     {
         Task<TimeSpan?> answer = _ping.WhenAnswered();
@@ -31,10 +34,10 @@ internal struct ConnectionWatch(long now)
         return answer;
     }
 
-    /// <summary>The connection ends, as everybody can see already.</summary>
+    /// <summary>Ends the wait for a pong. The connection is marked as ending before.</summary>
     public void End() => _ping.Abandon();
 
-    /// <summary>Looks at the peer of an open connection: pings it, or ends the connection.</summary>
+    /// <summary>Checks the peer of an open connection: pings it if it is silent, and cuts the connection if it does not answer or does not read.</summary>
     public void BeatOpen(ConnectionLifetime connection, long now)
     {
         if (_keepAlive.IsSilent(now))
@@ -55,7 +58,7 @@ internal struct ConnectionWatch(long now)
                 Ping(connection);
                 break;
             case KeepAliveAction.PingTimeout when connection.Transport.HasUnread:
-                // Unread bytes are an answer: this side was slow.
+                // Unread bytes are a sign of life: the server has not read them yet.
                 _keepAlive.Heard(now);
                 break;
             case KeepAliveAction.PingTimeout:
@@ -67,7 +70,7 @@ internal struct ConnectionWatch(long now)
         }
     }
 
-    /// <summary>Looks at handlers: those that still run at the second beat have the peer looked at for them, and are reported when they are slow.</summary>
+    /// <summary>Checks the handlers. While the same ones run for a second beat, the connection reads ahead. They are logged once they are slow.</summary>
     /// <param name="connection">The connection.</param>
     /// <param name="now">The time of this beat.</param>
     /// <param name="run">The value of <see cref="HandlerScope.Run"/>; odd while handlers run.</param>
@@ -79,14 +82,14 @@ internal struct ConnectionWatch(long now)
             return;
         }
 
-        if (_slowHandlers is null || !_slowHandlers.AreStill(run))
+        if (_slowHandlers is null || !_slowHandlers.IsSameRun(run))
         {
             _slowHandlers = new SlowHandlers(run, now);
             return;
         }
 
         connection.LookAtPeer(run);
-        if (_slowHandlers.IsFirstOver(now, connection.Heartbeat.ToTimestamp(connection.Settings.SlowHandlerThreshold)))
+        if (_slowHandlers.ShouldReport(now, connection.Heartbeat.ToTimestamp(connection.Settings.SlowHandlerThreshold)))
             connection.HandlersAreSlow();
     }
 

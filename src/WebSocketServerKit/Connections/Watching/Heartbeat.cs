@@ -1,8 +1,8 @@
 namespace WebSocketServerKit.Connections.Watching;
 
 /// <summary>
-/// The server's one timer. Each beat looks at plain fields of every connection, so that a connection needs no timer and no cancellation source
-/// of its own, and reading the time costs a field. Thread-safe; beats never overlap.
+/// The server's one timer. Each beat checks the deadlines of all connections, which are plain fields. So a connection needs neither a timer nor a cancellation
+/// source of its own, and reading the current time costs one field. Thread-safe; beats never overlap.
 /// </summary>
 internal sealed class Heartbeat : IDisposable
 {
@@ -11,8 +11,8 @@ internal sealed class Heartbeat : IDisposable
     private readonly ITimer _timer;
     private readonly long _interval; // in units of the time provider's timestamps
     private long _now;
-    private long _lastBeat;          // when it was
-    private long _counted;           // the time up to which _now has gone on
+    private long _lastBeat;          // the timestamp of the last beat
+    private long _counted;           // the timestamp up to which _now includes the elapsed time
     private int _beating;
     private TaskCompletionSource? _nextBeat;
     private volatile bool _disposed;
@@ -27,28 +27,31 @@ internal sealed class Heartbeat : IDisposable
     }
 
     /// <summary>
-    /// The time of the latest beat, in units of the timestamps. It stands still while this process does: what it could not look at (in a debugger, on a suspended machine, for want
-    /// of a thread) is no time that a peer has let pass.
+    /// The server's time at the latest beat, in units of the timestamps. It does not advance while the process is paused (in a debugger, on a suspended
+    /// machine, in an exhausted thread pool), so that no timeout of a peer includes a pause of the server.
     /// </summary>
     public long Now => Volatile.Read(ref _now);
 
     public TimeProvider TimeProvider => _time;
 
-    /// <summary>The first beat that is surely no earlier than <paramref name="time"/> from now comes when <see cref="Now"/> has reached this.</summary>
+    /// <summary>
+    /// A deadline: when <see cref="Now"/> has reached it, at least <paramref name="time"/> has passed. One interval is added, because <see cref="Now"/> may be
+    /// that old.
+    /// </summary>
     public long After(TimeSpan time) => Now + _interval + ToTimestamp(time);
 
-    /// <summary>A length of time in units of the timestamps; an infinite one is so large that it is never reached, and small enough to be added up.</summary>
+    /// <summary>A duration in units of the timestamps. An infinite one is never reached, and can be added without an overflow.</summary>
     public long ToTimestamp(TimeSpan time) =>
         time == Timeout.InfiniteTimeSpan ? long.MaxValue / 8 : (long)(time.TotalSeconds * _time.TimestampFrequency);
 
     public TimeSpan Elapsed(long from, long to) => _time.GetElapsedTime(from, to);
 
-    /// <summary>A timestamp of this very moment, for what has to be exact.</summary>
+    /// <summary>The exact current timestamp, for measurements. Slower than <see cref="Now"/>.</summary>
     public long Timestamp() => _time.GetTimestamp();
 
     public DateTimeOffset UtcNow() => _time.GetUtcNow();
 
-    /// <summary>Completes with the next beat, or at once when there will be none any more.</summary>
+    /// <summary>Completes with the next beat, or at once after <see cref="Dispose"/>.</summary>
     public Task WhenNextBeat()
     {
         TaskCompletionSource? next = Volatile.Read(ref _nextBeat);
@@ -72,7 +75,7 @@ internal sealed class Heartbeat : IDisposable
 
     private void Beat()
     {
-        // A beat that takes longer than the interval swallows the next one.
+        // If the previous beat is still running, skip this one.
         if (Interlocked.Exchange(ref _beating, 1) != 0)
             return;
         try
@@ -87,8 +90,8 @@ internal sealed class Heartbeat : IDisposable
         }
     }
 
-    // A beat counts two intervals at most. A clock that was put forward, as tests do, fires all the beats that it passed, one right behind the other: they count the rest of the
-    // time. A pause is followed by beats in their usual distance, and is forgotten.
+    // One beat advances the time by two intervals at most. After a pause, beats come at their usual distance again, and the rest of the pause is dropped. A
+    // fake clock that is advanced by a long time fires all skipped beats immediately one after the other; then each of them advances the time until none is left.
     private void CountTime()
     {
         long time = _time.GetTimestamp();

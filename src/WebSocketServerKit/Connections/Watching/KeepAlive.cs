@@ -10,35 +10,36 @@ internal enum KeepAliveAction
 }
 
 /// <summary>
-/// Notices that a peer is gone although TCP has not: silence is answered by a ping, and a ping without any answer by the end. Every received
-/// byte is a sign of life, and so is a write that had to wait for the peer and got on. Plain fields, looked at by the heartbeat.
+/// Detects a dead peer that TCP has not detected. A silent peer is pinged; without a sign of life after the ping the connection ends. A sign of life is any
+/// received byte, or progress of a pending write. A write without progress for the ping interval and timeout together ends the connection too.
+/// <para>The heartbeat alone calls <see cref="Beat"/>; any thread may call <see cref="Heard"/>.</para>
 /// </summary>
 internal struct KeepAlive(long now)
 {
     private long _heard = now;
-    private long _pingedAt;    // the beat of the ping that is under way; 0 for none
-    private Draining? _draining; // while bytes wait for the peer; an idle connection has none
+    private long _pingedAt;    // the time of the ping that is not answered yet; 0 for none
+    private Draining? _draining; // null unless a write is pending, so an idle connection has none
 
-    /// <summary>Stamped by the receive loop with each read.</summary>
+    /// <summary>Notes a sign of life.</summary>
     public void Heard(long now)
     {
         Volatile.Write(ref _heard, now);
         Volatile.Write(ref _pingedAt, 0);
     }
 
-    /// <summary>Whether nothing was heard since the last beat.</summary>
+    /// <summary>Whether nothing was received since the last beat.</summary>
     public readonly bool IsSilent(long now) => Volatile.Read(in _heard) < now;
 
-    /// <summary>Decides what to do now.</summary>
+    /// <summary>Decides what to do at this beat.</summary>
     /// <param name="now">The time.</param>
     /// <param name="interval">After how much silence the peer is pinged.</param>
-    /// <param name="timeout">How long it may stay silent then.</param>
-    /// <param name="holdingBack">Whether our side does not read at present, so that silence is not the peer's fault.</param>
-    /// <param name="draining">Whether bytes wait for the peer to take them.</param>
-    /// <param name="taken">The bytes that it has taken, if some wait.</param>
+    /// <param name="timeout">How long it may stay silent after the ping.</param>
+    /// <param name="holdingBack">Whether the server does not read at present, so that silence proves nothing.</param>
+    /// <param name="draining">Whether a write is pending.</param>
+    /// <param name="taken">The bytes that the peer has taken so far, if a write is pending.</param>
     public KeepAliveAction Beat(long now, long interval, long timeout, bool holdingBack, bool draining, long taken)
     {
-        bool gotOn = false;
+        bool hasProgress = false;
         if (!draining)
         {
             _draining = null;
@@ -49,9 +50,9 @@ internal struct KeepAlive(long now)
         }
         else
         {
-            gotOn = taken != _draining.TakenSeen;
+            hasProgress = taken != _draining.TakenSeen;
             _draining.TakenSeen = taken;
-            if (gotOn)
+            if (hasProgress)
                 _draining.StuckSince = 0;
             else if (_draining.StuckSince == 0)
                 _draining.StuckSince = now;
@@ -59,7 +60,7 @@ internal struct KeepAlive(long now)
                 return KeepAliveAction.SendTimeout;
         }
 
-        if (holdingBack || gotOn)
+        if (holdingBack || hasProgress)
             Heard(now);
 
         long pingedAt = Volatile.Read(ref _pingedAt);
@@ -71,12 +72,12 @@ internal struct KeepAlive(long now)
         return KeepAliveAction.Ping;
     }
 
-    // Two beats in a row that see bytes wait can tell whether the peer took some in between.
+    // Progress of a pending write, measured from beat to beat.
     private sealed class Draining
     {
         public long TakenSeen { get; set; }
 
-        /// <summary>Since when the transport has been busy without progress; 0 while it makes progress.</summary>
+        /// <summary>The beat that first saw no progress; 0 while there is progress.</summary>
         public long StuckSince { get; set; }
     }
 }

@@ -3,46 +3,46 @@ using System.Buffers.Binary;
 namespace WebSocketServerKit.Connections.Watching;
 
 /// <summary>
-/// The time from a Ping to its Pong. The payload of the Ping is the timestamp at which it was sent. From any thread.
+/// Measures the time from a ping to its pong. The payload of the ping is the timestamp at which it was sent. From any thread.
 /// <para>
-/// Whoever waits for an answer registers first, and looks afterwards whether a Ping is under way and whether the connection ends. Whoever changes these does it first, and looks afterwards
-/// who waits. So no waiter is missed.
+/// Invariant against lost wake-ups: a caller registers as a waiter before it checks whether a ping is under way and whether the connection ends. Who changes either of these does so before
+/// it checks for waiters.
 /// </para>
 /// </summary>
 internal struct PingLatency()
 {
-    /// <summary>The length of a Ping's payload.</summary>
+    /// <summary>The length of a ping's payload.</summary>
     public const int PayloadSize = sizeof(long);
 
-    private long _sentAt;       // exact timestamp of the Ping that waits for its Pong; 0 for none
-    private long _latency = -1; // ticks of TimeSpan; -1 before the first Pong
-    private TaskCompletionSource<TimeSpan?>? _answer; // made for the first that waits, until the next Pong
+    private long _sentAt;       // timestamp of the ping that waits for its pong; 0 for none
+    private long _latency = -1; // ticks of TimeSpan; -1 before the first pong
+    private TaskCompletionSource<TimeSpan?>? _answer; // made for the first waiter; null again after the next pong
 
-    /// <summary>The latest time, or null before the first Pong.</summary>
+    /// <summary>The latest round-trip time, or null before the first pong.</summary>
     public readonly TimeSpan? Latency => Volatile.Read(in _latency) is >= 0 and var ticks ? new TimeSpan(ticks) : null;
 
-    /// <summary>Completes with the time of the next Pong that counts; with null if the connection ends before.</summary>
+    /// <summary>Registers a waiter. Completes with the next round-trip time; with null if the connection ends before.</summary>
     public Task<TimeSpan?> WhenAnswered()
     {
         var mine = new TaskCompletionSource<TimeSpan?>(TaskCreationOptions.RunContinuationsAsynchronously);
         return (Interlocked.CompareExchange(ref _answer, mine, null) ?? mine).Task;
     }
 
-    /// <summary>A Ping is sent now, unless one that was sent less than the timeout ago waits for its Pong. True if it is to be sent; then its payload was written.</summary>
+    /// <summary>Starts a measurement, unless a ping was sent less than the timeout ago and waits for its pong. True if it was started: the caller sends the ping at once.</summary>
     public bool TryBegin(Heartbeat heartbeat, TimeSpan timeout, Span<byte> payload)
     {
         long now = heartbeat.Timestamp();
         long sentAt = Volatile.Read(ref _sentAt);
         if (sentAt != 0 && heartbeat.Elapsed(sentAt, now) < timeout)
             return false;
-        // Of two callers that find none under way, one sends it.
+        // A race of two callers: one of them sends the ping.
         if (Interlocked.CompareExchange(ref _sentAt, now, sentAt) != sentAt)
             return false;
         BinaryPrimitives.WriteInt64BigEndian(payload, now);
         return true;
     }
 
-    /// <summary>A Ping is sent now, whether or not one waits for its Pong: writes its payload.</summary>
+    /// <summary>Starts a measurement in any case: writes the payload of the ping, which the caller sends at once.</summary>
     public void Begin(Heartbeat heartbeat, Span<byte> payload)
     {
         long now = heartbeat.Timestamp();
@@ -50,7 +50,7 @@ internal struct PingLatency()
         BinaryPrimitives.WriteInt64BigEndian(payload, now);
     }
 
-    /// <summary>A Pong came. One with another payload than the latest Ping's is ignored.</summary>
+    /// <summary>Ends the measurement if the payload is that of the latest ping. Any other pong is ignored.</summary>
     public void End(Heartbeat heartbeat, ReadOnlySpan<byte> payload)
     {
         long sentAt = Volatile.Read(ref _sentAt);
@@ -60,11 +60,11 @@ internal struct PingLatency()
             return;
         TimeSpan latency = heartbeat.Elapsed(sentAt, heartbeat.Timestamp());
         Volatile.Write(ref _latency, latency.Ticks);
-        Interlocked.CompareExchange(ref _sentAt, 0, sentAt); // unless the next Ping was sent meanwhile
+        Interlocked.CompareExchange(ref _sentAt, 0, sentAt); // unless the next ping was sent meanwhile
         Interlocked.Exchange(ref _answer, null)?.TrySetResult(latency);
     }
 
-    /// <summary>The connection ends, as everybody can see already: no Pong will count any more.</summary>
+    /// <summary>Ends the wait for a pong. The connection is marked as ending before.</summary>
     public void Abandon()
     {
         Interlocked.MemoryBarrier();

@@ -40,9 +40,9 @@ public sealed class CountingPoolTests
     {
         int told = 0;
         CountingPool pool = new(_inner, () => told++);
-        pool.Rent(CountingPool.Much - 1);
+        pool.Rent(CountingPool.LargeSize - 1);
         Assert.Equal(0, told);
-        pool.Rent(CountingPool.Much);
+        pool.Rent(CountingPool.LargeSize);
         Assert.Equal(1, told);
     }
 }
