@@ -253,6 +253,9 @@ internal abstract class ConnectionLifetime : IHandlers
         return closed.Task;
     }
 
+    /// <summary>Completes when the last event of the client was raised and its handlers are over; at once where there was no client. Behind <see cref="RunAsync"/>.</summary>
+    public Task WhenTold() => Volatile.Read(ref _closing)?.Told ?? Task.CompletedTask;
+
     /// <summary>A read brought something.</summary>
     public void Heard() => _watch.Heard(Heartbeat.Now);
 
@@ -430,10 +433,7 @@ internal abstract class ConnectionLifetime : IHandlers
     private async Task CloseAsync()
     {
         if (Receive.IsPayloadLeft)
-        {
-            Settings.Budget.Forget(Transport.HeldBytes);
-            Transport.ForgetBuffers();
-        }
+            Settings.Budget.Forget(Transport.ForgetBuffers());
 
         Task linger = await Closing.RunAsync(Receive.End ?? ReceiveEnd.Abandoned).ConfigureAwait(false);
         Closed();
@@ -442,7 +442,8 @@ internal abstract class ConnectionLifetime : IHandlers
         Interlocked.MemoryBarrier();
         _closed?.TrySetResult();
         // The socket is given back meanwhile, however long the handlers take.
-        Track(TellDisconnectedAsync());
+        Closing.Told = TellDisconnectedAsync();
+        Track(Closing.Told);
         await linger.ConfigureAwait(false);
     }
 
@@ -473,7 +474,13 @@ internal abstract class ConnectionLifetime : IHandlers
             Settings.Compression!.Limits.ReleaseContext();
 
         Receive.ReleaseAhead();
-        await Transport.DisposeAsync().ConfigureAwait(false);
+        ValueTask disposal = Transport.DisposeAsync();
+        if (!disposal.IsCompleted)
+            Closing.Deadline.StartWith(Settings.CloseTimeout); // a cut ends it
+        await disposal.ConfigureAwait(false);
+        // A stream that goes on after a cut keeps its buffer.
+        if (Transport.HeldBytes > 0)
+            Settings.Budget.Forget(Transport.ForgetBuffers());
         Released();
     }
 

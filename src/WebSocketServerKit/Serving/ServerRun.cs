@@ -2,11 +2,14 @@ using System.Buffers;
 using System.Net;
 using System.Net.WebSockets;
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.Protocol.Closing;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.Transport;
+using WebSocketServerKit.Transport.Pipes;
 using WebSocketServerKit.Transport.Sockets;
 
 namespace WebSocketServerKit.Serving;
@@ -56,6 +59,8 @@ internal sealed class ServerRun
             options.ToListenAddresses(), (endPoint, others) => TransportListener.Start(endPoint, options.Backlog, others, Budget.Pool));
         EndPoints = [.. _listeners.Select(listener => listener.LocalEndPoint)];
         Heartbeat = new Heartbeat(_time, options.HeartbeatInterval, Beat);
+        if (_listeners.Count == 0)
+            log.ListeningNowhere();
         foreach (TransportListener listener in _listeners)
         {
             log.Listening(listener.LocalEndPoint);
@@ -120,6 +125,23 @@ internal sealed class ServerRun
     {
         if (IsFirst(ref _subprotocolsLogged))
             Log.NoSubprotocolAgreed(new PeerText(string.Join(", ", offered)), new PeerText(offered[0]));
+    }
+
+    /// <summary>Serves what the host has accepted. Completes when that is closed and all its events were raised.</summary>
+    /// <exception cref="OperationCanceledException">The token has cut the connection.</exception>
+    public async Task ServeAsync(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, CancellationToken cancellationToken)
+    {
+        var transport = new PipeTransportConnection(carrier, remoteEndPoint, localEndPoint, Budget.Pool);
+        ClientSession session = Admit(transport);
+        Task running = session.RunAsync();
+        bool isCut = false;
+        using (cancellationToken.UnsafeRegister(
+            _ => isCut = session.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseFrame.Abnormal, "")), null))
+            await running.ConfigureAwait(false);
+        await transport.WhenClosed().ConfigureAwait(false);
+        await session.WhenTold().ConfigureAwait(false);
+        if (isCut)
+            throw new OperationCanceledException("The connection was cut because the token was cancelled.", cancellationToken);
     }
 
     /// <summary>Cuts the clients that are left, if the server is being stopped or when it is.</summary>
@@ -190,7 +212,9 @@ internal sealed class ServerRun
 
     private void Relieve() => Budget.Relieve(_table.Snapshot, Heartbeat);
 
-    private void Accepted(TransportConnection transport)
+    private void Accepted(TransportConnection transport) => _ = Admit(transport).RunAsync();
+
+    private ClientSession Admit(TransportConnection transport)
     {
         var session = new ClientSession(_server, this, transport);
         Admission admission = _table.Add(session, out ConnectionLifetime? givesWay);
@@ -198,6 +222,6 @@ internal sealed class ServerRun
         // Those who are turned away get an answer, unless they come in such a flood that the answers themselves would be the burden.
         if (admission != Admission.Admitted && _table.TurnedAway > _maxTurnedAway)
             transport.Abort();
-        _ = session.RunAsync();
+        return session;
     }
 }

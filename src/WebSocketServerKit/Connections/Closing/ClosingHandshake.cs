@@ -43,6 +43,9 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
         set => Volatile.Write(ref _leftMessage, value);
     }
 
+    /// <summary>The event that tells the end, and its handlers.</summary>
+    public Task Told { get; set; } = Task.CompletedTask;
+
     /// <summary>Keeps the cause if it is the first. True if it is.</summary>
     public bool TrySetEnding(ConnectionEnding ending) => Interlocked.CompareExchange(ref _ending, ending, null) is null;
 
