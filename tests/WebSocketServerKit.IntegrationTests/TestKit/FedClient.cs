@@ -28,7 +28,7 @@ public enum Carrier
 /// </summary>
 internal sealed class FedClient : IAsyncDisposable
 {
-    private static readonly Lazy<X509Certificate2> Certificate = new(MakeCertificate);
+    private static readonly Lazy<X509Certificate2> Made = new(MakeCertificate);
 
     private readonly Stream _stream;
     private readonly Func<Task> _end;
@@ -41,6 +41,9 @@ internal sealed class FedClient : IAsyncDisposable
         _end = end;
         _lose = lose;
     }
+
+    /// <summary>The server's certificate for <c>localhost</c>.</summary>
+    public static X509Certificate2 Certificate => Made.Value;
 
     /// <summary>The server's task for it.</summary>
     public Task Served { get; }
@@ -68,11 +71,11 @@ internal sealed class FedClient : IAsyncDisposable
         };
         if (carrier == Carrier.Tls)
         {
-            var secureOurs = new SslStream(ours, leaveInnerStreamOpen: false, (_, certificate, _, _) => certificate!.Equals(Certificate.Value));
+            var secureOurs = new SslStream(ours, leaveInnerStreamOpen: false, (_, certificate, _, _) => certificate!.Equals(Certificate));
             var secureTheirs = new SslStream(theirs, leaveInnerStreamOpen: false);
             await Task.WhenAll(
                 secureOurs.AuthenticateAsClientAsync("localhost"),
-                secureTheirs.AuthenticateAsServerAsync(Certificate.Value)).Timely();
+                secureTheirs.AuthenticateAsServerAsync(Certificate)).Timely();
             (ours, theirs) = (secureOurs, secureTheirs);
             end = secureOurs.ShutdownAsync;
         }

@@ -69,7 +69,10 @@ internal sealed class PipeInput : PipeReader
             for (int reads = 1; ; reads++)
             {
                 await _carrier.ReadAsync(Memory<byte>.Empty, _over).ConfigureAwait(false);
-                int count = await _carrier.ReadAsync(writer.GetMemory(), _over).ConfigureAwait(false);
+                Memory<byte> memory = writer.GetMemory();
+                // A buffer that is rented when all buffers have been forgotten already goes back at once: nobody would forget it if this read hangs.
+                _over.ThrowIfCancellationRequested();
+                int count = await _carrier.ReadAsync(memory, _over).ConfigureAwait(false);
                 if (count == 0)
                     break;
                 writer.Advance(count);
