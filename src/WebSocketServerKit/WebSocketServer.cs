@@ -272,7 +272,7 @@ public sealed class WebSocketServer : IAsyncDisposable, IDisposable
             ObjectDisposedException.ThrowIf(_disposed, this);
             run = _run ?? throw new InvalidOperationException("The server is not started. Await StartAsync first; it needs no place to listen for this.");
             if (_stopping is not null)
-                throw new InvalidOperationException("The server is stopping, and takes no more clients.");
+                throw ServerRun.Stopping();
         }
 
         return WithoutAsyncLocals(() => run.ServeAsync(carrier, remoteEndPoint, localEndPoint, cancellationToken));

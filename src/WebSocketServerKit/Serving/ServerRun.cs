@@ -127,21 +127,25 @@ internal sealed class ServerRun
             Log.NoSubprotocolAgreed(new PeerText(string.Join(", ", offered)), new PeerText(offered[0]));
     }
 
-    /// <summary>Serves what the host has accepted. Completes when that is closed and all its events were raised.</summary>
-    /// <exception cref="OperationCanceledException">The token has cut the connection.</exception>
-    public async Task ServeAsync(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, CancellationToken cancellationToken)
+    /// <summary>Why a run that is being stopped serves nothing more.</summary>
+    public static InvalidOperationException Stopping() => new("The server is stopping, and takes no more clients.");
+
+    /// <summary>Serves what the host has accepted. The task completes when that is closed and all its events were raised; it is cancelled if the token has cut the connection.</summary>
+    /// <exception cref="InvalidOperationException">It is too late: the carrier was left alone.</exception>
+    public Task ServeAsync(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, CancellationToken cancellationToken)
     {
         var transport = new PipeTransportConnection(carrier, remoteEndPoint, localEndPoint, Budget.Pool);
-        ClientSession session = Admit(transport);
-        Task running = session.RunAsync();
-        bool isCut = false;
-        using (cancellationToken.UnsafeRegister(
-            _ => isCut = session.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseFrame.Abnormal, "")), null))
-            await running.ConfigureAwait(false);
-        await transport.WhenClosed().ConfigureAwait(false);
-        await session.WhenTold().ConfigureAwait(false);
-        if (isCut)
-            throw new OperationCanceledException("The connection was cut because the token was cancelled.", cancellationToken);
+        ClientSession session = Enter(transport);
+        if (session.Admission == Admission.Stopping)
+        {
+            // The stop may have looked at all connections already, and at the time for the last time.
+            _table.Remove(session);
+            throw Stopping();
+        }
+
+        transport.Start();
+        AbortInFlood(session);
+        return FollowAsync(session, transport, cancellationToken);
     }
 
     /// <summary>Cuts the clients that are left, if the server is being stopped or when it is.</summary>
@@ -212,16 +216,38 @@ internal sealed class ServerRun
 
     private void Relieve() => Budget.Relieve(_table.Snapshot, Heartbeat);
 
-    private void Accepted(TransportConnection transport) => _ = Admit(transport).RunAsync();
+    private static async Task FollowAsync(ClientSession session, PipeTransportConnection transport, CancellationToken cancellationToken)
+    {
+        Task running = session.RunAsync();
+        bool isCut = false;
+        using (cancellationToken.UnsafeRegister(
+            _ => isCut = session.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseFrame.Abnormal, "")), null))
+            await running.ConfigureAwait(false);
+        await transport.WhenClosed().ConfigureAwait(false);
+        await session.WhenTold().ConfigureAwait(false);
+        if (isCut)
+            throw new OperationCanceledException("The connection was cut because the token was cancelled.", cancellationToken);
+    }
 
-    private ClientSession Admit(TransportConnection transport)
+    private void Accepted(TransportConnection transport)
+    {
+        ClientSession session = Enter(transport);
+        AbortInFlood(session);
+        _ = session.RunAsync();
+    }
+
+    private ClientSession Enter(TransportConnection transport)
     {
         var session = new ClientSession(_server, this, transport);
-        Admission admission = _table.Add(session, out ConnectionLifetime? givesWay);
+        _table.Add(session, out ConnectionLifetime? givesWay);
         givesWay?.GiveWay();
-        // Those who are turned away get an answer, unless they come in such a flood that the answers themselves would be the burden.
-        if (admission != Admission.Admitted && _table.TurnedAway > _maxTurnedAway)
-            transport.Abort();
         return session;
+    }
+
+    // Those who are turned away get an answer, unless they come in such a flood that the answers themselves would be the burden.
+    private void AbortInFlood(ClientSession session)
+    {
+        if (session.Admission != Admission.Admitted && _table.TurnedAway > _maxTurnedAway)
+            session.Transport.Abort();
     }
 }

@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -475,7 +476,7 @@ public class AcceptTests
         Assert.Contains("Await StartAsync first", (await Assert.ThrowsAsync<InvalidOperationException>(() => server.AcceptAsync(stream, cancellationToken: TestServer.Timely))).Message, StringComparison.Ordinal);
         await server.StartAsync(TestServer.Timely);
         await Assert.ThrowsAsync<ArgumentNullException>(() => server.AcceptAsync((Stream)null!, cancellationToken: timely));
-        await Assert.ThrowsAsync<ArgumentNullException>(() => server.AcceptAsync((System.IO.Pipelines.IDuplexPipe)null!, cancellationToken: timely));
+        await Assert.ThrowsAsync<ArgumentNullException>(() => server.AcceptAsync((IDuplexPipe)null!, cancellationToken: timely));
         Assert.StartsWith("The stream has to be open, readable and writable.", (await Assert.ThrowsAsync<ArgumentException>(() => server.AcceptAsync(oneWay, cancellationToken: timely))).Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<ArgumentException>(() => server.AcceptAsync(new FedClient.DuplexPipe(null!, null!), cancellationToken: timely));
         await server.StopAsync(TestServer.Timely);
@@ -498,6 +499,39 @@ public class AcceptTests
         client.Lose();
         goOn.SetResult();
         await stopping.Timely();
+    }
+
+    [Fact]
+    public async Task What_is_brought_while_the_server_begins_to_stop_is_refused_or_ends_with_it()
+    {
+        for (int i = 0; i < 50; i++)
+        {
+            var server = new WebSocketServer(new WebSocketServerOptions { StopTimeout = TimeSpan.FromMilliseconds(10) });
+            await server.StartAsync(TestServer.Timely);
+            Pipe silent = new();
+            using var both = new Barrier(2);
+            Task? served = null;
+            Task accepting = Task.Run(
+                () =>
+                {
+                    both.SignalAndWait(TestServer.Timely);
+                    try
+                    {
+                        served = server.AcceptAsync(new FedClient.DuplexPipe(silent.Reader, new Pipe().Writer), cancellationToken: TestServer.Timely);
+                    }
+                    catch (InvalidOperationException)
+                    {
+                        // Too late.
+                    }
+                }, TestServer.Timely);
+            both.SignalAndWait(TestServer.Timely);
+            await server.StopAsync(TestServer.Timely).Timely();
+            await accepting.Timely();
+            if (served is not null)
+                await served.Timely();
+            else
+                Assert.False(silent.Reader.TryRead(out _)); // still the caller's
+        }
     }
 
     [Fact]

@@ -20,10 +20,10 @@ internal sealed class PipeTransportConnection : TransportConnection
     private readonly ICarrier _carrier;
     private readonly RentedMemory _memory;
     private readonly PipeInput _input;
-    private readonly Task _reading;
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _over = new(); // never disposed: it has neither timer nor wait handle to free
     private readonly TaskCompletionSource _cut = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Task _reading = Task.CompletedTask;
     private Task _writing = Task.CompletedTask;
     private Task _endingWrites = Task.CompletedTask;
     private Task? _closing; // not null from when it is over
@@ -31,7 +31,7 @@ internal sealed class PipeTransportConnection : TransportConnection
     private long _taken;
     private int _disposed;
 
-    /// <summary>Takes the carrier over, and begins to read.</summary>
+    /// <summary>Leaves the carrier alone until <see cref="Start"/>.</summary>
     public PipeTransportConnection(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, ArrayPool<byte> pool)
     {
         _carrier = carrier;
@@ -39,7 +39,6 @@ internal sealed class PipeTransportConnection : TransportConnection
         _input = new PipeInput(carrier, _memory, _over.Token);
         RemoteEndPoint = EndPointAddress.Shown(remoteEndPoint);
         LocalEndPoint = EndPointAddress.Shown(localEndPoint);
-        _reading = _input.RunAsync();
     }
 
     public override PipeReader Input => _input;
@@ -56,6 +55,9 @@ internal sealed class PipeTransportConnection : TransportConnection
     public override long BytesTaken => Volatile.Read(ref _taken);
 
     public override int HeldBytes => _memory.Held;
+
+    /// <summary>Takes the carrier over, and begins to read. Call it once, before anything else.</summary>
+    public void Start() => _reading = _input.RunAsync();
 
     /// <summary>Nothing to do: what waits holds no buffer.</summary>
     public override void ReleaseIdle()

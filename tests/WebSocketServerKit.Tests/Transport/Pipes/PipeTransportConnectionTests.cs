@@ -12,7 +12,7 @@ public sealed class PipeTransportConnectionTests : IAsyncDisposable
     private PipeTransportConnection? _made;
     private int _forgotten;
 
-    private PipeTransportConnection Connection => _made ??= new PipeTransportConnection(new StreamCarrier(_stream), null, null, _pool);
+    private PipeTransportConnection Connection => _made ??= Start(new StreamCarrier(_stream));
 
     public async ValueTask DisposeAsync()
     {
@@ -119,7 +119,7 @@ public sealed class PipeTransportConnectionTests : IAsyncDisposable
     {
         var fromPeer = new Pipe();
         var toPeer = new Pipe();
-        _made = new PipeTransportConnection(new DuplexPipeCarrier(fromPeer.Reader, toPeer.Writer), null, null, _pool);
+        _made = Start(new DuplexPipeCarrier(fromPeer.Reader, toPeer.Writer));
         Connection.ShutdownSend();
         Connection.ShutdownSend();
         Assert.True((await toPeer.Reader.ReadAsync(CancellationToken.None).InTime()).IsCompleted);
@@ -216,8 +216,15 @@ public sealed class PipeTransportConnectionTests : IAsyncDisposable
     [Fact]
     public void Addresses_are_those_that_the_host_tells()
     {
-        _made = new PipeTransportConnection(new StreamCarrier(_stream), IPEndPoint.Parse("[::ffff:192.0.2.1]:80"), null, _pool);
+        _made = Start(new StreamCarrier(_stream), IPEndPoint.Parse("[::ffff:192.0.2.1]:80"));
         Assert.Equal(IPEndPoint.Parse("192.0.2.1:80"), Connection.RemoteEndPoint);
         Assert.Equal("unknown", Connection.LocalEndPoint.ToString());
+    }
+
+    private PipeTransportConnection Start(ICarrier carrier, EndPoint? remoteEndPoint = null)
+    {
+        var connection = new PipeTransportConnection(carrier, remoteEndPoint, null, _pool);
+        connection.Start();
+        return connection;
     }
 }
