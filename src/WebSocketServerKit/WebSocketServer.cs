@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -5,6 +6,7 @@ using WebSocketServerKit.Connections;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Closing;
 using WebSocketServerKit.Serving;
+using WebSocketServerKit.Transport.Pipes;
 
 namespace WebSocketServerKit;
 
@@ -91,7 +93,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <summary>Bytes of memory that the server holds for its clients, approximately: see <see cref="WebSocketServerOptions.MaxBufferedBytes"/>. 0 while the server is stopped.</summary>
     public long BufferedBytes => Volatile.Read(ref _run)?.Budget.Used ?? 0;
 
-    /// <summary>Whether the server accepts clients.</summary>
+    /// <summary>Whether the server listens. One without a place to listen serves only what <see cref="AcceptAsync(Stream, EndPoint?, EndPoint?, CancellationToken)"/> is given.</summary>
     public bool IsListening => EndPoints.Count > 0;
 
     internal bool HasHandshakingHandlers => Handshaking is not null;
@@ -115,21 +117,82 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
                     _stopping is null ? "The server is started already. Stop it first." : "The server is still stopping. Await StopAsync first.");
 
             _options.Validate();
-            // The server's loops must not carry the AsyncLocals of whoever happened to start it.
-            if (ExecutionContext.IsFlowSuppressed())
-            {
-                _run = new ServerRun(this, _options, _log);
-            }
-            else
-            {
-                using (ExecutionContext.SuppressFlow())
-                    _run = new ServerRun(this, _options, _log);
-            }
-
+            _run = WithoutAsyncLocals(() => new ServerRun(this, _options, _log));
             Volatile.Write(ref _endPoints, _run.EndPoints);
         }
 
         return Task.CompletedTask;
+    }
+
+    /// <summary>
+    /// Serves a connection that was made elsewhere, as if a client had connected to one of <see cref="EndPoints"/>: TLS, a named pipe, a tunnel, two streams in memory. The first bytes that are
+    /// read are the client's request for the opening handshake. All limits, timeouts and events apply; a client too many gets 503.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// From the call on the server owns the stream, and has disposed of it when the task completes. If the call itself throws, the stream is still the caller's. Do not await the task in a
+    /// handler of the same client: it waits for that handler.
+    /// </para>
+    /// <para>
+    /// The stream is read and written at the same time, as that of a network, by its asynchronous methods, and has to allow reads of zero bytes; where such a read waits, as that of a
+    /// <see cref="System.Net.Sockets.NetworkStream"/> or an <see cref="System.Net.Security.SslStream"/> does, a silent client holds no buffer. A method that blocks keeps one thread, and nobody
+    /// else waits for it. To cut the connection, the server cancels the token that reads and writes get, and disposes of the stream.
+    /// </para>
+    /// <para>
+    /// Behind the closing handshake, a <see cref="System.Net.Sockets.NetworkStream"/> and an <see cref="System.Net.Security.SslStream"/> are shut down for sending, and the client ends the
+    /// connection; any other stream is disposed of. How far a client has read is not known: its progress is what the stream has taken.
+    /// </para>
+    /// </remarks>
+    /// <param name="stream">Readable and writable, with the client at its other end.</param>
+    /// <param name="remoteEndPoint">The client's address, for limits and handlers. Null for unknown: all clients without an IP address count as one remote address.</param>
+    /// <param name="localEndPoint">
+    /// The address that the client connected to. Without an IP address, or null, it is taken for a loopback address: see <see cref="WebSocketServerOptions.AllowedHosts"/>.
+    /// </param>
+    /// <param name="cancellationToken">Cancelled, it cuts the connection.</param>
+    /// <returns>
+    /// Completes when the connection has ended, however that came about, the stream is disposed of, and the handlers of <see cref="ClientDisconnected"/> have ended. Cancelled if the token is what
+    /// ended it. It does not fail.
+    /// </returns>
+    /// <exception cref="ArgumentException">The stream cannot be read and written.</exception>
+    /// <exception cref="InvalidOperationException">The server is not started, or is stopping.</exception>
+    /// <exception cref="ObjectDisposedException">The server is disposed of.</exception>
+    public Task AcceptAsync(Stream stream, EndPoint? remoteEndPoint = null, EndPoint? localEndPoint = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        if (!stream.CanRead || !stream.CanWrite)
+        {
+            throw new ArgumentException(
+                "The stream has to be open, readable and writable. Authenticate an SslStream first, and join two streams of one direction each in an IDuplexPipe.", nameof(stream));
+        }
+
+        return ServeAsync(new StreamCarrier(stream), remoteEndPoint, localEndPoint, cancellationToken);
+    }
+
+    /// <summary>Serves a connection that was made elsewhere, like <see cref="AcceptAsync(Stream, EndPoint?, EndPoint?, CancellationToken)"/>.</summary>
+    /// <remarks>
+    /// From the call on the server owns the pipe, and has completed both of its ends when the task completes; after a cut, with an <see cref="IOException"/>. If the call itself throws, the pipe is
+    /// still the caller's. Behind the closing handshake the output is completed, and the client ends the connection. To cut it, the server cancels the token that reads and flushes get, and
+    /// waits for them: a pipe must not be completed while it is in use.
+    /// </remarks>
+    /// <param name="transport">What the client sends is its <see cref="IDuplexPipe.Input"/>, what the client is sent its <see cref="IDuplexPipe.Output"/>.</param>
+    /// <param name="remoteEndPoint">The client's address, for limits and handlers. Null for unknown: all clients without an IP address count as one remote address.</param>
+    /// <param name="localEndPoint">
+    /// The address that the client connected to. Without an IP address, or null, it is taken for a loopback address: see <see cref="WebSocketServerOptions.AllowedHosts"/>.
+    /// </param>
+    /// <param name="cancellationToken">Cancelled, it cuts the connection.</param>
+    /// <returns>
+    /// Completes when the connection has ended, however that came about, the pipe is completed, and the handlers of <see cref="ClientDisconnected"/> have ended. Cancelled if the token is what
+    /// ended it. It does not fail.
+    /// </returns>
+    /// <exception cref="ArgumentException">One end of the pipe is null.</exception>
+    /// <exception cref="InvalidOperationException">The server is not started, or is stopping.</exception>
+    /// <exception cref="ObjectDisposedException">The server is disposed of.</exception>
+    public Task AcceptAsync(IDuplexPipe transport, EndPoint? remoteEndPoint = null, EndPoint? localEndPoint = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(transport);
+        if (transport is not { Input: { } input, Output: { } output })
+            throw new ArgumentException("The pipe has no Input or no Output. It needs both.", nameof(transport));
+        return ServeAsync(new DuplexPipeCarrier(input, output), remoteEndPoint, localEndPoint, cancellationToken);
     }
 
     /// <summary>
@@ -190,6 +253,29 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         lock (_gate)
             _disposed = true;
         await StopAsync().ConfigureAwait(false);
+    }
+
+    // The server's loops must not carry the AsyncLocals of whoever happened to call.
+    private static T WithoutAsyncLocals<T>(Func<T> start)
+    {
+        if (ExecutionContext.IsFlowSuppressed())
+            return start();
+        using (ExecutionContext.SuppressFlow())
+            return start();
+    }
+
+    private Task ServeAsync(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, CancellationToken cancellationToken)
+    {
+        ServerRun run;
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            run = _run ?? throw new InvalidOperationException("The server is not started. Await StartAsync first; it needs no place to listen for this.");
+            if (_stopping is not null)
+                throw ServerRun.Stopping();
+        }
+
+        return WithoutAsyncLocals(() => run.ServeAsync(carrier, remoteEndPoint, localEndPoint, cancellationToken));
     }
 
     internal long NextClientId() => Interlocked.Increment(ref _lastClientId);

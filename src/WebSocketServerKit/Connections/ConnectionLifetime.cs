@@ -257,6 +257,9 @@ internal abstract class ConnectionLifetime : IHandlers
         return closed.Task;
     }
 
+    /// <summary>Completes when <see cref="ConnectionEvent.Disconnected"/> was raised and its handlers have ended; at once if there was no client. Call it after <see cref="RunAsync"/> has ended.</summary>
+    public Task WhenTold() => Volatile.Read(ref _closing)?.Told ?? Task.CompletedTask;
+
     /// <summary>Notes that bytes were received.</summary>
     public void Heard() => _watch.Heard(Heartbeat.Now);
 
@@ -437,10 +440,7 @@ internal abstract class ConnectionLifetime : IHandlers
     private async Task CloseAsync()
     {
         if (Receive.IsPayloadLeft)
-        {
-            Settings.Budget.Forget(Transport.HeldBytes);
-            Transport.ForgetBuffers();
-        }
+            Settings.Budget.Forget(Transport.ForgetBuffers());
 
         Task linger = await Closing.RunAsync(Receive.End ?? ReceiveEnd.Abandoned).ConfigureAwait(false);
         Closed();
@@ -449,7 +449,8 @@ internal abstract class ConnectionLifetime : IHandlers
         Interlocked.MemoryBarrier();
         _closed?.TrySetResult();
         // Not awaited: the socket is released however long these handlers take.
-        Track(TellDisconnectedAsync());
+        Closing.Told = TellDisconnectedAsync();
+        Track(Closing.Told);
         await linger.ConfigureAwait(false);
     }
 
@@ -480,7 +481,13 @@ internal abstract class ConnectionLifetime : IHandlers
             Settings.Compression!.Limits.ReleaseContext();
 
         Receive.ReleaseAhead();
-        await Transport.DisposeAsync().ConfigureAwait(false);
+        ValueTask disposal = Transport.DisposeAsync();
+        if (!disposal.IsCompleted)
+            Closing.Deadline.StartWith(Settings.CloseTimeout); // a cut ends it
+        await disposal.ConfigureAwait(false);
+        // A stream that goes on after a cut keeps its buffer.
+        if (Transport.HeldBytes > 0)
+            Settings.Budget.Forget(Transport.ForgetBuffers());
         Released();
     }
 

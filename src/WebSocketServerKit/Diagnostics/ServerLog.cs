@@ -82,4 +82,7 @@ internal sealed partial class ServerLog(ILogger log)
         "Up to {MaxClients} clients fit, since this process may have {Limit} files open, sockets included. For more, raise the limit "
         + "(ulimit -n; of a systemd service LimitNOFILE=).")]
     public partial void MaxClientsLowered(int maxClients, long limit);
+
+    [LoggerMessage(24, LogLevel.Information, "Listening nowhere: options.Urls is empty. The server serves what its AcceptAsync is given. To listen: options.Listen(\"http://localhost:8080\").")]
+    public partial void ListeningNowhere();
 }

@@ -24,7 +24,7 @@ public enum DisconnectCause
     /// <summary>The server was stopped.</summary>
     ServerStopping,
 
-    /// <summary>The host application called <see cref="WebSocketClient.Abort"/>.</summary>
+    /// <summary>The host application called <see cref="WebSocketClient.Abort"/>, or cancelled the token that it gave to AcceptAsync.</summary>
     Aborted,
 
     /// <summary>

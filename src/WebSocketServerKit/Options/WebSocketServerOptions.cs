@@ -18,7 +18,8 @@ public sealed class WebSocketServerOptions
     private int? _maxClients;
 
     /// <summary>
-    /// The addresses to listen on, as text. Default: none. At least one is needed, here or by <see cref="Listen(EndPoint)"/>.
+    /// The addresses to listen on, as text; <see cref="Listen(EndPoint)"/> adds end points. Default: none. A server without any serves only the connections that
+    /// <see cref="WebSocketServer.AcceptAsync(Stream, EndPoint?, EndPoint?, CancellationToken)"/> is given.
     /// <list type="bullet">
     /// <item><c>http://localhost:8080</c>: the loopback addresses 127.0.0.1 and [::1], on one port.</item>
     /// <item><c>http://192.0.2.1:8080</c>, <c>http://[2001:db8::1]:8080</c>: one address of this machine.</item>
@@ -305,8 +306,6 @@ public sealed class WebSocketServerOptions
         CheckList(Subprotocols);
         CheckList(AllowedOrigins);
         CheckList(AllowedHosts);
-        if (EndPoints.Count + Urls.Count == 0)
-            throw new ArgumentException($"{Name(nameof(Urls))} is empty. Add where to listen, for example options.Listen(\"http://localhost:8080\").");
         foreach (string url in Urls)
         {
             if (ListenAddress.Validate(url) is { } problem)

@@ -1,11 +1,13 @@
 using System.Buffers;
 using System.Net;
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.Transport;
+using WebSocketServerKit.Transport.Pipes;
 using WebSocketServerKit.Transport.Sockets;
 
 namespace WebSocketServerKit.Serving;
@@ -57,6 +59,8 @@ internal sealed class ServerRun
             options.ToListenAddresses(), (endPoint, others) => TransportListener.Start(endPoint, options.Backlog, others, Budget.Pool));
         EndPoints = [.. _listeners.Select(listener => listener.LocalEndPoint)];
         Heartbeat = new Heartbeat(_time, options.HeartbeatInterval, Beat);
+        if (_listeners.Count == 0)
+            log.ListeningNowhere();
         foreach (TransportListener listener in _listeners)
         {
             log.Listening(listener.LocalEndPoint);
@@ -121,6 +125,27 @@ internal sealed class ServerRun
     {
         if (IsFirst(ref _subprotocolsLogged))
             Log.NoSubprotocolAgreed(new PeerText(string.Join(", ", offered)), new PeerText(offered[0]));
+    }
+
+    /// <summary>The exception for a connection that is brought while the server is being stopped.</summary>
+    public static InvalidOperationException Stopping() => new("The server is stopping, and takes no more clients.");
+
+    /// <summary>Serves a connection that the host has accepted. The task completes when it is closed and all its events were raised; it is cancelled if the token has cut the connection.</summary>
+    /// <exception cref="InvalidOperationException">The server is being stopped. The carrier was not touched.</exception>
+    public Task ServeAsync(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, CancellationToken cancellationToken)
+    {
+        var transport = new PipeTransportConnection(carrier, remoteEndPoint, localEndPoint, Budget.Pool);
+        ClientSession session = Enter(transport);
+        if (session.Admission == Admission.Stopping)
+        {
+            // The stop may not look at the connections again.
+            _table.Remove(session);
+            throw Stopping();
+        }
+
+        transport.Start();
+        AbortInFlood(session);
+        return FollowAsync(session, transport, cancellationToken);
     }
 
     /// <summary>Ends the wait for clients in <see cref="StopAsync"/>, now or when it is called, so that the remaining ones are cut.</summary>
@@ -191,14 +216,38 @@ internal sealed class ServerRun
 
     private void Relieve() => Budget.Relieve(_table.Snapshot, Heartbeat);
 
+    private static async Task FollowAsync(ClientSession session, PipeTransportConnection transport, CancellationToken cancellationToken)
+    {
+        Task running = session.RunAsync();
+        bool isCut = false;
+        using (cancellationToken.UnsafeRegister(
+            _ => isCut = session.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, "")), null))
+            await running.ConfigureAwait(false);
+        await transport.WhenClosed().ConfigureAwait(false);
+        await session.WhenTold().ConfigureAwait(false);
+        if (isCut)
+            throw new OperationCanceledException("The connection was cut because the token was cancelled.", cancellationToken);
+    }
+
     private void Accepted(TransportConnection transport)
     {
-        var session = new ClientSession(_server, this, transport);
-        Admission admission = _table.Add(session, out ConnectionLifetime? givesWay);
-        givesWay?.GiveWay();
-        // A refused connection gets an answer, unless too many are being answered already.
-        if (admission != Admission.Admitted && _table.TurnedAway > _maxTurnedAway)
-            transport.Abort();
+        ClientSession session = Enter(transport);
+        AbortInFlood(session);
         _ = session.RunAsync();
+    }
+
+    private ClientSession Enter(TransportConnection transport)
+    {
+        var session = new ClientSession(_server, this, transport);
+        _table.Add(session, out ConnectionLifetime? givesWay);
+        givesWay?.GiveWay();
+        return session;
+    }
+
+    // A refused connection gets an answer, unless too many are being answered already.
+    private void AbortInFlood(ClientSession session)
+    {
+        if (session.Admission != Admission.Admitted && _table.TurnedAway > _maxTurnedAway)
+            session.Transport.Abort();
     }
 }

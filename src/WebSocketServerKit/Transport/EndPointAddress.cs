@@ -11,6 +11,20 @@ internal static class EndPointAddress
     /// </summary>
     public static readonly IPAddress None = new([127, 255, 255, 255]);
 
+    private static readonly EndPoint Unknown = new UnknownEndPoint();
+
+    /// <summary>The end point as hosts are shown it: an IPv4 address as such; for null one that says that it is unknown.</summary>
+    public static EndPoint Shown(EndPoint? endPoint) => endPoint switch
+    {
+        IPEndPoint { Address.IsIPv4MappedToIPv6: true } ip => new IPEndPoint(ip.Address.MapToIPv4(), ip.Port),
+        _ => endPoint ?? Unknown,
+    };
+
     /// <summary>The IP address of the end point, or <see cref="None"/>.</summary>
     public static IPAddress Of(EndPoint endPoint) => endPoint is IPEndPoint ip ? ip.Address : None;
+
+    private sealed class UnknownEndPoint : EndPoint
+    {
+        public override string ToString() => "unknown";
+    }
 }

@@ -4,7 +4,7 @@ using System.Net;
 namespace WebSocketServerKit.Transport;
 
 /// <summary>
-/// One accepted connection as the layers above see it: a reader, a write, a half-close and a cut. Plain TCP and TLS look alike.
+/// One accepted connection as the layers above see it: a reader, a write, a half-close and a cut. Sockets, streams and pipes look alike.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -81,8 +81,12 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// <summary>The owner has found the peer silent: what waits for its next byte shall hold no buffer. From any thread.</summary>
     public abstract void ReleaseIdle();
 
-    /// <summary>Leaves the memory that <see cref="Input"/> has given out to whoever still reads it: it is not used again and does not go back to the pool. While nobody reads the input.</summary>
-    public abstract void ForgetBuffers();
+    /// <summary>
+    /// Leaves the memory that it holds to whoever still uses it: handlers that read what <see cref="Input"/> has given out, or after the end of the connection a stream that goes on. It is not
+    /// used again and does not go back to the pool. While nobody reads the input.
+    /// </summary>
+    /// <returns>How many bytes it was.</returns>
+    public abstract int ForgetBuffers();
 
     /// <summary>
     /// Ends our direction: the peer reads what was written and then the end. Call it when no write is pending. Never throws: a peer that is

@@ -6,7 +6,6 @@ public class WebSocketServerOptionsTests
 {
     public static TheoryData<string, Action<WebSocketServerOptions>> Impossible => new()
     {
-        { "WebSocketServerOptions.Urls is empty. Add where to listen, for example options.Listen(\"http://localhost:8080\").", o => o.EndPoints.Clear() },
         { "WebSocketServerOptions.Urls: an entry is empty", o => o.Urls.Add(null!) },
         { "WebSocketServerOptions.AllowedHosts is null. For an empty list set it to [].", o => o.AllowedHosts = null! },
         { "WebSocketServerOptions.Subprotocols: \"a b\" is no subprotocol name", o => o.Subprotocols.Add("a b") },

@@ -62,6 +62,21 @@ internal static partial class Layers
         }
     }
 
+    /// <summary>Each place where a file of a layer names a type of a room of that layer in which it does not lie.</summary>
+    public static IEnumerable<string> ArrowsBetweenRooms(IReadOnlyCollection<SourceFile> files, string layer)
+    {
+        ILookup<string, string> declaredIn = files
+            .Where(file => file.Layer == layer && file.Folder != layer)
+            .SelectMany(file => TopLevelTypes(file).Select(type => (type.Name, file.Folder)))
+            .ToLookup(type => type.Name, type => type.Folder, StringComparer.Ordinal);
+        return from file in files
+               where file.Layer == layer
+               from word in Words(file)
+               from room in declaredIn[word]
+               where room != file.Folder
+               select $"{file.Path} names {word} of {room}";
+    }
+
     /// <summary>Each place where one of the folders names what pure code must not.</summary>
     public static IEnumerable<string> Impurities(IEnumerable<SourceFile> files, params string[] layers) =>
         from file in files

@@ -16,6 +16,16 @@ public sealed class LayersTests
     public void Every_folder_has_its_place_in_the_house() =>
         AssertSame(Layers.MayName.Keys, SourceTree.Library.Select(file => file.Layer));
 
+    [Fact]
+    public void What_carries_bytes_lies_in_rooms_that_do_not_name_each_other_and_the_seam_names_none() =>
+        Findings.AssertNone(Layers.ArrowsBetweenRooms(SourceTree.Library, "Transport"));
+
+    [Fact]
+    public void Transport_has_the_rooms_that_are_on_the_map() =>
+        AssertSame(
+            ["Transport", "Transport/Pipes", "Transport/Sockets"],
+            SourceTree.Library.Where(file => file.Layer is "Transport").Select(file => file.Folder));
+
     // What follows shows that the tests above can fail.
 
     [Fact]
@@ -52,6 +62,19 @@ public sealed class LayersTests
             new("Connections/Loop.cs", "internal delegate void Loop(int i);"),
             new("Diagnostics/Log.cs", "interface Log { void Left(DisconnectCause cause, Loop loop); }")];
         Assert.Equal(["Diagnostics/Log.cs names Loop of Connections"], Layers.ForbiddenArrows(files), StringComparer.Ordinal);
+    }
+
+    [Fact]
+    public void Sees_an_arrow_from_one_room_to_another()
+    {
+        SourceFile[] files = [
+            new("Transport/Seam.cs", "internal abstract class Seam { Tcp _tcp; }"),
+            new("Transport/Sockets/Tcp.cs", "internal sealed class Tcp : Seam { Tcp _tcp; }"),
+            new("Transport/Pipes/Duplex.cs", "internal sealed class Duplex : Seam { Tcp _tcp; }"),
+            new("Serving/Run.cs", "internal sealed class Run { Tcp _tcp; }")];
+        Assert.Equal(
+            ["Transport/Seam.cs names Tcp of Transport/Sockets", "Transport/Pipes/Duplex.cs names Tcp of Transport/Sockets"],
+            Layers.ArrowsBetweenRooms(files, "Transport"), StringComparer.Ordinal);
     }
 
     [Fact]

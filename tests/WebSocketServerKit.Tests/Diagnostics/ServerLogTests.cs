@@ -37,6 +37,7 @@ public sealed class ServerLogTests
             "21 Warning NoSubprotocolAgreed",
             "22 Warning OpenFilesTooFew",
             "23 Information MaxClientsLowered",
+            "24 Information ListeningNowhere",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }

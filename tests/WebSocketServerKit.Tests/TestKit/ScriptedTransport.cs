@@ -269,12 +269,13 @@ internal sealed class ScriptedTransport : TransportConnection
     /// <summary>Whether the bytes that the input gave out were left to those who read them.</summary>
     public bool HasForgotten { get; private set; }
 
-    public override void ForgetBuffers()
+    public override int ForgetBuffers()
     {
         lock (_inputGate)
         {
             HasForgotten = true;
             _input = NewPipe();
+            return HeldBytes;
         }
     }
 

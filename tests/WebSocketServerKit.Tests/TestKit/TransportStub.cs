@@ -25,7 +25,7 @@ internal abstract class TransportStub : TransportConnection
 
     public override void ReleaseIdle() => throw new NotSupportedException();
 
-    public override void ForgetBuffers() => throw new NotSupportedException();
+    public override int ForgetBuffers() => throw new NotSupportedException();
 
     public override void ShutdownSend() => throw new NotSupportedException();
 

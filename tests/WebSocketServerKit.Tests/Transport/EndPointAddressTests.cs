@@ -17,4 +17,14 @@ public sealed class EndPointAddressTests
         Assert.True(IPAddress.IsLoopback(shared));
         Assert.NotEqual(IPAddress.Loopback, shared);
     }
+
+    [Fact]
+    public void An_IPv4_address_is_shown_as_such_and_no_address_as_unknown()
+    {
+        Assert.Equal(IPEndPoint.Parse("192.0.2.1:80"), EndPointAddress.Shown(IPEndPoint.Parse("[::ffff:192.0.2.1]:80")));
+        Assert.Equal(IPEndPoint.Parse("[2001:db8::1]:80"), EndPointAddress.Shown(IPEndPoint.Parse("[2001:db8::1]:80")));
+        EndPoint unknown = EndPointAddress.Shown(null);
+        Assert.Equal("unknown", unknown.ToString());
+        Assert.Equal(EndPointAddress.None, EndPointAddress.Of(unknown));
+    }
 }

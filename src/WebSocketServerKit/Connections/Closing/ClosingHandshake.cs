@@ -44,6 +44,9 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
         set => Volatile.Write(ref _leftMessage, value);
     }
 
+    /// <summary>Completes when <see cref="ConnectionEvent.Disconnected"/> was raised and its handlers have ended.</summary>
+    public Task Told { get; set; } = Task.CompletedTask;
+
     /// <summary>Keeps the cause if it is the first one. True if it is.</summary>
     public bool TrySetEnding(ConnectionEnding ending) => Interlocked.CompareExchange(ref _ending, ending, null) is null;
 

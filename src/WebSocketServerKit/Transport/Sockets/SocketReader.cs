@@ -72,10 +72,13 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     }
 
     /// <summary>Leaves the buffer to whoever still reads in it, with all that it holds. While nobody reads here.</summary>
-    public void ForgetBuffer()
+    /// <returns>How many bytes it has.</returns>
+    public int ForgetBuffer()
     {
+        int forgotten = HeldBytes;
         _buffer = null;
         (_start, _examined, _end) = (0, 0, 0);
+        return forgotten;
     }
 
     public override void Complete(Exception? exception = null) => ReleaseBuffer();

@@ -91,7 +91,7 @@ internal sealed class SocketTransportConnection : TransportConnection
 
     public override void ReleaseIdle() => _reader.ReleaseIdle();
 
-    public override void ForgetBuffers() => _reader.ForgetBuffer();
+    public override int ForgetBuffers() => _reader.ForgetBuffer();
 
     public override int TryReceive(Span<byte> buffer, out bool ended)
     {
@@ -213,7 +213,6 @@ internal sealed class SocketTransportConnection : TransportConnection
     {
         // A socket that is no longer connected has no end points.
         null => throw new SocketException((int)SocketError.NotConnected),
-        IPEndPoint { Address.IsIPv4MappedToIPv6: true } ip => new IPEndPoint(ip.Address.MapToIPv4(), ip.Port),
-        _ => endPoint,
+        _ => EndPointAddress.Shown(endPoint),
     };
 }
