@@ -25,7 +25,9 @@ internal struct PooledBuffer(ArrayPool<byte> pool)
 
     public readonly Memory<byte> Written => new(_array, 0, _length);
 
-    /// <summary>Free space of at least <paramref name="size"/> bytes after the written bytes. Valid until the next call. <see cref="Advance"/> makes bytes of it written.</summary>
+    /// <summary>
+    /// Free space of at least <paramref name="size"/> bytes after the written bytes. Valid until the next call. <see cref="Advance"/> makes bytes of it written.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> GetSpan(int size)
     {

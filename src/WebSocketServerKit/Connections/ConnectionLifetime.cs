@@ -17,9 +17,9 @@ namespace WebSocketServerKit.Connections;
 /// <summary>
 /// One connection from accept to release. <see cref="RunAsync"/> runs its phases in order; each phase has an object of its own: <see cref="OpeningHandshake"/>,
 /// <see cref="ReceiveLoop"/>, <see cref="ClosingHandshake"/>. The layer above implements the abstract members.
-/// <para>Invariants: <see cref="RunAsync"/> is called once. Handlers of one connection run one event at a time. The heartbeat calls <see cref="Beat"/>. Any
-/// thread may read the state, and end the connection by <see cref="BeginClose"/>, <see cref="Abort"/>, <see cref="CloseForMemory"/> or <see cref="BeginStop"/>.
-/// There is no lock: fields that several threads use are volatile or are set once by compare-exchange.</para>
+/// <para>Invariants: <see cref="RunAsync"/> is called once. Handlers of one connection run one event at a time. The heartbeat calls <see cref="Beat"/>. Any thread may
+/// read the state, and end the connection by <see cref="BeginClose"/>, <see cref="Abort"/>, <see cref="CloseForMemory"/> or <see cref="BeginStop"/>. There is no lock:
+/// the connection's own loop writes the shared fields, or the first thread does by compare-exchange.</para>
 /// </summary>
 internal abstract class ConnectionLifetime : IHandlers
 {

@@ -22,8 +22,8 @@ internal enum Admission : byte
 /// <summary>
 /// All connections of a server from accept to release, including those that are being turned away. Enforces the limits on connections, lets the heartbeat visit
 /// each one, and tells when none is left.
-/// <para>Invariants: a connection is added once and removed once. One lock guards all fields and the <see cref="HandshakePlaces"/>; only <see cref="Beat"/>
-/// reads without it. Thread-safe.</para>
+/// <para>Invariants: a connection is added once and removed once. One lock guards all fields and the <see cref="HandshakePlaces"/>; only <see cref="Count"/> and
+/// <see cref="Beat"/> read without it. Thread-safe.</para>
 /// </summary>
 internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int maxHandshakes, int maxHandshakesPerAddress)
 {

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace WebSocketServerKit.Diagnostics;
 
-/// <summary>A log that cannot be written (its disk is full, its server is down) must not stop the server: what the logger throws is dropped.</summary>
+/// <summary>Drops every exception of the host's logger: a log that cannot be written must not stop the server. Thread-safe if the logger is.</summary>
 internal sealed class FaultTolerantLogger(ILogger logger) : ILogger
 {
     public IDisposable? BeginScope<TState>(TState state)
@@ -38,7 +38,7 @@ internal sealed class FaultTolerantLogger(ILogger logger) : ILogger
         }
         catch (Exception)
         {
-            // There is nowhere left to tell it.
+            // There is no other place to report it.
         }
     }
 }

@@ -2,8 +2,10 @@ using System.Text;
 
 namespace WebSocketServerKit.Diagnostics;
 
-/// <summary>Text that a peer chose, for the log: as it would stand in a C# string literal, so that it forges no line and can be copied into code.</summary>
-/// <remarks>Made into text only when a line is really written.</remarks>
+/// <summary>
+/// Text that a peer has chosen, for the log. It is escaped as in a C# string literal, so that it cannot forge log lines and can be copied into code.
+/// </summary>
+/// <remarks>It is escaped only when the log message is formatted.</remarks>
 /// <param name="Text">As the peer sent it.</param>
 internal readonly record struct PeerText(string Text)
 {
@@ -29,6 +31,6 @@ internal readonly record struct PeerText(string Text)
         return escaped.ToString();
     }
 
-    // U+2028 and U+2029 are no controls, but line ends to some readers all the same.
+    // U+2028 and U+2029 are not control characters, but some readers treat them as line ends.
     private static bool HasToBeEscaped(char character) => char.IsControl(character) || character is '\u2028' or '\u2029' or '"' or '\\';
 }

@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace WebSocketServerKit.Diagnostics;
 
 /// <summary>
-/// Every line that the library logs. Event ids are never reused. What a peer can cause at will is Debug: at Information the log
-/// stays quiet under load and under attack. Text that a peer chose is a <see cref="PeerText"/>.
+/// All log messages of the library. Event ids are never reused. Messages that a peer can trigger at will have the level Debug, so that the log stays quiet
+/// under load and under attack. Text that a peer has chosen is a <see cref="PeerText"/>.
 /// </summary>
 internal sealed partial class ServerLog(ILogger log)
 {
@@ -20,7 +20,7 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(3, LogLevel.Information, "Stopped: {Cleanly} clients left cleanly, {Cut} had to be cut, {Unfinished} have handlers that have not ended.")]
     public partial void Stopped(int cleanly, int cut, int unfinished);
 
-    [LoggerMessage(4, LogLevel.Error, "Accepting on {EndPoint} met trouble.")]
+    [LoggerMessage(4, LogLevel.Error, "Accepting connections on {EndPoint} failed.")]
     public partial void AcceptTrouble(Exception exception, EndPoint endPoint);
 
     [LoggerMessage(5, LogLevel.Debug, "Client {Id} connected from {RemoteEndPoint} for {Path}.")]
@@ -42,24 +42,24 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(10, LogLevel.Error, "A handler of {Event} threw for the client at {RemoteEndPoint}.")]
     public partial void HandlerFailed(Exception exception, string @event, EndPoint remoteEndPoint);
 
-    [LoggerMessage(11, LogLevel.Debug, "A handler for the client at {RemoteEndPoint} was still sending to a client that had gone or is too slow.")]
+    [LoggerMessage(11, LogLevel.Debug, "A handler for the client at {RemoteEndPoint} was sending to a client that has left or is too slow.")]
     public partial void HandlerOutlivedClient(Exception exception, EndPoint remoteEndPoint);
 
     [LoggerMessage(12, LogLevel.Warning,
         "A handler of {Event} for the client at {RemoteEndPoint} has been running for {Threshold} and holds back that client's next messages. Hand long work to a queue or a task of your own, and let the handler return. If it waits for another message of the same client, have it call e.ContinueReceiving() first, or it waits for ever.")]
     public partial void HandlerSlow(string @event, EndPoint remoteEndPoint, TimeSpan threshold);
 
-    [LoggerMessage(13, LogLevel.Error, "The connection with {RemoteEndPoint} ended by an error inside the server. Please report it.")]
+    [LoggerMessage(13, LogLevel.Error, "The connection with {RemoteEndPoint} ended because of an internal error. Please report it.")]
     public partial void ConnectionFailed(Exception exception, EndPoint remoteEndPoint);
 
     [LoggerMessage(14, LogLevel.Warning,
-        "The server holds {Used} bytes for its clients, of {Limit} that it may. Until there is more room it reads no more from the clients that hold most, and closes them with 1013 if that is not enough. Set options.MaxBufferedBytes for another limit, or lower MaxMessageSize and SendQueueLimit.")]
+        "The server holds {Used} bytes for its clients; the limit is {Limit}. Until that decreases it does not read from the clients that hold the most, and closes them with 1013 if necessary. Set options.MaxBufferedBytes for another limit, or lower MaxMessageSize and SendQueueLimit.")]
     public partial void MemoryShort(long used, long limit);
 
-    [LoggerMessage(15, LogLevel.Information, "The server holds {Used} bytes for its clients, of {Limit} that it may: all clients are read from again.")]
+    [LoggerMessage(15, LogLevel.Information, "The server holds {Used} bytes for its clients; the limit is {Limit}. It reads from all clients again.")]
     public partial void MemorySuffices(long used, long limit);
 
-    [LoggerMessage(16, LogLevel.Error, "The server could not look after the memory that it holds for its clients, and tries again. Please report it.")]
+    [LoggerMessage(16, LogLevel.Error, "The server failed to enforce options.MaxBufferedBytes and will try again. Please report it.")]
     public partial void MemoryNotRelieved(Exception exception);
 
     [LoggerMessage(20, LogLevel.Warning,

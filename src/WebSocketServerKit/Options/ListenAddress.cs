@@ -5,7 +5,7 @@ using System.Net.Sockets;
 
 namespace WebSocketServerKit.Options;
 
-/// <summary>How much a text names beside its end point.</summary>
+/// <summary>Which addresses a <see cref="ListenAddress"/> stands for.</summary>
 internal enum ListenScope : byte
 {
     /// <summary>The end point alone.</summary>
@@ -18,15 +18,17 @@ internal enum ListenScope : byte
     Everywhere,
 }
 
-/// <summary>A place to listen, read from a text such as <c>http://localhost:8080</c>. Pure: it asks neither the system nor the file system.</summary>
-/// <param name="EndPoint">Where.</param>
-/// <param name="Scope">How much more than <paramref name="EndPoint"/>.</param>
+/// <summary>
+/// An address to listen on, parsed from a text such as <c>http://localhost:8080</c>. Parsing accesses neither the network nor the file system. Immutable.
+/// </summary>
+/// <param name="EndPoint">The end point.</param>
+/// <param name="Scope">The addresses beside that of <paramref name="EndPoint"/>.</param>
 /// <param name="IsSecure">Whether clients speak TLS there.</param>
 internal sealed record ListenAddress(EndPoint EndPoint, ListenScope Scope = ListenScope.EndPoint, bool IsSecure = false)
 {
     private const string Example = "\"http://localhost:8080\"";
 
-    /// <summary>Says why the server cannot listen on what the text names, or <see langword="null"/> if it can.</summary>
+    /// <summary>The reason why the server cannot listen on this address, or <see langword="null"/> if it can.</summary>
     public static string? Validate(string? text)
     {
         if (!TryParse(text, out ListenAddress? address, out string? problem))
@@ -34,8 +36,8 @@ internal sealed record ListenAddress(EndPoint EndPoint, ListenScope Scope = List
         return address.IsSecure ? $"\"{text}\" asks for TLS, which this version does not have: write http:// or ws://, and put a proxy in front for wss://." : null;
     }
 
-    /// <summary>Reads a text that <see cref="Validate"/> has passed.</summary>
-    /// <exception cref="FormatException">It names no place to listen; the message tells the right spelling.</exception>
+    /// <summary>Parses a text that <see cref="Validate"/> accepts.</summary>
+    /// <exception cref="FormatException">The text is not an address to listen on; the message shows the correct form.</exception>
     public static ListenAddress Parse(string text) => TryParse(text, out ListenAddress? address, out string? problem) ? address : throw new FormatException(problem);
 
     public static bool TryParse(string? text, [NotNullWhen(true)] out ListenAddress? address, [NotNullWhen(false)] out string? problem)
@@ -105,13 +107,13 @@ internal sealed record ListenAddress(EndPoint EndPoint, ListenScope Scope = List
             return (IPAddress.Loopback, ListenScope.Localhost);
         if (host is ['[', .. var inner, ']'])
             return inner.Contains(':', StringComparison.Ordinal) && !inner.StartsWith('[') && IPAddress.TryParse(inner, out IPAddress? ipv6) ? (ipv6, ListenScope.EndPoint) : null;
-        // IPAddress takes "1" and "127.1" too, which are more often slips than addresses.
+        // IPAddress accepts "1" and "127.1" too, which are more often typing errors than addresses.
         return IPAddress.TryParse(host, out IPAddress? ipv4) && ipv4.ToString() == host ? (ipv4, ListenScope.EndPoint) : null;
     }
 
     private static string ReadPath(string text, string path, bool isSecure, ref ListenAddress? address)
     {
-        // unix:///run/app.sock is common too.
+        // unix:///run/app.sock is a common spelling too.
         if (path.StartsWith("///", StringComparison.Ordinal))
             path = path[2..];
         if (path.StartsWith("//", StringComparison.Ordinal) || !Path.IsPathFullyQualified(path))

@@ -154,8 +154,8 @@ public sealed class WebSocketServerOptions
     /// <see cref="WebSocketServer.BufferedBytes"/> is the current value; a shortage is logged. The other limits are per client: SECURITY.md adds them up.
     /// </summary>
     /// <remarks>
-    /// It is enforced by closing, not by refusing memory: for a moment more may be held. Who holds no more than 16 KiB is neither paused nor closed. Of a
-    /// client with context takeover in either direction 330 KiB count from its handshake on.
+    /// The limit is enforced by closing clients, not by refusing memory, so it can be exceeded for a moment. A client that holds no more than 16 KiB is neither
+    /// paused nor closed. A compressor that is kept for a client counts as 330 KiB, a decompressor as 45 KiB.
     /// </remarks>
     public long? MaxBufferedBytes { get; set; }
 

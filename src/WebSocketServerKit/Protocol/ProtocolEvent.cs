@@ -3,10 +3,10 @@ namespace WebSocketServerKit.Protocol;
 /// <summary>What <see cref="ServerProtocol.Step"/> found next in the input.</summary>
 internal enum ProtocolEvent : byte
 {
-    /// <summary>The input is used up; nothing to tell until more comes.</summary>
+    /// <summary>The input is used up. Step again with more input.</summary>
     None,
 
-    /// <summary>A bounded part of a long piece of work is done. Step again, even if the input is used up; nothing of the last input may be given back before that.</summary>
+    /// <summary>A part of a long decompression is done. Step again, even if the input is used up, and keep the memory of the last input until then.</summary>
     Unfinished,
 
     /// <summary>A whole text or binary message: <see cref="ServerProtocol.Payload"/>, <see cref="ServerProtocol.MessageType"/>.</summary>

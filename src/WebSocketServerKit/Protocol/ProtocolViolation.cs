@@ -1,6 +1,6 @@
 namespace WebSocketServerKit.Protocol;
 
-/// <summary>The rule that a client broke. What each one means for the connection stands in <see cref="ProtocolViolations"/>.</summary>
+/// <summary>The rule that a client broke. <see cref="ProtocolViolations"/> has the close code and reason for each.</summary>
 internal enum ProtocolViolation : byte
 {
     None,

@@ -1,7 +1,7 @@
 
 namespace WebSocketServerKit.Protocol;
 
-/// <summary>The one table of what each broken rule leads to.</summary>
+/// <summary>The table from broken rules to answers.</summary>
 internal static class ProtocolViolations
 {
     /// <summary>The close code, the reason sent to the peer, and the section of RFC 6455 that has the rule.</summary>

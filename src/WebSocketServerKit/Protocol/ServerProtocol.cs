@@ -10,29 +10,30 @@ using WebSocketServerKit.Protocol.Messages;
 namespace WebSocketServerKit.Protocol;
 
 /// <summary>
-/// The receiving side of a server (RFC 6455 5 to 8, RFC 7692) as pure code: bytes in, events out. The input may be cut anywhere.
-/// A message whose one frame lies whole in the input is unmasked in place and handed on uncopied; only a cut or fragmented one is gathered,
-/// in a rented buffer that grows with the bytes that came. Not thread-safe: one receive loop owns it.
+/// The receiving side of a server (RFC 6455 5 to 8, RFC 7692) as pure code: bytes in, events out. The input may be split anywhere.
+/// A message whose one frame is complete in the input is unmasked in place and not copied. Any other is copied into a rented buffer, which grows with the
+/// received bytes.
+/// <para>Not thread-safe: one receive loop owns it.</para>
 /// </summary>
 internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, ArrayPool<byte> pool)
 {
     private FragmentationRules _fragmentation = new(maxFragments);
-    private PooledBuffer _message = new(pool); // what came of a message that is fragmented or cut
-    private PooledBuffer _cut = new(pool);     // what came of a header or a control frame that is cut
+    private PooledBuffer _message = new(pool); // the received part of an incomplete message
+    private PooledBuffer _cut = new(pool);     // the received part of an incomplete header or control frame
     private Utf8Validator _utf8;
-    private MessageInflater? _inflater; // not null exactly if permessage-deflate was agreed on
-    private bool _isInflating; // bytes that were taken have not been inflated in full
+    private MessageInflater? _inflater; // null unless permessage-deflate was negotiated
+    private bool _isInflating; // the inflater has not decompressed all bytes that it was given
 
-    private FrameHeader _header;   // of the frame whose payload is coming in; meaningful while _inPayload
+    private FrameHeader _header;   // of the frame whose payload is being received; valid while _inPayload
     private bool _inPayload;
     private long _payloadLeft;
-    private uint _key;             // the masking key, turned to the phase of the next byte
-    private Opcode _messageOpcode; // of the message that the current data frame belongs to
-    private bool _isCompressed;    // so is that message
-    private long _sizeOnWire;      // payload bytes of its frames so far, as declared
+    private uint _key;             // the masking key, rotated to the next byte
+    private Opcode _messageOpcode; // the opcode of the message that the current data frame belongs to
+    private bool _isCompressed;    // whether that message is compressed
+    private long _sizeOnWire;      // the declared payload bytes of its frames so far
     private bool _ended;
 
-    /// <summary>The payload of the event just returned. Valid until <see cref="ReleasePayload"/>, and as long as the input is.</summary>
+    /// <summary>The payload of the event just returned. Valid until <see cref="ReleasePayload"/>, and only while the memory of the input is.</summary>
     public Memory<byte> Payload { get; private set; }
 
     public WebSocketMessageType MessageType => _messageOpcode == Opcode.Text ? WebSocketMessageType.Text : WebSocketMessageType.Binary;
@@ -43,26 +44,26 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
     public ProtocolViolation Violation { get; private set; }
 
-    /// <summary>Whether messages are passed over and not gathered, because nobody wants them any more.</summary>
+    /// <summary>Whether messages are discarded without being buffered.</summary>
     public bool DiscardsMessages { get; private set; }
 
-    /// <summary>Whether a decompressor is at work, or kept for the next message.</summary>
+    /// <summary>Whether a decompressor exists, for the current message or kept for the next one.</summary>
     public bool HasInflater => _inflater is { HasContext: true };
 
-    /// <summary>Bytes of memory that it holds. From any thread.</summary>
+    /// <summary>The size of its buffers in bytes. From any thread.</summary>
     public int HeldBytes => _message.Capacity + _cut.Capacity;
 
-    /// <summary>The bytes that compressed messages have inflated to, all together.</summary>
+    /// <summary>The total decompressed size of all compressed messages, in bytes.</summary>
     public long InflatedBytes { get; private set; }
 
-    /// <summary>permessage-deflate was agreed on: messages may come compressed. Before the first step; the protocol takes over the inflater.</summary>
+    /// <summary>Enables permessage-deflate. Call it before the first step. The protocol owns the inflater from then on.</summary>
     public void Agree(MessageInflater inflater) => _inflater = inflater;
 
     /// <summary>
     /// Takes bytes off the front of <paramref name="input"/> up to the next event. After <see cref="ProtocolEvent.None"/> the input is empty;
-    /// after <see cref="ProtocolEvent.Unfinished"/> comes the next step, with the rest of the same input;
-    /// after <see cref="ProtocolEvent.Close"/> or <see cref="ProtocolEvent.Violation"/> all further input is thrown away.
-    /// After every other event comes <see cref="ReleasePayload"/> before the next step.
+    /// after <see cref="ProtocolEvent.Unfinished"/> step again with the rest of the same input;
+    /// after <see cref="ProtocolEvent.Close"/> or <see cref="ProtocolEvent.Violation"/> all further input is discarded.
+    /// After every other event call <see cref="ReleasePayload"/> before the next step.
     /// </summary>
     public ProtocolEvent Step(ref Memory<byte> input)
     {
@@ -90,17 +91,17 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         return ProtocolEvent.None;
     }
 
-    /// <summary>Ends the life of <see cref="Payload"/> and gives its buffer back, so that an idle client holds none.</summary>
+    /// <summary>Ends the lifetime of <see cref="Payload"/> and returns its buffer to the pool, so that an idle connection holds none.</summary>
     public void ReleasePayload()
     {
         Payload = default;
         _cut.Release();
-        // A control frame may stand between the fragments of a message, whose beginning stays.
+        // After a control frame between the fragments of a message, keep the message's buffer.
         if (!_fragmentation.InMessage)
             _message.Release();
     }
 
-    /// <summary>Gives up what has come of a message, and passes over all that follow. Between two steps.</summary>
+    /// <summary>Drops an incomplete message, and discards all later ones. Call it between two steps.</summary>
     public void DiscardMessages()
     {
         DiscardsMessages = true;
@@ -109,7 +110,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         _inflater?.Dispose();
     }
 
-    /// <summary>Gives back all buffers. The last call.</summary>
+    /// <summary>Returns all buffers to the pool. The last call.</summary>
     public void Release()
     {
         _ended = true;
@@ -128,7 +129,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         _inflater?.Dispose();
     }
 
-    // Most frames: a message of one frame that lies whole in the input, and breaks no rule that its header tells of. For all others it takes nothing.
+    // Fast path for most frames: a message of one frame that is complete in the input and has a valid header. For any other frame it consumes nothing.
     private bool TryTakeWholeMessage(ref Memory<byte> input, out ProtocolEvent found)
     {
         found = ProtocolEvent.None;
@@ -151,7 +152,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         return true;
     }
 
-    // Sets _inPayload when the header is complete and keeps the rules; otherwise the input is used up, or a rule is broken.
+    // Sets _inPayload if the header is complete and valid. Otherwise the input is used up, or a rule is broken.
     private ProtocolViolation TakeHeader(ref Memory<byte> input)
     {
         bool complete;
@@ -204,14 +205,14 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         ProtocolViolation violation = _fragmentation.Check(_header, out _messageOpcode);
         if (_header.Opcode != Opcode.Continuation)
             (_isCompressed, _sizeOnWire) = (_header.Rsv1, 0);
-        // 10.4: limits "on the frame size and total message size after reassembly"; told from the header, before a byte is stored.
+        // 10.4: limits "on the frame size and total message size after reassembly"; checked by the header, before a byte is stored.
         if (violation == ProtocolViolation.None && _header.PayloadLength > MaxSizeOnWire - _sizeOnWire)
             violation = ProtocolViolation.MessageTooBig;
         _sizeOnWire += _header.PayloadLength;
         return violation;
     }
 
-    // Compression may make a message a little longer. But it must not become endless either, by blocks that inflate to nothing.
+    // Compression may make a message slightly longer. But blocks that inflate to nothing must not make it endless.
     private long MaxSizeOnWire => _isCompressed ? 2L * maxMessageSize + 1024 : maxMessageSize;
 
     private ProtocolEvent TakeControlPayload(ref Memory<byte> input)
@@ -299,7 +300,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         return violation == ProtocolViolation.None && IsMessageComplete && !_isInflating ? _inflater!.End(ref _message, maxMessageSize) : violation;
     }
 
-    // What the input has of the frame's payload, unmasked where it lies.
+    // Takes the part of the frame's payload that is in the input, unmasked in place.
     private Memory<byte> TakeUnmasked(ref Memory<byte> input)
     {
         int count = (int)Math.Min(_payloadLeft, input.Length);

@@ -8,7 +8,8 @@ namespace WebSocketServerKit.Serving;
 internal readonly record struct ClientLimits(int MaxClients, int MaxTurnedAway)
 {
     /// <summary>
-    /// The open files that are reserved for everything else. .NET and a small program need about 60; the rest is for the host's files, such as its log and a hundred database connections.
+    /// The open files that are reserved for everything else. .NET and a small program need about 60; the rest is for the host's files, such as its log and a
+    /// hundred database connections.
     /// </summary>
     private const int Reserve = 200;
 

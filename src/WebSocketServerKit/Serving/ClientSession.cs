@@ -6,7 +6,8 @@ using WebSocketServerKit.Transport;
 namespace WebSocketServerKit.Serving;
 
 /// <summary>
-/// Connects one connection to the public API: makes its client, keeps the registry up to date, and raises the server's events. <see cref="RequestDecision"/> does the same for the request.
+/// Connects one connection to the public API: makes its client, keeps the registry up to date, and raises the server's events. <see cref="RequestDecision"/>
+/// does the same for the request.
 /// <para>The connection calls the overrides one at a time, in the order of its phases.</para>
 /// </summary>
 internal sealed class ClientSession(WebSocketServer server, ServerRun run, TransportConnection transport)

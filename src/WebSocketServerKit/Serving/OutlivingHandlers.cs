@@ -1,6 +1,8 @@
 namespace WebSocketServerKit.Serving;
 
-/// <summary>Counts the handlers that still run although nobody waits for them any longer, so that the stop of the server can. One per run of a server. Thread-safe.</summary>
+/// <summary>
+/// Counts the handlers that still run although nobody waits for them any longer, so that the stop of the server can. One per run of a server. Thread-safe.
+/// </summary>
 internal sealed class OutlivingHandlers
 {
     private readonly Lock _gate = new();

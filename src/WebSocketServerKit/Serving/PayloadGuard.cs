@@ -5,8 +5,8 @@ using WebSocketServerKit.Connections.Handling;
 namespace WebSocketServerKit.Serving;
 
 /// <summary>
-/// Gives out the payload of one message as <see cref="Memory{T}"/>, and throws when it is used after the handlers of that message have ended. While the memory is pinned, the message does
-/// not end: an asynchronous write of pinned bytes would otherwise write another message after the buffer is reused.
+/// Gives out the payload of one message as <see cref="Memory{T}"/>, and throws when it is used after the handlers of that message have ended. While the memory
+/// is pinned, the message does not end: an asynchronous write of pinned bytes would otherwise write another message after the buffer is reused.
 /// </summary>
 internal sealed class PayloadGuard(WebSocketClient client, long run) : MemoryManager<byte>
 {

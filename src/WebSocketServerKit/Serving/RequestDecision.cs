@@ -6,7 +6,9 @@ using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Serving;
 
-/// <summary>Decides about one request: by the server's rules first, then by the host's handlers. It exists until the client is connected. Used by one thread at a time.</summary>
+/// <summary>
+/// Decides about one request: by the server's rules first, then by the host's handlers. It exists until the client is connected. Used by one thread at a time.
+/// </summary>
 internal sealed class RequestDecision(WebSocketServer server, ServerRun run, ClientSession session) : IRequestDecision
 {
     private HandshakingEventArgs? _handshaking;      // not null if the host is asked about a WebSocket handshake

@@ -13,7 +13,8 @@ using WebSocketServerKit.Transport.Sockets;
 namespace WebSocketServerKit.Serving;
 
 /// <summary>
-/// One run of a server, from its start to its stop: a copy of the options, the listeners, the heartbeat, the connections. Thread-safe; <see cref="StopAsync"/> is called once.
+/// One run of a server, from its start to its stop: a copy of the options, the listeners, the heartbeat, the connections. Thread-safe; <see cref="StopAsync"/>
+/// is called once.
 /// </summary>
 internal sealed class ServerRun
 {
@@ -190,7 +191,7 @@ internal sealed class ServerRun
 
     private static bool IsFirst(ref int logged) => Interlocked.Exchange(ref logged, 1) == 0;
 
-    // Events that wait for the host's context are waited for as long as it gets on with them: its thread may be blocked in this very stop.
+    // With a host's context, wait only as long as handlers keep ending: the context's thread may be blocked by this stop.
     private async Task WaitForHandlersAsync(long began)
     {
         TimeSpan left = _stopTimeout - _time.GetElapsedTime(began);
@@ -204,7 +205,7 @@ internal sealed class ServerRun
         }
     }
 
-    // That it takes too long is no error here.
+    // A timeout is not an error here.
     private async Task WaitAsync(Task what, TimeSpan timeout) =>
         await what.WaitAsync(timeout, _time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 

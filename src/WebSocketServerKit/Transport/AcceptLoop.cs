@@ -3,16 +3,14 @@ using System.Net.Sockets;
 namespace WebSocketServerKit.Transport;
 
 /// <summary>
-/// Accepts connection after connection until it is told to stop. No error ends it: a server that silently stops accepting is the worst kind
-/// of up.
+/// Accepts connections until it is stopped. No error ends it: a server must not silently stop accepting.
 /// </summary>
-/// <param name="accept">Waits for the next connection; null when a client was gone before it could be taken over.</param>
+/// <param name="accept">Waits for the next connection. Null if the client has left already.</param>
 /// <param name="accepted">
-/// Takes a connection over. Runs on the loop, so it starts the connection's work and returns; what it throws costs that connection only.
+/// Takes over a connection. It runs on the loop, so it must return at once. An exception ends only that connection.
 /// </param>
 /// <param name="report">
-/// Hears, in an exception whose message is meant for the log, that accepting is failing and will be tried again (once until it works
-/// again), or that <paramref name="accepted"/> threw.
+/// Gets an exception whose message is meant for the log: when accepting starts to fail (once until it works again), and when <paramref name="accepted"/> threw.
 /// </param>
 /// <param name="timeProvider">Measures the pauses.</param>
 internal sealed class AcceptLoop(
@@ -21,7 +19,7 @@ internal sealed class AcceptLoop(
     Action<IOException> report,
     TimeProvider timeProvider)
 {
-    // So many connections in a row are accepted before others get the thread: in a flood the next one is always there.
+    // The connections accepted in a row before the loop yields its thread. In a flood each accept completes synchronously.
     private const int AcceptedInARow = 16;
 
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(100);
@@ -33,7 +31,7 @@ internal sealed class AcceptLoop(
     /// </summary>
     public async Task RunAsync(CancellationToken stopping)
     {
-        // Leaves the caller's thread and synchronization context: connections are never handed over on a window's thread.
+        // Leave the caller's thread and synchronization context, so that the loop never runs on a UI thread.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
 
         TimeSpan pause = ShortestPause;
@@ -60,7 +58,7 @@ internal sealed class AcceptLoop(
                 if (pause == ShortestPause)
                     Report(TransportErrors.AcceptingPaused(failure));
 
-                // To try again at once would burn a core for as long as the shortage lasts. The clients wait in the backlog.
+                // Pause, or the loop would spin for as long as the shortage lasts. Clients wait in the backlog.
                 await Task.Delay(pause, timeProvider, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, LongestPause.Ticks));
                 continue;

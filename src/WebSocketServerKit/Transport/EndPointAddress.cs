@@ -2,12 +2,12 @@ using System.Net;
 
 namespace WebSocketServerKit.Transport;
 
-/// <summary>The address that an end point counts under, in limits per remote address and in rules for loopback addresses.</summary>
+/// <summary>The IP address of an end point, for limits per remote address and for the rules for loopback addresses.</summary>
 internal static class EndPointAddress
 {
     /// <summary>
-    /// Stands for every end point without an IP address, such as that of a Unix domain socket. It is a loopback address, because only programs of this machine reach such an end
-    /// point. No TCP connection has it, because it is the broadcast address of the loopback network.
+    /// Stands for every end point without an IP address, such as that of a Unix domain socket. It is a loopback address, because only programs of this machine
+    /// reach such an end point. No TCP connection has it, because it is the broadcast address of the loopback network.
     /// </summary>
     public static readonly IPAddress None = new([127, 255, 255, 255]);
 

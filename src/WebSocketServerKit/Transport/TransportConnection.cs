@@ -4,12 +4,12 @@ using System.Net;
 namespace WebSocketServerKit.Transport;
 
 /// <summary>
-/// One accepted connection as the layers above see it: a reader, a write, a half-close and a cut. Sockets, streams and pipes look alike.
+/// The seam between connections and what carries their bytes. One accepted connection: a reader, writes, a half-close and a cut. Each transport is a subclass.
 /// </summary>
 /// <remarks>
 /// <para>
-/// Threading: one reader at a time and one writer at a time, both at once if they like; <see cref="Abort"/> and the end points from any
-/// thread at any time.
+/// Threading: one reader and one writer at a time; they may run concurrently. <see cref="Abort"/>, the end points and the members marked "from any thread" may be
+/// used from any thread at any time.
 /// </para>
 /// <para>
 /// Errors: a lost connection is always an <see cref="IOException"/>, from <see cref="Input"/> and from <see cref="WriteAsync"/>, no
@@ -24,7 +24,7 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// The bytes from the peer. Its FIN completes the reader; a lost connection throws <see cref="IOException"/>. The owner never completes
     /// it: disposing does.
     /// </summary>
-    /// <remarks>The system tells of a reset once. When a write hears it first, the reader just completes, as after a FIN.</remarks>
+    /// <remarks>The system reports a reset only once. If a write gets it, the reader just completes, as after a FIN.</remarks>
     public abstract PipeReader Input { get; }
 
     /// <summary>
@@ -39,7 +39,7 @@ internal abstract class TransportConnection : IAsyncDisposable
     public abstract EndPoint LocalEndPoint { get; }
 
     /// <summary>
-    /// Sends all the bytes; completes when the operating system has taken the last one. Await it before the next call, and only once.
+    /// Sends all bytes. Completes when the operating system has taken the last one. Await it once, before the next call.
     /// </summary>
     /// <exception cref="IOException">
     /// The connection is lost, or <see cref="ShutdownSend"/> was called. Some of the bytes may have left.
@@ -47,62 +47,61 @@ internal abstract class TransportConnection : IAsyncDisposable
     public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> bytes);
 
     /// <summary>
-    /// Sends as many of the bytes as the operating system takes without waiting, and tells how many those were. What keeps it from taking any is told by
-    /// <see cref="WriteAsync"/>, with the rest of them.
+    /// Sends as many of the bytes as the operating system takes without waiting, and returns their number. Never throws: <see cref="WriteAsync"/> of the rest
+    /// reports the error.
     /// </summary>
     public virtual int TryWrite(ReadOnlySpan<byte> bytes) => 0;
 
     /// <summary>
-    /// Receives what is there already into <paramref name="buffer"/>, past <see cref="Input"/>. Only while nobody reads there, and everything that it had has been handed out.
+    /// Receives bytes that have arrived, without waiting, bypassing <see cref="Input"/>. Call it only while nobody reads <see cref="Input"/> and after it has
+    /// handed out all its bytes.
     /// </summary>
-    /// <param name="buffer">Where to; not empty.</param>
-    /// <param name="ended">Whether the peer has ended its side, and nothing more comes.</param>
-    /// <returns>How many bytes; 0 when none are there.</returns>
+    /// <param name="buffer">The destination; not empty.</param>
+    /// <param name="ended">Whether the peer has ended its side.</param>
+    /// <returns>The number of bytes; 0 if none have arrived.</returns>
     /// <exception cref="IOException">The connection is lost.</exception>
     public abstract int TryReceive(Span<byte> buffer, out bool ended);
 
-    /// <summary>Whether bytes from the peer have arrived that nobody has received yet. From any thread; false when the connection has ended.</summary>
+    /// <summary>Whether the socket has unread bytes. From any thread; false when the connection has ended.</summary>
     public abstract bool HasUnread { get; }
 
     /// <summary>
-    /// Whether the peer has ended its side or reset the connection, as far as the system tells without reading up to there. From any thread. False where it does not tell.
+    /// Whether the peer has ended its side or reset the connection, even if unread bytes precede that. From any thread. False on systems that do not tell.
     /// </summary>
     public abstract bool HasPeerEnded { get; }
 
     /// <summary>
-    /// A number that grows while the peer takes what is sent to it: the bytes that it has acknowledged, or where the system does not tell, those that the system has taken. From
-    /// any thread.
+    /// A measure of the peer's progress: the bytes that it has acknowledged, or, on systems that do not tell, the bytes that the system has taken. From any thread.
     /// </summary>
     public abstract long BytesTaken { get; }
 
-    /// <summary>Bytes of memory that it holds. From any thread.</summary>
+    /// <summary>The bytes of memory that its buffers take. From any thread.</summary>
     public virtual int HeldBytes => 0;
 
-    /// <summary>The owner has found the peer silent: what waits for its next byte shall hold no buffer. From any thread.</summary>
+    /// <summary>Lets a pending read release its buffer, because the peer is idle. From any thread.</summary>
     public abstract void ReleaseIdle();
 
     /// <summary>
-    /// Leaves the memory that it holds to whoever still uses it: handlers that read what <see cref="Input"/> has given out, or after the end of the connection a stream that goes on. It is not
-    /// used again and does not go back to the pool. While nobody reads the input.
+    /// Gives up its buffers without returning them to the pool, because somebody may still use them: a handler that reads what <see cref="Input"/> has handed out, or an abandoned call of the
+    /// host's stream. Call it while nobody reads the input.
     /// </summary>
-    /// <returns>How many bytes it was.</returns>
+    /// <returns>The size of the buffers.</returns>
     public abstract int ForgetBuffers();
 
     /// <summary>
-    /// Ends our direction: the peer reads what was written and then the end. Call it when no write is pending. Never throws: a peer that is
-    /// gone needs no FIN.
+    /// A half-close: sends a FIN after the written bytes. Call it when no write is pending. Never throws.
     /// </summary>
     public abstract void ShutdownSend();
 
     /// <summary>
     /// Cuts the connection now: the peer gets a RST, unsent bytes are lost, a pending read or write ends with <see cref="IOException"/>.
-    /// Never throws; again does nothing.
+    /// Never throws; further calls do nothing.
     /// </summary>
     public abstract void Abort();
 
     /// <summary>
-    /// Closes the connection and gives the reader's buffers back, so call it only when nobody reads any more: <see cref="Abort"/> first,
-    /// wait for the reader, then dispose. TCP sends a RST instead of a FIN when bytes from the peer are still unread. Again does nothing.
+    /// Closes the connection and returns the reader's buffers. Call it only when no read is pending: call <see cref="Abort"/>, wait for the reader, then dispose.
+    /// TCP sends a RST instead of a FIN if bytes from the peer are unread. Further calls do nothing.
     /// </summary>
     public abstract ValueTask DisposeAsync();
 }

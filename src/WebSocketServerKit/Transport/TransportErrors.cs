@@ -4,17 +4,16 @@ using System.Net.Sockets;
 namespace WebSocketServerKit.Transport;
 
 /// <summary>
-/// What the platforms' socket errors mean to us, all in one place: why we cannot listen, what a failed accept tells, how a connection was
-/// lost.
+/// Translates the platforms' socket errors: why the server cannot listen, whether a failed accept concerns one client, how a connection was lost.
 /// </summary>
 internal static class TransportErrors
 {
     private const string ClosedHere = "this side cut it";
 
     /// <summary>The error for an end point that cannot be listened on. The message says why and what to do about it.</summary>
-    /// <param name="endPoint">Where.</param>
-    /// <param name="failure">What the system says.</param>
-    /// <param name="others">Where the same server listens already.</param>
+    /// <param name="endPoint">The end point.</param>
+    /// <param name="failure">The system's error.</param>
+    /// <param name="others">The end points on which the same server listens already.</param>
     public static IOException CannotListen(EndPoint endPoint, SocketException failure, IReadOnlyList<EndPoint> others)
     {
         string why = endPoint is IPEndPoint ip
@@ -53,7 +52,7 @@ internal static class TransportErrors
             SocketError.AddressNotAvailable =>
                 $"this machine does not have that address. Use one of its own, or {(ipv6 ? "[::]" : "0.0.0.0")} for all of them.",
 
-            // Windows also says so of ports that it has reserved, or that a program holds exclusively.
+            // Windows also reports this for ports that it has reserved, or that a program holds exclusively.
             SocketError.AccessDenied =>
                 "the system does not permit it. "
                 + "Ports below 1024 usually need special rights, and a port may be reserved or held exclusively by another program. "
@@ -82,8 +81,7 @@ internal static class TransportErrors
             || wide.Address.MapToIPv6().Equals(narrow.Address.MapToIPv6()));
 
     /// <summary>
-    /// Whether a failed accept concerns one client only, so that the next can be accepted at once. Anything else calls for a pause, lest
-    /// the loop spin.
+    /// Whether a failed accept concerns one client only, so that the loop can accept the next at once. After any other error it pauses.
     /// </summary>
     public static bool ConcernsOneClient(SocketError error) => error switch
     {
@@ -96,7 +94,7 @@ internal static class TransportErrors
         _ => false,
     };
 
-    /// <summary>The report that accepting fails for now, why, and that it goes on.</summary>
+    /// <summary>The report that accepting fails at present and is retried.</summary>
     public static IOException AcceptingPaused(Exception failure)
     {
         string why = failure is not SocketException socketFailure ? failure.Message : socketFailure.SocketErrorCode switch
@@ -113,15 +111,15 @@ internal static class TransportErrors
             $"Cannot accept connections for now; clients wait and accepting is tried again until it works. The reason: {why}", failure);
     }
 
-    /// <summary>The report that an accepted connection was dropped because nobody could take it over.</summary>
+    /// <summary>The report that an accepted connection was dropped because taking it over threw.</summary>
     public static IOException ConnectionDropped(Exception failure) =>
         new($"A connection was accepted and then dropped; accepting goes on. The reason: {failure.Message}", failure);
 
-    /// <summary>The one exception for a lost connection, with what the socket said inside.</summary>
+    /// <summary>The exception for a lost connection. The socket's error is the inner exception.</summary>
     public static IOException ConnectionLost(Exception failure) => new($"The connection is lost: {DescribeLoss(failure)}.", failure);
 
     /// <summary>Says how a connection was lost, as the end of a sentence: "the peer reset the connection".</summary>
-    /// <param name="failure">What a read or a write threw, or the socket's error inside it.</param>
+    /// <param name="failure">The exception of a read or a write, or its inner exception.</param>
     public static string DescribeLoss(Exception failure)
     {
         if (failure is IOException { InnerException: { } inner })

@@ -4,12 +4,12 @@ using WebSocketServerKit.Buffers;
 namespace WebSocketServerKit.Protocol.Compression;
 
 /// <summary>
-/// Compresses messages (RFC 7692 7.2.1). With context takeover one compressor goes on from message to message, and costs 220 to 330 KiB for as long
-/// as it is kept; without, one exists only while a message is compressed. Not thread-safe.
+/// Compresses messages (RFC 7692 7.2.1). With context takeover one compressor of 220 to 330 KiB is kept for all messages. Without it, a compressor exists only
+/// while a message is compressed. Not thread-safe.
 /// </summary>
 /// <remarks>
-/// <see cref="DeflateStream"/> always uses a window of 32 KiB. A smaller one is kept by compressing the message in pieces of its size, each by a fresh
-/// compressor: nothing can refer back further than its own piece goes. So a smaller window excludes context takeover.
+/// <see cref="DeflateStream"/> always uses a window of 32 KiB. For a smaller window the message is compressed in pieces of the window's size, each by a new
+/// compressor, so that no reference exceeds the window. So a smaller window excludes context takeover.
 /// </remarks>
 internal sealed class MessageDeflater(CompressionLevel level, bool contextTakeover, int windowBits) : IDisposable
 {
@@ -29,7 +29,7 @@ internal sealed class MessageDeflater(CompressionLevel level, bool contextTakeov
         End(ref compressed);
     }
 
-    /// <summary>Takes the next part of a message, and appends what is compressed by then.</summary>
+    /// <summary>Compresses the next part of a message, and appends the output so far.</summary>
     public void Write(ReadOnlySpan<byte> part, ref PooledBuffer compressed)
     {
         _sink.Buffer = compressed;
@@ -96,7 +96,7 @@ internal sealed class MessageDeflater(CompressionLevel level, bool contextTakeov
             EndContext();
     }
 
-    /// <summary>Forgets all messages, and the one that is under way: the next one does not refer to them.</summary>
+    /// <summary>Drops the context and an unfinished message: the next message refers to nothing before it.</summary>
     public void Reset()
     {
         EndContext();
@@ -113,7 +113,7 @@ internal sealed class MessageDeflater(CompressionLevel level, bool contextTakeov
 
     private void EndContext()
     {
-        _sink.IsClosed = true; // a compressor writes a last block when it is given back
+        _sink.IsClosed = true; // ignore the last block, which the compressor writes when it is disposed
         _context?.Dispose();
         _context = null;
         _sink.IsClosed = false;

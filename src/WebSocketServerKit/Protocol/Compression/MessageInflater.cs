@@ -5,19 +5,19 @@ using WebSocketServerKit.Buffers;
 namespace WebSocketServerKit.Protocol.Compression;
 
 /// <summary>
-/// Decompresses messages (RFC 7692 7.2.2), piece by piece as they come. With context takeover one decompressor, 20 to 45 KiB, goes on from
-/// message to message; without, one exists only while a message comes in. Not thread-safe.
+/// Decompresses messages (RFC 7692 7.2.2), piece by piece as they are received. With context takeover one decompressor of 20 to 45 KiB is kept for all
+/// messages. Without it, a decompressor exists only while a message is received. Not thread-safe.
 /// </summary>
 /// <remarks>
-/// RFC 7692 7.2.3.4 allows a last block with BFINAL set. What a client puts behind that block in the same message is not looked at: zlib stops there, and
-/// <see cref="DeflateStream"/> does not tell where that was. The next message begins anew.
+/// RFC 7692 7.2.3.4 allows a last block with BFINAL set. Bytes after that block in the same message are ignored: zlib stops there, and
+/// <see cref="DeflateStream"/> does not tell where. The next message begins without context.
 /// </remarks>
 internal sealed class MessageInflater(bool contextTakeover) : IDisposable
 {
-    // What is asked for at least at a time, so that a small message does not make the buffer grow in small steps.
+    // The smallest read from the decompressor, so that the buffer does not grow in small steps.
     private const int ReadSize = 4096;
 
-    // What is inflated at a time at most: a few bytes may inflate to many MiB, which would take long.
+    // The most bytes that one call decompresses. A few bytes may inflate to many MiB, which would block the thread for long.
     private const int StepSize = 256 * 1024;
 
     // 7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message."
@@ -30,10 +30,10 @@ internal sealed class MessageInflater(bool contextTakeover) : IDisposable
     /// <summary>Whether a decompressor exists.</summary>
     public bool HasContext => _context is not null;
 
-    /// <summary>Whether the last bytes have not been inflated in full: <see cref="Continue"/> goes on, and they must stay where they are until then.</summary>
+    /// <summary>Whether the last piece is not completely decompressed. Then call <see cref="Continue"/>, and keep the piece's memory until then.</summary>
     public bool IsUnfinished { get; private set; }
 
-    /// <summary>Appends what the next bytes of the message inflate to. It stops as soon as that is more than <paramref name="maxSize"/> bytes in all.</summary>
+    /// <summary>Decompresses the next piece of a message. It stops as soon as the message is larger than <paramref name="maxSize"/> bytes.</summary>
     public ProtocolViolation Inflate(ReadOnlyMemory<byte> piece, ref PooledBuffer message, int maxSize)
     {
         int began = message.Length;
@@ -50,10 +50,10 @@ internal sealed class MessageInflater(bool contextTakeover) : IDisposable
         return violation;
     }
 
-    /// <summary>Goes on with bytes that have not been inflated in full.</summary>
+    /// <summary>Continues with the last piece.</summary>
     public ProtocolViolation Continue(ref PooledBuffer message, int maxSize) => Read(ref message, maxSize);
 
-    /// <summary>The message has come to its end: appends the rest of it.</summary>
+    /// <summary>Ends the message and appends the rest of it.</summary>
     public ProtocolViolation End(ref PooledBuffer message, int maxSize)
     {
         _source.Rest = Tail;
@@ -90,7 +90,7 @@ internal sealed class MessageInflater(bool contextTakeover) : IDisposable
                     return ProtocolViolation.None;
                 }
 
-                // 10.4 of RFC 6455: the limit counts what the message is after all is undone, and is kept while that is done.
+                // 10.4 of RFC 6455: the limit applies to the decompressed size, and is checked during decompression.
                 int room = maxSize - message.Length;
                 if (room == 0)
                     return _context.ReadByte() < 0 ? ProtocolViolation.None : ProtocolViolation.MessageTooBig;

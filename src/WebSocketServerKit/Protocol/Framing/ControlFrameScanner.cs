@@ -3,33 +3,34 @@ using WebSocketServerKit.Protocol.Closing;
 namespace WebSocketServerKit.Protocol.Framing;
 
 /// <summary>
-/// Finds the control frames in bytes that are not to be taken yet, because the messages before them wait for their turn. It looks at headers, passes over the payloads of
-/// data frames, and changes nothing: <see cref="ServerProtocol"/> takes the same bytes later. The bytes may be cut anywhere.
+/// Finds the control frames in bytes that were read ahead. It parses headers, skips the payloads of data frames, and does not change the bytes:
+/// <see cref="ServerProtocol"/> parses them again later. The bytes may be split anywhere. Not thread-safe.
 /// </summary>
 /// <param name="rsv1">Whether an extension was negotiated that may set RSV1 on the first frame of a message.</param>
 internal sealed class ControlFrameScanner(bool rsv1)
 {
-    private readonly byte[] _frame = new byte[FrameHeader.MaxSize + FrameHeader.MaxControlPayload]; // what came of a header, or of a control frame
+    private readonly byte[] _frame = new byte[FrameHeader.MaxSize + FrameHeader.MaxControlPayload]; // the received part of a header or control frame
     private int _length;       // bytes in _frame
-    private long _passOver;    // payload of a data frame that is still to come
-    private bool _ended;       // behind a Close frame or a broken rule nothing counts
+    private long _skip;        // payload bytes of a data frame that are left to skip
+    private bool _ended;       // a Close frame or a broken rule was found; the rest is ignored
 
-    /// <summary>The payload of the frame just found, unmasked. Valid until the next call.</summary>
+    /// <summary>The unmasked payload of the frame just found. Valid until the next call.</summary>
     public ReadOnlyMemory<byte> Payload { get; private set; }
 
     /// <summary>
-    /// Takes bytes off the front up to the end of the next control frame: <see cref="ProtocolEvent.Ping"/>, <see cref="ProtocolEvent.Pong"/>, <see cref="ProtocolEvent.Close"/>.
-    /// <see cref="ProtocolEvent.None"/> when they are used up. A broken rule ends the search: it is found again, and answered, in its turn.
+    /// Consumes bytes up to the end of the next control frame: <see cref="ProtocolEvent.Ping"/>, <see cref="ProtocolEvent.Pong"/> or
+    /// <see cref="ProtocolEvent.Close"/>.
+    /// <see cref="ProtocolEvent.None"/> when they are used up. A broken rule ends the search: <see cref="ServerProtocol"/> will find and report it.
     /// </summary>
     public ProtocolEvent Next(ref ReadOnlySpan<byte> bytes)
     {
         while (!_ended && !bytes.IsEmpty)
         {
-            if (_passOver > 0)
+            if (_skip > 0)
             {
-                int passed = (int)Math.Min(_passOver, bytes.Length);
-                _passOver -= passed;
-                bytes = bytes[passed..];
+                int skipped = (int)Math.Min(_skip, bytes.Length);
+                _skip -= skipped;
+                bytes = bytes[skipped..];
                 continue;
             }
 
@@ -42,7 +43,7 @@ internal sealed class ControlFrameScanner(bool rsv1)
             }
 
             if (!header.IsControl)
-                (_length, _passOver) = (0, header.PayloadLength);
+                (_length, _skip) = (0, header.PayloadLength);
             else if (TakePayload(header, ref bytes) && Found(header) is var found and not ProtocolEvent.None)
                 return found;
         }

@@ -2,7 +2,7 @@ using System.Net;
 
 namespace WebSocketServerKit.Protocol.Handshake;
 
-/// <summary>Decides which well-formed requests are let in by the host that they name and the page that they come from. Immutable.</summary>
+/// <summary>Decides whether a well-formed request is allowed, by its host and its origin. Immutable.</summary>
 internal sealed class AccessRules(HostRules hosts, OriginRules origins)
 {
     /// <summary>The rule that the request breaks, or <see cref="HandshakeViolation.None"/>.</summary>
@@ -10,8 +10,8 @@ internal sealed class AccessRules(HostRules hosts, OriginRules origins)
     /// <param name="localAddress">The address of this machine at which it arrived.</param>
     public HandshakeViolation Check(HandshakeRequest request, IPAddress localAddress)
     {
-        // What is listed holds for everybody. Otherwise the host matters where trust rests on it: a page can read the answer to a plain request of its own
-        // host, and it may open a WebSocket there. What is no browser names what it likes.
+        // A list of allowed hosts applies to every request. Without one, only requests that a page may have caused are checked: a rebound page could read the
+        // answer to a plain request, or open a WebSocket. Programs other than browsers can send any host anyway.
         bool isOwnHost = hosts.Allows(request.Host, localAddress);
         if (!isOwnHost && (hosts.AreListed || !request.IsWebSocket))
             return HandshakeViolation.HostNotAllowed;

@@ -4,7 +4,7 @@ using WebSocketServerKit.Protocol.Handshake;
 namespace WebSocketServerKit;
 
 /// <summary>The request with which a client opens its connection: a WebSocket opening handshake or a plain HTTP request.</summary>
-/// <remarks>It never changes, owns all that it shows, may be read from several threads and kept as long as wanted.</remarks>
+/// <remarks>Immutable. It may be read from any thread and kept for any time.</remarks>
 public sealed class HandshakeRequest
 {
     private IReadOnlyDictionary<string, string>? _query;
@@ -32,9 +32,8 @@ public sealed class HandshakeRequest
 
     /// <summary>The path, percent-decoded, ready for use as a key: <c>/chat/room 1</c>. It starts with <c>/</c>.</summary>
     /// <remarks>
-    /// An encoded slash stays <c>%2F</c>, so that it is not taken for a separator (<c>%252F</c> decodes to the same). So does what is no percent escape of
-    /// UTF-8: <c>/100%</c> and <c>/caf%E9</c> stand as they were sent.
-    /// Dot segments (<c>..</c>) stand as they were sent: do not use the path as the name of a file without resolving and checking it.
+    /// An encoded slash stays <c>%2F</c>, so that it is not taken for a separator (<c>%252F</c> decodes to the same). Invalid escapes are not decoded:
+    /// <c>/100%</c> and <c>/caf%E9</c> stay unchanged. Dot segments (<c>..</c>) are not resolved: resolve and check the path before you use it as a file name.
     /// </remarks>
     public string Path { get; }
 
@@ -43,8 +42,8 @@ public sealed class HandshakeRequest
 
     /// <summary>The query's parameters, percent-decoded, <c>+</c> read as a space; of several with one name, the first.</summary>
     /// <remarks>
-    /// Names are case-sensitive. A parameter without <c>=</c> has an empty value. What is no percent escape of UTF-8 stays as sent.
-    /// Unlike the path, a value may have control characters.
+    /// Names are case-sensitive. A parameter without <c>=</c> has an empty value. Invalid escapes are not decoded.
+    /// Unlike the path, a value may contain control characters.
     /// </remarks>
     public IReadOnlyDictionary<string, string> Query => _query ??= ParseQuery(QueryString);
 

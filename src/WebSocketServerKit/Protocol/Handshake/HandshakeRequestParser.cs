@@ -20,11 +20,11 @@ internal enum HandshakeParseStatus
     Refused,
 }
 
-/// <summary>Parses one HTTP/1.x request head as it arrives, as strictly as RFC 9112 asks for where laxness is a danger.</summary>
+/// <summary>Parses one HTTP/1.x request head incrementally. It is strict wherever leniency would allow request smuggling (RFC 9112).</summary>
 /// <remarks>
-/// Where the bytes are cut does not change the outcome. An incomplete line gets the very check that a complete one gets first, and that
-/// check finds the first wrong byte of a line; so a prefix is refused with what the whole line would have been refused with, only sooner.
-/// For one request and for one caller at a time. A mutable struct: it lives in a local of its one owner and is passed by reference only.
+/// Invariant: the result does not depend on how the bytes are split. An incomplete line gets the same first check as a complete one, and that check finds the
+/// first invalid byte of the line. So a prefix is refused for the same reason as the whole line, only sooner.
+/// <para>For one request. Not thread-safe. A mutable struct: it is a local variable of its one owner, and is passed by reference only.</para>
 /// </remarks>
 internal struct HandshakeRequestParser
 {
@@ -52,7 +52,7 @@ internal struct HandshakeRequestParser
     private static readonly string[] SingleHeaders =
         ["Host", "Origin", "Authorization", "Content-Length", "Sec-WebSocket-Key", "Sec-WebSocket-Version"];
 
-    /// <summary>What nearly every handshake says, kept as strings so that it is not allocated for each.</summary>
+    /// <summary>Strings that nearly every handshake contains, so that they are not allocated for each one.</summary>
     private static readonly FrozenSet<string>.AlternateLookup<ReadOnlySpan<char>> KnownText = FrozenSet.Create(
         StringComparer.Ordinal,
         "GET", "HEAD", "/",
@@ -70,7 +70,7 @@ internal struct HandshakeRequestParser
     /// <summary>How many more bytes the head may have, those of an incomplete line included.</summary>
     private int _remainingBytes;
 
-    /// <summary>Where a head that arrived in several segments is put together; at most as large as the limit on the head.</summary>
+    /// <summary>A contiguous copy of a head that arrived in several segments. At most as large as the limit on the head.</summary>
     private byte[] _scratch = [];
 
     private HandshakeParseStatus _status;
@@ -106,7 +106,7 @@ internal struct HandshakeRequestParser
     public HandshakeParseStatus Parse(in ReadOnlySequence<byte> input, out SequencePosition consumed, out SequencePosition examined)
     {
         ReadOnlySpan<byte> window = Contiguous(input.Slice(0, Math.Min(input.Length, _remainingBytes)));
-        // As a rule this is the whole head: less the request line and the empty line, its lines are the headers.
+        // Usually this is the whole head: without the request line and the empty line, its lines are the headers.
         _headers.Expect(Math.Clamp(window.Count(LineFeed) - 2, 0, _maxHeaderLines));
         int position = 0;
         while (_status == HandshakeParseStatus.NeedMore && window[position..].IndexOf(LineFeed) is >= 0 and int length)
@@ -288,7 +288,7 @@ internal struct HandshakeRequestParser
 
         string name = TextOf(line[..colon]);
         ReadOnlySpan<byte> value = line[(colon + 1)..].Trim(" \t"u8);
-        // What many clients have in common, and is no secret.
+        // Share strings that many clients send and that are no secrets.
         bool isShared = name is "Host" or "Origin" or "User-Agent" or "Accept-Language" && value.Length <= LongestSharedValue;
         _headers.Add(name, isShared ? SharedTextOf(value) : TextOf(value));
         return HandshakeViolation.None;

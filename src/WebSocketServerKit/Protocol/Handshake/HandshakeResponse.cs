@@ -7,20 +7,20 @@ using WebSocketServerKit.Buffers;
 namespace WebSocketServerKit.Protocol.Handshake;
 
 /// <summary>The answer to a request: the handshake's 101, a refusal, or the answer to a plain HTTP request. Immutable.</summary>
-/// <remarks>Every answer but the 101 ends the connection and says so: only a WebSocket can follow the first request here.</remarks>
+/// <remarks>Every answer but the 101 ends the connection and has <c>Connection: close</c>: the server does not support a second request.</remarks>
 internal sealed class HandshakeResponse
 {
     private const string PlainText = "text/plain; charset=utf-8";
     private const string TokenAdvice = "use letters, digits and !#$%&'*+-.^_`|~ only.";
 
-    /// <summary>What the server itself decides; a host that set one of these would contradict it.</summary>
+    /// <summary>The headers that the server sets itself. The host must not set them.</summary>
     private static readonly string[] OwnHeaders =
     [
         "Connection", "Upgrade", "Keep-Alive", "Date", "Content-Type", "Content-Length", "Transfer-Encoding", "Trailer",
         "X-Content-Type-Options", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Sec-WebSocket-Version",
     ];
 
-    /// <summary>Not null exactly in a 101.</summary>
+    /// <summary>Null except in a 101.</summary>
     private readonly string? _key;
 
     private HandshakeResponse(

@@ -4,8 +4,8 @@ namespace WebSocketServerKit.Protocol.Handshake;
 
 /// <summary>Decides for which hosts the server answers. Immutable, so one object serves all connections.</summary>
 /// <remarks>
-/// Whoever owns a name can make it point at this machine (DNS rebinding). Then a browser takes the server for the host of their page: the origin and the host
-/// of a request agree, and only the name gives it away. Nobody can make an address point elsewhere, and nobody owns <c>localhost</c>.
+/// Protects against DNS rebinding: the owner of a name can let it resolve to this machine. A browser then treats the server as the host of the owner's page.
+/// The origin and the host of the request agree, and only the name shows the attack. IP addresses and <c>localhost</c> cannot be rebound.
 /// </remarks>
 internal sealed class HostRules
 {
@@ -70,7 +70,7 @@ internal sealed class HostRules
     {
         if (_allowsAll)
             return true;
-        // No browser sends a request without a host, so no page is behind it.
+        // Browsers always send a host, so this request does not come from a page.
         if (!AreListed && (host is "" || !IPAddress.IsLoopback(localAddress)))
             return true;
         if (!Authority.TryParse(host, out ReadOnlySpan<char> name, out int? port))
@@ -89,7 +89,7 @@ internal sealed class HostRules
         return false;
     }
 
-    // As browsers see it: what IPAddress takes for an address ("127.1") is none of their names either.
+    // Browsers treat forms such as "127.1" as addresses too, as IPAddress does.
     private static bool IsAddress(ReadOnlySpan<char> host) => host.StartsWith('[') || IPAddress.TryParse(host, out _);
 
     // RFC 6761 6.3: "The domain "localhost." and any names falling within ".localhost." are special […]: Users may assume that IPv4 and IPv6 address queries
@@ -97,7 +97,7 @@ internal sealed class HostRules
     private static bool IsLocalhost(ReadOnlySpan<char> host) =>
         host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase);
 
-    // "example.com." is the same host as "example.com", written as a name that is complete.
+    // "example.com." is the fully qualified form of "example.com".
     private static ReadOnlySpan<char> WithoutLastDot(ReadOnlySpan<char> host) => host is [.. var name, '.'] ? name : host;
 
     // RFC 3986 lets a name have a star; no entry can.

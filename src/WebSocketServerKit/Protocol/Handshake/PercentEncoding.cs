@@ -4,7 +4,9 @@ using System.Text;
 
 namespace WebSocketServerKit.Protocol.Handshake;
 
-/// <summary>Decodes percent-encoded UTF-8 (RFC 3986 2.1). What is no escape, or no UTF-8, stays as it was sent: nothing is lost and nobody is refused for it.</summary>
+/// <summary>
+/// Decodes percent-encoded UTF-8 (RFC 3986 2.1). What is no escape, or no UTF-8, stays as it was sent: nothing is lost and nobody is refused for it.
+/// </summary>
 internal static class PercentEncoding
 {
     private const int LongestUtf8Sequence = 4;

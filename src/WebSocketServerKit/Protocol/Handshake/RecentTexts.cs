@@ -1,6 +1,6 @@
 namespace WebSocketServerKit.Protocol.Handshake;
 
-/// <summary>Strings that were made lately, so that clients that say the same share one. It holds 64 at most. Thread-safe.</summary>
+/// <summary>A cache of up to 64 recent strings, so that clients that send the same text share one string. Thread-safe.</summary>
 internal sealed class RecentTexts
 {
     private readonly string?[] _texts = new string?[64];
@@ -8,7 +8,7 @@ internal sealed class RecentTexts
     public string Get(ReadOnlySpan<char> text)
     {
         ref string? place = ref _texts[(uint)string.GetHashCode(text, StringComparison.Ordinal) % (uint)_texts.Length];
-        string? recent = place; // read once: other threads put theirs there
+        string? recent = place; // read once: other threads may replace it
         if (recent is null || !text.SequenceEqual(recent))
             place = recent = text.ToString();
         return recent;

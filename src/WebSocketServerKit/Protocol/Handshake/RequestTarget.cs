@@ -33,8 +33,7 @@ internal readonly record struct RequestTarget(string Path, string QueryString, s
         string query = questionMark < 0 ? "" : pathAndQuery[(questionMark + 1)..];
         path = PercentEncoding.DecodePath(path);
 
-        // A control character has no place in a name, and would forge lines in the logs of whoever writes the path there. It cannot stay encoded either:
-        // whoever decodes the path once more would have it after all.
+        // A control character could forge lines in the host's logs. It must not stay encoded either, because other code may decode the path again.
         if (path.Any(char.IsControl))
             return HandshakeViolation.ControlInPath;
 

@@ -18,9 +18,9 @@ internal static class SecWebSocketAccept
 
     /// <summary>Whether the text is a base64 form of 16 bytes.</summary>
     /// <remarks>
-    /// The last of its 22 digits carries two bits of the last byte and four that no byte gets. A sound encoder sets those to zero (RFC 4648 3.5), but the
-    /// example in RFC 6455 4.1 does not, and nothing rests on them: the answer is computed from the text. On whitespace and on missing padding
-    /// decoders differ, and both come from no sound client.
+    /// The last of the 22 digits has four unused bits. An encoder sets them to zero (RFC 4648 3.5), but the example in RFC 6455 4.1 does not, so any value is
+    /// accepted: the answer is computed from the text. Whitespace and missing padding are refused, because decoders treat them differently and no correct
+    /// client sends them.
     /// </remarks>
     public static bool IsKey(ReadOnlySpan<char> text) =>
         text.Length == KeyLength

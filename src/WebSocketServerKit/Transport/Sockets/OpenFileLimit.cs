@@ -2,14 +2,13 @@ using System.Globalization;
 
 namespace WebSocketServerKit.Transport.Sockets;
 
-/// <summary>How many files, sockets among them, this process may have open at once.</summary>
+/// <summary>The limit on open files of this process. Each socket is one.</summary>
 internal static class OpenFileLimit
 {
     private const string Name = "Max open files";
 
     /// <summary>
-    /// The limit that holds now; null where it is not known, as elsewhere than on Linux, or where there is none. .NET has raised it to the most that the
-    /// process may set by itself.
+    /// The current soft limit. Null if there is none, or if it is unknown, as on systems other than Linux. At its start .NET has raised it to the hard limit.
     /// </summary>
     public static long? Read()
     {
@@ -22,7 +21,7 @@ internal static class OpenFileLimit
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            return null; // /proc is not there, or closed to us: then the system tells when the limit is reached
+            return null; // /proc is missing or not readable
         }
     }
 

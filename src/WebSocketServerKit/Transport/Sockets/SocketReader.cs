@@ -7,30 +7,30 @@ using System.Runtime.CompilerServices;
 namespace WebSocketServerKit.Transport.Sockets;
 
 /// <summary>
-/// Reads a socket as a pipe of one contiguous buffer. With a buffer in hand it waits with that buffer: one system call and one wait less than to ask first
-/// whether there is something to read. Without one it asks first. So a busy peer is read fast, and one that has only spoken a few times, or that the owner
-/// found silent (<see cref="ReleaseIdle"/>), costs no buffer. The buffer grows while reads fill it.
+/// A <see cref="PipeReader"/> over a socket, with one contiguous buffer. For a busy peer it receives directly into its buffer, which saves a system call and a
+/// wait. For an idle peer, or one that has sent only a few times, it waits with a zero-byte read and rents a buffer afterwards, so that an idle connection
+/// holds no buffer. The buffer grows while reads fill it.
 /// </summary>
-/// <remarks>One reader at a time; <see cref="ReleaseIdle"/> from any thread.</remarks>
+/// <remarks>One reader at a time. <see cref="ReleaseIdle"/> and <see cref="HeldBytes"/> may be used from any thread.</remarks>
 internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeReader
 {
     private const int SmallestBuffer = 4 * 1024;
-    private const int LargestBuffer = 256 * 1024; // what large messages still gain by
+    private const int LargestBuffer = 256 * 1024; // larger ones do not make large messages faster
 
-    // So many reads without a silence between them make a peer a busy one. A buffer for each of many peers that only say hello would stay with the process.
+    // A peer counts as busy after this many reads without an idle time in between. Otherwise many peers that each send a few messages would all make the pool grow.
     private const int FewReads = 16;
 
     private byte[]? _buffer;
-    private int _reads;      // since the peer was last silent, up to FewReads
-    private int _size = SmallestBuffer;
-    private int _start;      // of what is not consumed yet
-    private int _examined;   // up to where the owner has looked
-    private int _end;        // of what was received
-    private bool _ended;     // the peer's FIN came
+    private int _reads;      // reads since the peer was last idle, up to FewReads
+    private int _size = SmallestBuffer; // the size of the next buffer
+    private int _start;      // start of the bytes that are not consumed
+    private int _examined;   // end of the examined bytes
+    private int _end;        // end of the received bytes
+    private bool _ended;     // the peer's FIN was received
     private volatile bool _waitsWithBuffer;
 
-    // Ends a wait with a buffer; a peer that is not busy has none. Never disposed: it has neither timer nor wait handle to free, and other threads may cancel it
-    // when the connection has just ended.
+    // Cancels a read that waits with a buffer. Null until the peer is busy. Never disposed: it owns neither a timer nor a wait handle, and another thread may
+    // cancel it after the connection has ended.
     private CancellationTokenSource? _wait;
 
     /// <exception cref="IOException">The connection is lost.</exception>
@@ -58,21 +58,21 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
             _start = _examined = _end = 0;
     }
 
-    /// <summary>Not supported: a source to cancel by would have to be kept for as long as the peer is silent.</summary>
+    /// <summary>Not supported: it would cost each idle connection a cancellation source.</summary>
     public override void CancelPendingRead() => throw new NotSupportedException("A read is ended by closing the socket.");
 
-    /// <summary>Bytes of memory that it holds. From any thread.</summary>
+    /// <summary>The size of the buffer in bytes. From any thread.</summary>
     public int HeldBytes => Volatile.Read(ref _buffer)?.Length ?? 0;
 
-    /// <summary>The peer has been silent: what waits for it shall not hold a buffer.</summary>
+    /// <summary>Lets a pending read release its buffer. From any thread.</summary>
     public void ReleaseIdle()
     {
         if (_waitsWithBuffer)
             Volatile.Read(ref _wait)?.Cancel();
     }
 
-    /// <summary>Leaves the buffer to whoever still reads in it, with all that it holds. While nobody reads here.</summary>
-    /// <returns>How many bytes it has.</returns>
+    /// <summary>Gives up the buffer without returning it to the pool, because somebody may still be reading it. Call it while no read is pending.</summary>
+    /// <returns>The size of the buffer.</returns>
     public int ForgetBuffer()
     {
         int forgotten = HeldBytes;
@@ -137,7 +137,7 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
         return new ReadResult(bytes, isCanceled: false, _ended);
     }
 
-    // Room behind what is there already, in a larger array if need be.
+    // Makes free space after the received bytes, in a larger array if necessary.
     private void MakeRoom()
     {
         int kept = _end - _start;

@@ -6,39 +6,38 @@ using System.Runtime.CompilerServices;
 
 namespace WebSocketServerKit.Transport.Sockets;
 
-/// <summary>A connection by plain TCP, or by a Unix domain socket, over an accepted <see cref="Socket"/>, on every platform.</summary>
-/// <remarks>
-/// While it waits for a silent peer it holds no buffer: the reader waits with a read of zero bytes and rents when there is something to
-/// read.
-/// </remarks>
+/// <summary>
+/// A connection over an accepted <see cref="Socket"/>: plain TCP or a Unix domain socket, on every platform. An idle connection holds no buffer: see
+/// <see cref="SocketReader"/>.
+/// </summary>
 internal sealed class SocketTransportConnection : TransportConnection
 {
-    // What the system holds of bytes that it has not sent yet. Enough for the time until we write again on a fast line; see LimitUnsent.
+    // The bytes that the system buffers before it sends them: see LimitUnsent. Enough to keep a fast network busy until the next write.
     private static readonly byte[] UnsentLimit = BitConverter.GetBytes(256 * 1024);
 
     private const int Tcp = 6; // IPPROTO_TCP
 
     private readonly Socket _socket;
     private readonly SocketReader _reader;
-    private long _sent; // bytes that the system has taken
+    private long _sent; // the bytes that the system has taken
     private int _disposed;
 
-    /// <summary>Takes the accepted socket over, which is its own from here on.</summary>
+    /// <summary>Takes ownership of an accepted socket.</summary>
     /// <exception cref="SocketException">The connection has ended already.</exception>
     private SocketTransportConnection(Socket socket, ArrayPool<byte> pool)
     {
         _socket = socket;
         LocalEndPoint = Shown(socket.LocalEndPoint);
         RemoteEndPoint = Shown(socket.RemoteEndPoint);
-        // As a rule the client's end of a Unix domain socket has no name: then the server's tells most.
+        // The client's end of a Unix domain socket usually has no name. Show the server's instead.
         if (RemoteEndPoint is UnixDomainSocketEndPoint && RemoteEndPoint.ToString() is "")
             RemoteEndPoint = LocalEndPoint;
 
-        // Writes are tried at once, and must not block when the system takes no more.
+        // Synchronous writes must not block when the system's buffer is full.
         socket.Blocking = false;
         if (socket.ProtocolType == ProtocolType.Tcp)
         {
-            // Frames are gathered before they are written: Nagle's algorithm would only hold the last one back.
+            // The send queue batches frames already, so Nagle's algorithm would only delay the last one.
             socket.NoDelay = true;
             LimitUnsent(socket);
         }
@@ -53,7 +52,7 @@ internal sealed class SocketTransportConnection : TransportConnection
     public override EndPoint LocalEndPoint { get; }
 
     /// <summary>
-    /// Takes the accepted socket over; closes it and returns null when its peer is gone already, which some systems tell only now.
+    /// Takes ownership of an accepted socket. If the peer has left already, which some systems report only now, it closes the socket and returns null.
     /// </summary>
     public static SocketTransportConnection? TryCreate(Socket socket, ArrayPool<byte> pool)
     {
@@ -128,7 +127,7 @@ internal sealed class SocketTransportConnection : TransportConnection
     {
         try
         {
-            // As a rule the system takes everything at once; that needs no state machine and no event args.
+            // Usually the system takes everything at once. Then there is no need for a state machine.
             int sent = _socket.Send(bytes.Span, SocketFlags.None, out SocketError error);
             if (error == SocketError.Success && Sent(sent) == bytes.Length)
                 return ValueTask.CompletedTask;
@@ -148,7 +147,7 @@ internal sealed class SocketTransportConnection : TransportConnection
         }
         catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
         {
-            // Nobody is left to tell.
+            // The connection is lost; a FIN is not needed.
         }
     }
 
@@ -156,7 +155,7 @@ internal sealed class SocketTransportConnection : TransportConnection
     {
         try
         {
-            // To close with a linger time of zero is to reset.
+            // Closing with a linger time of zero sends a RST.
             _socket.LingerState = new LingerOption(enable: true, seconds: 0);
         }
         catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
@@ -178,8 +177,9 @@ internal sealed class SocketTransportConnection : TransportConnection
         return ValueTask.CompletedTask;
     }
 
-    // Linux and macOS take up to some MiB for a slow peer, and then more only when a third of it is gone. To hold it here instead costs the system no memory, lets
-    // us see in small steps that the peer gets on, and makes a Close frame wait for less. (TCP_NOTSENT_LOWAT; other systems have nothing like it.)
+    // TCP_NOTSENT_LOWAT. Linux and macOS would otherwise buffer several MiB for a slow peer, and take more only when a third of that is gone. With the limit
+    // the bytes stay in the send queue: the system needs less memory, the peer's progress is visible in small steps, and a Close frame waits behind fewer
+    // bytes. Other systems have no such option.
     private static void LimitUnsent(Socket socket)
     {
         int option = OperatingSystem.IsLinux() ? 25 : OperatingSystem.IsMacOS() ? 0x201 : 0;
@@ -211,7 +211,7 @@ internal sealed class SocketTransportConnection : TransportConnection
 
     private static EndPoint Shown(EndPoint? endPoint) => endPoint switch
     {
-        // A socket that is no longer connected has no end points.
+        // A socket that is not connected any more has no end points.
         null => throw new SocketException((int)SocketError.NotConnected),
         _ => EndPointAddress.Shown(endPoint),
     };

@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 
 namespace WebSocketServerKit.Transport.Sockets;
 
-/// <summary>What Linux tells of a TCP connection (TCP_INFO of tcp(7)). Other systems tell it in other ways, or not at all.</summary>
+/// <summary>The state of a TCP connection on Linux (the socket option TCP_INFO, tcp(7)). Not available on other systems.</summary>
 /// <param name="State">TCP_ESTABLISHED and so on.</param>
-/// <param name="BytesAcknowledged">How many bytes the peer's system has acknowledged, since the connection was made.</param>
+/// <param name="BytesAcknowledged">The bytes that the peer's system has acknowledged since the connection was made.</param>
 internal readonly record struct TcpInfo(byte State, long BytesAcknowledged)
 {
     private const int Tcp = 6;           // IPPROTO_TCP
@@ -18,7 +18,7 @@ internal readonly record struct TcpInfo(byte State, long BytesAcknowledged)
     private const byte Closed = 7;
     private const byte CloseWait = 8;
 
-    /// <summary>Whether the peer's FIN or RST has come, perhaps behind bytes that nobody has read yet.</summary>
+    /// <summary>Whether the peer's FIN or RST has arrived, even if unread bytes precede it.</summary>
     public bool HasPeerEnded => State is Closed or CloseWait;
 
     /// <summary>False on other systems, on connections that are not TCP, and when the socket is closed.</summary>

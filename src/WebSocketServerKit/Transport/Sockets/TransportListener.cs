@@ -5,9 +5,9 @@ using System.Net.Sockets;
 namespace WebSocketServerKit.Transport.Sockets;
 
 /// <summary>
-/// Listens on one end point from <see cref="Start"/> until it is disposed, and hands out the connections that clients open.
+/// Listens on one end point from <see cref="Start"/> until it is disposed, and hands out accepted connections.
 /// </summary>
-/// <remarks>Threading: <see cref="Dispose"/> may be called from any thread while <see cref="RunAsync"/> is under way.</remarks>
+/// <remarks>Threading: <see cref="Dispose"/> may be called from any thread while <see cref="RunAsync"/> runs.</remarks>
 internal sealed class TransportListener : IDisposable
 {
     public const int DefaultBacklog = 512;
@@ -15,7 +15,7 @@ internal sealed class TransportListener : IDisposable
     private readonly Socket _listener;
     private readonly ArrayPool<byte> _pool;
 
-    // Never disposed: it has neither timer nor wait handle to free, and a RunAsync that comes after Dispose shall just end.
+    // Never disposed: it owns neither a timer nor a wait handle, and RunAsync after Dispose has to end without an error.
     private readonly CancellationTokenSource _stopping = new();
 
     private TransportListener(Socket listener, ArrayPool<byte> pool)
@@ -25,27 +25,27 @@ internal sealed class TransportListener : IDisposable
         LocalEndPoint = listener.LocalEndPoint!;
     }
 
-    /// <summary>Where clients can connect: with the real port when port 0 was asked for.</summary>
+    /// <summary>The end point that it listens on, with the real port if port 0 was requested.</summary>
     public EndPoint LocalEndPoint { get; }
 
     /// <summary>
-    /// Binds and listens: from here on clients can connect, up to <paramref name="backlog"/> of them before they are accepted.
+    /// Binds and listens. From then on clients can connect; up to <paramref name="backlog"/> of them are queued until they are accepted.
     /// </summary>
     /// <param name="endPoint">
-    /// An own address of this machine. <see cref="IPAddress.IPv6Any"/> takes IPv4 clients too. Port 0 lets the system choose. Or the path of a Unix domain socket: a socket file
-    /// on which nobody listens is replaced.
+    /// An address of this machine, or the path of a Unix domain socket. <see cref="IPAddress.IPv6Any"/> accepts IPv4 clients too. With port 0 the system
+    /// chooses a port. A stale socket file, on which nobody listens, is replaced.
     /// </param>
     /// <param name="backlog">
-    /// How many connections the system may hold for us. It lowers the number to its own limit (Linux: <c>net.core.somaxconn</c>).
+    /// The maximum number of connections that the system queues. It may lower the number (Linux: <c>net.core.somaxconn</c>).
     /// </param>
-    /// <param name="others">Where the same server listens already; it matters only for what is said when this end point cannot be listened on.</param>
-    /// <param name="pool">Where connections rent their buffers.</param>
+    /// <param name="others">The end points on which the same server listens already, for the message of the exception.</param>
+    /// <param name="pool">The pool for the buffers of connections.</param>
     /// <exception cref="IOException">
-    /// The address cannot be listened on; the message tells why and what to do, the socket error is inside.
+    /// The address cannot be listened on. The message says why and what to do; the inner exception is the socket's error.
     /// </exception>
     /// <remarks>
-    /// A port is free again as soon as its listener is disposed: .NET sets SO_REUSEADDR where it means that old connections in TIME_WAIT
-    /// do not count, and a port on which another program listens still is an error.
+    /// A port can be used again as soon as its listener is disposed: .NET sets SO_REUSEADDR on systems where that only ignores connections in TIME_WAIT. A port
+    /// on which another program listens is an error all the same.
     /// </remarks>
     public static TransportListener Start(
         EndPoint endPoint, int backlog = DefaultBacklog, IReadOnlyList<EndPoint>? others = null, ArrayPool<byte>? pool = null)
@@ -72,15 +72,13 @@ internal sealed class TransportListener : IDisposable
     }
 
     /// <summary>
-    /// Accepts until the listener is disposed, whatever goes wrong with single clients or for want of resources. Call it once. See
-    /// <see cref="AcceptLoop"/>.
+    /// Accepts until the listener is disposed. Errors do not end it: see <see cref="AcceptLoop"/>. Call it once.
     /// </summary>
     public Task RunAsync(Action<TransportConnection> accepted, Action<IOException> report, TimeProvider timeProvider) =>
         new AcceptLoop(AcceptAsync, accepted, report, timeProvider).RunAsync(_stopping.Token);
 
     /// <summary>
-    /// Closes the listening socket and ends <see cref="RunAsync"/>. Clients not accepted yet are reset by the system; accepted connections
-    /// live on.
+    /// Closes the listening socket and ends <see cref="RunAsync"/>. The system resets clients that were not accepted yet. Accepted connections are not affected.
     /// </summary>
     public void Dispose()
     {
@@ -122,7 +120,8 @@ internal sealed class TransportListener : IDisposable
         }
     }
 
-    // Whatever else lies there is not ours to delete. Only a socket cannot be opened. Opened for writing too, a named pipe does not wait for its other end.
+    // Only a socket may be deleted. A socket is the only kind of file that cannot be opened. ReadWrite, because opening a named pipe for reading alone would
+    // wait for a writer.
     private static bool IsSocket(string path)
     {
         try
