@@ -53,9 +53,7 @@ internal sealed class MemoryTransport : TransportConnection
     {
     }
 
-    public override void ForgetBuffers()
-    {
-    }
+    public override int ForgetBuffers() => 0;
 
     public override void ShutdownSend()
     {
