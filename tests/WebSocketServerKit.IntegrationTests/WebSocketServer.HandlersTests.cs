@@ -24,7 +24,7 @@ public sealed class WebSocketServerHandlersTests
             .OnDisconnected((client, e) => Task.CompletedTask)
             .OnHttpRequest(e => default(ValueTask))
             .OnHttpRequest(e => Task.CompletedTask));
-        using RawClient client = await server.OpenAsync("/p");
+        using TestClient client = await server.OpenAsync("/p");
         Assert.Equal("/p", await client.ReadTextAsync());
         Assert.Equal("welcome", await client.ReadTextAsync());
         await client.SendAsync("x");
@@ -50,8 +50,8 @@ public sealed class WebSocketServerHandlersTests
             seen.Add($"end {message.Text}");
             await client.SendAsync("done");
         }));
-        using RawClient client = await server.OpenAsync();
-        await client.WriteAsync((byte[])[.. RawClient.Text("1"), .. RawClient.Text("2")]);
+        using TestClient client = await server.OpenAsync();
+        await client.WriteAsync((byte[])[.. TestClient.Text("1"), .. TestClient.Text("2")]);
         go.SetResult();
         Assert.Equal("done", await client.ReadTextAsync());
         Assert.Equal("done", await client.ReadTextAsync());
@@ -69,7 +69,7 @@ public sealed class WebSocketServerHandlersTests
                 await Task.Yield();
             throw new InvalidDataException("bad order");
         }));
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
         Assert.Equal(1011, (await client.ReadFrameAsync()).CloseCode);
         ClientDisconnectedEventArgs end = await EndAsync(server, client);
@@ -81,7 +81,7 @@ public sealed class WebSocketServerHandlersTests
     public async Task A_function_that_returns_null_is_a_failed_handler()
     {
         await using TestServer server = await TestServer.StartAsync(server => server.OnMessage(NoTask));
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
         Assert.Equal(1011, (await client.ReadFrameAsync()).CloseCode);
         Assert.Contains("returned null", (await EndAsync(server, client)).Exception?.Message, StringComparison.Ordinal);
@@ -107,15 +107,15 @@ public sealed class WebSocketServerHandlersTests
                 await Task.Yield();
                 e.Respond(HttpStatusCode.OK, "alive");
             }));
-        using (RawClient client = await RawClient.ConnectAsync(server.EndPoint))
+        using (TestClient client = await TestClient.ConnectAsync(server.EndPoint))
         {
-            await client.WriteAsync(RawClient.Request("/"));
+            await client.WriteAsync(TestClient.Request("/"));
             Assert.Equal(401, (await client.ReadAnswerAsync()).Status);
         }
 
-        using (RawClient client = await RawClient.ConnectAsync(server.EndPoint))
+        using (TestClient client = await TestClient.ConnectAsync(server.EndPoint))
         {
-            await client.WriteAsync(RawClient.Request("/fails"));
+            await client.WriteAsync(TestClient.Request("/fails"));
             Assert.Equal(500, (await client.ReadAnswerAsync()).Status);
         }
 
@@ -133,7 +133,7 @@ public sealed class WebSocketServerHandlersTests
             began.SetResult();
             await go.Task;
         }));
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         client.Reset();
         await began.Task.Timely();
         Task<StopResult> stop = server.Server.StopAsync(TestServer.Timely);
@@ -150,7 +150,7 @@ public sealed class WebSocketServerHandlersTests
         Assert.Throws<ArgumentNullException>(() => server.OnMessage((Func<WebSocketClient, MessageReceivedEventArgs, ValueTask>)null!));
     }
 
-    private static async Task<ClientDisconnectedEventArgs> EndAsync(TestServer server, RawClient client)
+    private static async Task<ClientDisconnectedEventArgs> EndAsync(TestServer server, TestClient client)
     {
         client.Dispose();
         return await server.NextEndAsync();

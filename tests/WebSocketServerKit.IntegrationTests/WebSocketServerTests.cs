@@ -64,7 +64,7 @@ public class WebSocketServerTests
         {
             await server.StartAsync(TestContext.Current.CancellationToken);
             options.EndPoints[0] = server.EndPoints[0];
-            using RawClient client = await RawClient.OpenAsync((IPEndPoint)server.EndPoints[0]);
+            using TestClient client = await TestClient.OpenAsync((IPEndPoint)server.EndPoints[0]);
             Assert.Equal("welcome", await client.ReadTextAsync());
             Task<StopResult> stop = server.StopAsync(TestServer.Timely);
             Assert.Equal(1001, (await client.ReadFrameAsync()).CloseCode);
@@ -79,7 +79,7 @@ public class WebSocketServerTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         server.Options.MaxMessageSize = 3;
-        using (RawClient client = await server.OpenAsync())
+        using (TestClient client = await server.OpenAsync())
         {
             await client.SendAsync("long enough");
             Assert.Equal("long enough", await client.ReadTextAsync());
@@ -88,7 +88,7 @@ public class WebSocketServerTests
 
         await server.Server.StopAsync(TestServer.Timely);
         await server.Server.StartAsync(TestContext.Current.CancellationToken);
-        using RawClient limited = await server.OpenAsync();
+        using TestClient limited = await server.OpenAsync();
         await limited.SendAsync("long enough");
         await limited.AssertClosedAsync(1009);
     }
@@ -107,7 +107,7 @@ public class WebSocketServerTests
         Assert.Equal(server.Options.EndPoints.Cast<IPEndPoint>().Select(endPoint => endPoint.Address), server.Server.EndPoints.Cast<IPEndPoint>().Select(endPoint => endPoint.Address));
         foreach (IPEndPoint endPoint in server.Server.EndPoints)
         {
-            using RawClient client = await RawClient.OpenAsync(endPoint);
+            using TestClient client = await TestClient.OpenAsync(endPoint);
             Assert.Equal(endPoint, (await server.NextClientAsync()).LocalEndPoint);
             await client.SendAsync("x");
             Assert.Equal("x", await client.ReadTextAsync());
@@ -122,7 +122,7 @@ public class WebSocketServerTests
 
         foreach (IPAddress address in (IPAddress[])[IPAddress.Loopback, IPAddress.IPv6Loopback])
         {
-            using RawClient raw = await RawClient.OpenAsync(new IPEndPoint(address, server.EndPoint.Port));
+            using TestClient raw = await TestClient.OpenAsync(new IPEndPoint(address, server.EndPoint.Port));
             WebSocketClient client = await server.NextClientAsync();
             Assert.Equal(new IPEndPoint(address, raw.LocalEndPoint.Port), client.RemoteEndPoint);
             Assert.Equal([client], server.Clients.FindByRemoteAddress(address));
@@ -161,7 +161,7 @@ public class WebSocketServerTests
         await using TestServer server = await TestServer.StartEchoAsync();
         InvalidOperationException failure = await Assert.ThrowsAsync<InvalidOperationException>(() => server.Server.StartAsync(TestContext.Current.CancellationToken));
         Assert.Equal("The server is started already. Stop it first.", failure.Message);
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
     }
 
     [Fact]
@@ -169,7 +169,7 @@ public class WebSocketServerTests
     {
         TaskCompletionSource gate = Async.Gate();
         await using TestServer server = await TestServer.StartAsync(server => server.ClientConnected += async (_, _) => await gate.Task);
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await server.NextClientAsync();
 
         Task<StopResult> stop = server.Server.StopAsync(TestServer.Timely);
@@ -197,7 +197,7 @@ public class WebSocketServerTests
     public async Task Dispose_stops_and_may_be_called_again_even_while_the_first_call_is_at_it()
     {
         TestServer server = await TestServer.StartEchoAsync();
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
 
         Task first = server.Server.DisposeAsync().AsTask();
         Task second = server.Server.DisposeAsync().AsTask();
@@ -216,7 +216,7 @@ public class WebSocketServerTests
     public async Task A_second_stop_waits_for_the_first_and_tells_the_same()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient client, _) = await server.ConnectAsync();
+        (TestClient client, _) = await server.ConnectAsync();
 
         Task<StopResult> first = server.Server.StopAsync(TestServer.Timely);
         Task<StopResult> second = server.Server.StopAsync(TestServer.Timely);
@@ -241,7 +241,7 @@ public class WebSocketServerTests
             ambient.Value = "a handler's";
             e.Client.TrySend("done");
         });
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
 
         await client.SendAsync("1");
         await client.ReadTextAsync();
@@ -257,7 +257,7 @@ public class WebSocketServerTests
             options.CloseTimeout = TimeSpan.FromMinutes(10);
             options.StopTimeout = TimeSpan.FromMinutes(10);
         });
-        using RawClient deaf = await server.OpenAsync();
+        using TestClient deaf = await server.OpenAsync();
         Task<StopResult> first = server.Server.StopAsync(CancellationToken.None);
         Assert.Equal(1001, (await deaf.ReadFrameAsync()).CloseCode);
         using var enough = new CancellationTokenSource();
@@ -277,7 +277,7 @@ public class WebSocketServerTests
         await server.StartAsync(TestServer.Timely);
         foreach (IPEndPoint endPoint in server.EndPoints.Cast<IPEndPoint>())
         {
-            using RawClient client = await RawClient.OpenAsync(endPoint);
+            using TestClient client = await TestClient.OpenAsync(endPoint);
             await client.SendAsync("x");
             Assert.Equal("x", await client.ReadTextAsync());
         }
@@ -318,7 +318,7 @@ public class WebSocketServerTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         IPEndPoint endPoint = server.EndPoint;
-        (RawClient client, _) = await server.ConnectAsync();
+        (TestClient client, _) = await server.ConnectAsync();
         using (client)
         {
             server.Server.Dispose();
@@ -338,7 +338,7 @@ public class WebSocketServerTests
     public async Task A_stop_may_have_a_code_and_a_reason_of_the_hosts_own()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => server.Server.StopAsync(1006, "", TestServer.Timely));
         Assert.True(server.Server.IsListening);
 

@@ -5,7 +5,7 @@ namespace WebSocketServerKit.Attacks;
 /// <summary>Streams that break every promise of a stream. They end their own connection, and harm neither the server nor other clients.</summary>
 public class StreamAttackTests
 {
-    private static readonly byte[] RequestAndMessage = [.. RawClient.Request(), .. RawClient.Text("hello")];
+    private static readonly byte[] RequestAndMessage = [.. TestClient.Request(), .. TestClient.Text("hello")];
 
     public enum Member
     {
@@ -70,7 +70,7 @@ public class StreamAttackTests
         await using var stream = new FakeStream { OnRead = (_, _) => ValueTask.FromResult(0) };
         stream.OnDispose = () => stream.Disposals > 1 ? ValueTask.CompletedTask
             : isSynchronous ? throw new InvalidTimeZoneException() : ValueTask.FromException(new InvalidTimeZoneException());
-        stream.Feed(RawClient.Request());
+        stream.Feed(TestClient.Request());
         await server.Server.AcceptAsync(stream, cancellationToken: TestServer.Timely).Timely();
         Assert.Equal(DisconnectCause.ConnectionLost, (await server.NextEndAsync()).Cause);
         await stream.DisposeAsync();
@@ -93,7 +93,7 @@ public class StreamAttackTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         await using var stream = new FakeStream { OnRead = (buffer, _) => ValueTask.FromResult(buffer.IsEmpty ? 0 : count) };
-        stream.Feed(RawClient.Request());
+        stream.Feed(TestClient.Request());
         await server.Server.AcceptAsync(stream, cancellationToken: TestServer.Timely).Timely();
         Assert.IsType<IOException>((await server.NextEndAsync()).Exception);
     }
@@ -103,7 +103,7 @@ public class StreamAttackTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         await using var stream = new FakeStream();
-        stream.Feed([.. RequestAndMessage, .. RawClient.Close(1000)], atOnce: 1);
+        stream.Feed([.. RequestAndMessage, .. TestClient.Close(1000)], atOnce: 1);
         await server.Server.AcceptAsync(stream, cancellationToken: TestServer.Timely).Timely();
         Assert.True((await server.NextEndAsync()).WasClean);
         byte[] written = [.. stream.Writes.SelectMany(bytes => bytes)];
@@ -147,7 +147,7 @@ public class StreamAttackTests
                 unblock.Wait(TestServer.Timely);
             return ValueTask.CompletedTask;
         };
-        stream.Feed(RawClient.Request());
+        stream.Feed(TestClient.Request());
         Task served = server.Server.AcceptAsync(stream, cancellationToken: TestServer.Timely);
         WebSocketClient client = await server.NextClientAsync();
         Assert.True(client.TrySend("one").IsAccepted);
@@ -172,7 +172,7 @@ public class StreamAttackTests
             },
             OnDispose = () => new ValueTask(end.Task),
         };
-        stream.Feed(RawClient.Request());
+        stream.Feed(TestClient.Request());
         stream.OnWrite = (_, _) => stream.Writes.Length == 0 ? ValueTask.CompletedTask : new ValueTask(end.Task);
         Task served = server.Server.AcceptAsync(stream, cancellationToken: TestServer.Timely);
         await server.NextClientAsync();
@@ -193,14 +193,14 @@ public class StreamAttackTests
         });
         TaskCompletionSource end = Async.Gate();
         await using var stream = new FakeStream { OnDispose = () => new ValueTask(end.Task) };
-        stream.Feed([.. RawClient.Request(), .. RawClient.Close(1000)]);
+        stream.Feed([.. TestClient.Request(), .. TestClient.Close(1000)]);
         Task served = server.Server.AcceptAsync(stream, cancellationToken: TestServer.Timely);
         Assert.True((await server.NextEndAsync()).WasClean);
         string answer;
         do
         {
             await using FedClient next = await FedClient.ConnectAsync(server.Server, Carrier.Pipes);
-            await next.WriteAsync(RawClient.Request());
+            await next.WriteAsync(TestClient.Request());
             answer = await next.ReadHeadAsync();
             next.Lose();
             await next.Served.Timely();
@@ -216,7 +216,7 @@ public class StreamAttackTests
     public async Task Streams_that_always_have_more_at_once_keep_no_thread_from_others()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        byte[] frame = RawClient.Text(""); // the most work for each byte
+        byte[] frame = TestClient.Text(""); // the most work for each byte
         using CancellationTokenSource cut = new();
         List<Task> served = [];
         for (int i = 0; i < 2 * Environment.ProcessorCount + 2; i++)
@@ -232,7 +232,7 @@ public class StreamAttackTests
                     return ValueTask.FromResult(buffer.Length);
                 },
             };
-            stream.Feed(RawClient.Request());
+            stream.Feed(TestClient.Request());
             stream.OnWrite = (_, _) => ValueTask.CompletedTask;
             served.Add(server.Server.AcceptAsync(stream, cancellationToken: cut.Token));
             await server.NextClientAsync();

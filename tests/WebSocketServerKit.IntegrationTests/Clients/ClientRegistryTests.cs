@@ -11,9 +11,9 @@ public class ClientRegistryTests
     public async Task Clients_are_found_by_id_path_and_remote_address()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw1, WebSocketClient room1) = await server.ConnectAsync("/room?user=1");
-        (RawClient raw2, WebSocketClient room2) = await server.ConnectAsync("/room?user=2");
-        (RawClient raw3, WebSocketClient other) = await server.ConnectAsync("/Room");
+        (TestClient raw1, WebSocketClient room1) = await server.ConnectAsync("/room?user=1");
+        (TestClient raw2, WebSocketClient room2) = await server.ConnectAsync("/room?user=2");
+        (TestClient raw3, WebSocketClient other) = await server.ConnectAsync("/Room");
 
         Assert.Equal(3, server.Clients.Count);
         Assert.Equal([room1, room2, other], server.Clients.OrderBy(client => client.Id));
@@ -38,9 +38,9 @@ public class ClientRegistryTests
     public async Task A_snapshot_is_not_disturbed_by_those_who_come_and_leave()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient first) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient first) = await server.ConnectAsync();
         using IEnumerator<WebSocketClient> clients = server.Clients.GetEnumerator();
-        (RawClient raw2, _) = await server.ConnectAsync();
+        (TestClient raw2, _) = await server.ConnectAsync();
         await raw.LeaveAsync();
         await server.NextEndAsync();
 
@@ -55,11 +55,11 @@ public class ClientRegistryTests
     public async Task A_broadcast_reaches_all_or_some_and_says_how_many()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        var raws = new List<RawClient>();
+        var raws = new List<TestClient>();
         var clients = new List<WebSocketClient>();
         for (int i = 0; i < 5; i++)
         {
-            (RawClient raw, WebSocketClient client) = await server.ConnectAsync($"/{i % 2}");
+            (TestClient raw, WebSocketClient client) = await server.ConnectAsync($"/{i % 2}");
             raws.Add(raw);
             clients.Add(client);
         }
@@ -85,7 +85,7 @@ public class ClientRegistryTests
                 expected.Add("to some but one");
             foreach (string text in expected)
                 Assert.Equal(text, await raws[i].ReadTextAsync());
-            ServerFrame binary = await raws[i].ReadFrameAsync();
+            ReceivedFrame binary = await raws[i].ReadFrameAsync();
             Assert.Equal(Opcode.Binary, binary.Opcode);
             Assert.Equal(three, binary.Payload);
             Assert.Equal("text", await raws[i].ReadTextAsync());
@@ -102,10 +102,10 @@ public class ClientRegistryTests
     public async Task A_broadcast_of_any_size_arrives_whole(int size)
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         byte[] payload = [.. Enumerable.Range(0, size).Select(i => (byte)i)];
         Assert.Equal(1, server.Clients.Broadcast(payload).Accepted);
-        ServerFrame frame = await raw.ReadFrameAsync();
+        ReceivedFrame frame = await raw.ReadFrameAsync();
         Assert.True(payload.AsSpan().SequenceEqual(frame.Payload));
         Assert.Equal((1, size), (client.MessagesSent, client.BytesSent));
         raw.Dispose();
@@ -115,8 +115,8 @@ public class ClientRegistryTests
     public async Task Clients_that_are_leaving_do_not_get_a_broadcast()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient stays, _) = await server.ConnectAsync();
-        (RawClient leaves, WebSocketClient leaving) = await server.ConnectAsync();
+        (TestClient stays, _) = await server.ConnectAsync();
+        (TestClient leaves, WebSocketClient leaving) = await server.ConnectAsync();
         Task close = leaving.CloseAsync(TestServer.Timely);
 
         BroadcastResult result = server.Clients.Broadcast("x");
@@ -133,7 +133,7 @@ public class ClientRegistryTests
     public async Task Broadcasts_while_clients_come_and_leave_reach_those_who_stay_in_order()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        using RawClient stays = await server.OpenAsync();
+        using TestClient stays = await server.OpenAsync();
         await server.NextClientAsync();
         Task coming = Task.Run(
             async () =>

@@ -21,7 +21,7 @@ public class WebSocketClientTests
     public async Task Messages_of_every_size_arrive_whole_as_text_and_as_binary(int size, bool text)
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.SendQueueLimit = 4 * 1024 * 1024);
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         byte[] payload = [.. Enumerable.Range(0, size).Select(i => (byte)('a' + i % 26))];
         string message = Encoding.ASCII.GetString(payload);
 
@@ -42,7 +42,7 @@ public class WebSocketClientTests
             TestServer.Timely);
         for (int i = 0; i < 2; i++)
         {
-            ServerFrame frame = await raw.ReadFrameAsync();
+            ReceivedFrame frame = await raw.ReadFrameAsync();
             Assert.Equal((text ? Opcode.Text : Opcode.Binary, true), (frame.Opcode, frame.Fin));
             Assert.True(payload.AsSpan().SequenceEqual(frame.Payload));
         }
@@ -80,7 +80,7 @@ public class WebSocketClientTests
     public async Task Text_is_valid_UTF_8_whatever_the_string_and_bytes_that_are_not_are_refused_as_text()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         await client.SendAsync("lone \ud800 surrogate", TestServer.Timely);
         await client.SendAsync("grüße"u8.ToArray(), WebSocketMessageType.Text, TestServer.Timely);
         Assert.Equal("lone \ufffd surrogate", await raw.ReadTextAsync());
@@ -124,7 +124,7 @@ public class WebSocketClientTests
     public async Task While_a_message_is_being_written_broadcasts_go_behind_it_and_pings_between()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         ValueTask<TimeSpan> pong = default;
         await client.SendAsync(
             async message =>
@@ -140,7 +140,7 @@ public class WebSocketClientTests
         List<string> frames = [];
         for (int i = 0; i < 4; i++)
         {
-            ServerFrame frame = await raw.ReadFrameAsync();
+            ReceivedFrame frame = await raw.ReadFrameAsync();
             frames.Add(frame.Opcode == Opcode.Ping ? "Ping" : $"{frame.Opcode} {frame.Fin} {Encoding.ASCII.GetString(frame.Payload)}");
         }
 
@@ -154,7 +154,7 @@ public class WebSocketClientTests
     public async Task When_the_writer_throws_before_anything_was_sent_the_client_stays_and_gets_nothing_of_it()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         await Assert.ThrowsAsync<FileNotFoundException>(() => client.SendAsync(
             async message =>
             {
@@ -177,14 +177,14 @@ public class WebSocketClientTests
         await using TestServer server = await TestServer.StartAsync(
             server => server.MessageReceived += async (_, e) => await SendHalfAsync(e.Client),
             options => options.HandlerExceptions = HandlerExceptionPolicy.KeepClient);
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         if (inHandler)
             await raw.SendAsync("go");
         else
             Assert.Same(failure, await Assert.ThrowsAsync<FileNotFoundException>(() => SendHalfAsync(client).AsTask()));
-        ServerFrame half = await raw.ReadFrameAsync();
+        ReceivedFrame half = await raw.ReadFrameAsync();
         Assert.Equal((Opcode.Binary, false), (half.Opcode, half.Fin));
-        ServerFrame close = await raw.ReadFrameAsync();
+        ReceivedFrame close = await raw.ReadFrameAsync();
         Assert.Equal((1011, "message could not be finished"), (close.CloseCode, close.CloseReason));
         await raw.SendCloseAsync(1011);
         raw.Dispose();
@@ -206,7 +206,7 @@ public class WebSocketClientTests
     public async Task Cancelled_while_it_waits_for_its_turn_a_message_is_not_written_and_the_client_stays()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         using CancellationTokenSource cancellation = new();
         await client.SendAsync(
             async message =>
@@ -246,7 +246,7 @@ public class WebSocketClientTests
                 await second;
             },
             options => options.EventContext = window);
-        (RawClient raw, _) = await server.ConnectAsync();
+        (TestClient raw, _) = await server.ConnectAsync();
         await raw.SendAsync("go");
         Assert.True(await writtenThere.Task.Timely());
         Assert.Equal("first"u8.ToArray(), (await raw.ReadFrameAsync()).Payload);
@@ -272,7 +272,7 @@ public class WebSocketClientTests
                 throw;
             }
         }));
-        (RawClient raw, _) = await server.ConnectAsync();
+        (TestClient raw, _) = await server.ConnectAsync();
         await raw.SendAsync("go");
         await raw.ReadFrameAsync();
         raw.Reset();
@@ -285,10 +285,10 @@ public class WebSocketClientTests
     public async Task The_longest_close_reason_arrives_whole()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         string reason = new('x', 123);
         Task close = client.CloseAsync(4999, reason, TestServer.Timely);
-        ServerFrame frame = await raw.ReadFrameAsync();
+        ReceivedFrame frame = await raw.ReadFrameAsync();
         Assert.Equal((4999, reason), (frame.CloseCode, frame.CloseReason));
         await raw.SendCloseAsync(4999);
         await close.Timely();
@@ -299,7 +299,7 @@ public class WebSocketClientTests
     public async Task The_Close_frame_follows_all_that_was_accepted_and_nothing_follows_it()
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.SendQueueLimit = 64 * 1024 * 1024);
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         byte[] block = new byte[100_000];
         for (int i = 0; i < 200; i++)
             Assert.True(client.TrySend(block).IsAccepted);
@@ -325,10 +325,10 @@ public class WebSocketClientTests
                 await gone!.SendAsync(e.Text);
             await e.Client.SendAsync("still here");
         });
-        (RawClient leaving, gone) = await server.ConnectAsync();
+        (TestClient leaving, gone) = await server.ConnectAsync();
         await leaving.LeaveAsync();
         await server.NextEndAsync();
-        using RawClient sender = await server.OpenAsync();
+        using TestClient sender = await server.OpenAsync();
         await sender.SendAsync("forward");
         await sender.SendAsync("next");
         Assert.Equal("still here", await sender.ReadTextAsync());
@@ -341,7 +341,7 @@ public class WebSocketClientTests
     public async Task Sending_to_a_client_that_has_left_tells_so()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync("/x");
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync("/x");
         await raw.LeaveAsync();
         await server.NextEndAsync();
 
@@ -364,8 +364,8 @@ public class WebSocketClientTests
         const int Limit = 256 * 1024;
         const int Block = 16 * 1024;
         await using TestServer server = await TestServer.StartEchoAsync(options => options.SendQueueLimit = Limit);
-        (RawClient deaf, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 4096);
-        (RawClient other, WebSocketClient otherClient) = await server.ConnectAsync();
+        (TestClient deaf, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 4096);
+        (TestClient other, WebSocketClient otherClient) = await server.ConnectAsync();
         byte[] block = new byte[Block];
         long accepted = await FillAsync(client, block);
 
@@ -415,7 +415,7 @@ public class WebSocketClientTests
         });
         foreach (string end in (string[])["closed", "aborted", "cut"])
         {
-            (RawClient deaf, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 4096);
+            (TestClient deaf, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 4096);
             await FillAsync(client, new byte[16 * 1024]);
             Task waiting = client.SendAsync(new byte[16 * 1024], cancellationToken: TestServer.Timely).AsTask();
             Assert.False(waiting.IsCompleted);
@@ -440,7 +440,7 @@ public class WebSocketClientTests
             options.PingInterval = TimeSpan.FromMilliseconds(300);
             options.PingTimeout = TimeSpan.FromMilliseconds(300);
         });
-        (RawClient deaf, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 4096);
+        (TestClient deaf, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 4096);
         try
         {
             while (true)
@@ -462,7 +462,7 @@ public class WebSocketClientTests
         const int Parts = 6;
         var time = new FakeTimeProvider();
         await using TestServer server = await TestServer.StartEchoAsync(options => options.TimeProvider = time);
-        (RawClient slow, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 64 * 1024);
+        (TestClient slow, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 64 * 1024);
         Assert.True(client.TrySend(new byte[Part * Parts]).IsAccepted); // alone it may be larger than the queue
 
         // 15 seconds for each part: the whole takes much longer than the 40 that a silent client is given.
@@ -490,8 +490,8 @@ public class WebSocketClientTests
                     refused++;
             },
             options => options.SendQueueLimit = 1_024);
-        using RawClient client = await server.OpenAsync();
-        await client.WriteAsync(Enumerable.Range(0, Count).SelectMany(_ => RawClient.Frame(Opcode.Binary, new byte[60])).ToArray());
+        using TestClient client = await server.OpenAsync();
+        await client.WriteAsync(Enumerable.Range(0, Count).SelectMany(_ => TestClient.Frame(Opcode.Binary, new byte[60])).ToArray());
         await client.SendCloseAsync(1000);
         await server.NextEndAsync();
         Assert.Equal(0, refused); // the system's buffers have room for all of them
@@ -502,7 +502,7 @@ public class WebSocketClientTests
     {
         var time = new FakeTimeProvider(new DateTimeOffset(2031, 5, 6, 7, 8, 9, TimeSpan.Zero));
         await using TestServer server = await TestServer.StartEchoAsync(options => options.TimeProvider = time);
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         Assert.Equal(time.GetUtcNow(), client.ConnectedAt);
         Assert.Null(client.State);
         Assert.Null(client.User);
@@ -543,7 +543,7 @@ public class WebSocketClientTests
     public async Task Messages_that_nobody_waits_for_do_not_fill_the_memory_when_the_client_does_not_read()
     {
         await using TestServer server = await TestServer.StartAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         byte[] payload = new byte[64 * 1024];
         List<Task> sends = [.. Enumerable.Range(0, 1_000).Select(_ => client.SendAsync(payload, cancellationToken: TestServer.Timely).AsTask())];
         // The queue, as much again in line, and what lies in buffers that grow by doubling.
@@ -577,8 +577,8 @@ public class WebSocketClientTests
                     _ = forward.ContinueWith(static forward => forward.Exception, TaskScheduler.Default);
                 await forwards[^1];
             });
-        (RawClient deaf, slow) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient deaf, slow) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         await raw.SendAsync("forward this");
         await Async.UntilAsync(() => server.Log.Of(11).Count > 0);
         Assert.True(client.IsOpen);

@@ -22,7 +22,7 @@ public class CompressionAttackTests
             ? [.. bomb.Chunk(1_000).SelectMany((piece, i) => Compressed(i == 0 ? Opcode.Binary : Opcode.Continuation, piece, fin: false))]
             : Compressed(Opcode.Binary, bomb);
         await using TestServer server = await StartAsync();
-        using RawClient client = await OpenAsync(server);
+        using TestClient client = await OpenAsync(server);
 
         long before = GC.GetTotalAllocatedBytes(precise: true);
         await client.WriteAsync(frames);
@@ -37,7 +37,7 @@ public class CompressionAttackTests
     public async Task RSV1_is_a_broken_rule_without_agreement()
     {
         await using TestServer server = await StartAsync();
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.WriteAsync(Compressed(Opcode.Text, [0]));
         await client.AssertClosedAsync(1002, "reserved bit set without an extension");
     }
@@ -55,7 +55,7 @@ public class CompressionAttackTests
             random.NextBytes(garbage);
             // A block of the type that there is not.
             garbage[0] |= 0x06;
-            using RawClient client = await OpenAsync(server);
+            using TestClient client = await OpenAsync(server);
             await client.WriteAsync(Compressed(Opcode.Binary, garbage));
             await client.AssertClosedAsync(1007, "compressed data is invalid");
             if ((await server.NextEndAsync()).Cause == DisconnectCause.ProtocolViolation)
@@ -68,7 +68,7 @@ public class CompressionAttackTests
         while (!free)
         {
             timely.ThrowIfCancellationRequested();
-            using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+            using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
             free = await HandshakeAsync(client) == "permessage-deflate";
         }
     }
@@ -79,22 +79,22 @@ public class CompressionAttackTests
         options.PerMessageDeflate = new() { ServerContextTakeover = true, ClientContextTakeover = true, MaxContexts = maxContexts };
     });
 
-    private static async Task<RawClient> OpenAsync(TestServer server)
+    private static async Task<TestClient> OpenAsync(TestServer server)
     {
-        RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+        TestClient client = await TestClient.ConnectAsync(server.EndPoint);
         Assert.StartsWith("permessage-deflate", await HandshakeAsync(client));
         return client;
     }
 
-    private static async Task<string> HandshakeAsync(RawClient client)
+    private static async Task<string> HandshakeAsync(TestClient client)
     {
-        await client.WriteAsync(RawClient.Request("/", "Sec-WebSocket-Extensions: permessage-deflate"));
+        await client.WriteAsync(TestClient.Request("/", "Sec-WebSocket-Extensions: permessage-deflate"));
         return (await client.ReadAnswerAsync()).Headers["Sec-WebSocket-Extensions"];
     }
 
     private static byte[] Compressed(Opcode opcode, ReadOnlySpan<byte> payload, bool fin = true)
     {
-        byte[] frame = RawClient.Frame(opcode, payload, fin);
+        byte[] frame = TestClient.Frame(opcode, payload, fin);
         if (opcode != Opcode.Continuation)
             frame[0] |= Rsv1;
         return frame;

@@ -52,8 +52,8 @@ public class AcceptTests
         await using FedClient client = await FedClient.OpenAsync(server.Server, carrier);
         byte[] payload = new byte[1_000_000];
         new Random(1).NextBytes(payload);
-        Task sending = client.WriteAsync(RawClient.Frame(Opcode.Binary, payload));
-        ServerFrame echo = await client.ReadFrameAsync();
+        Task sending = client.WriteAsync(TestClient.Frame(Opcode.Binary, payload));
+        ReceivedFrame echo = await client.ReadFrameAsync();
         await sending;
         Assert.Equal(payload, echo.Payload);
         await client.LeaveAsync();
@@ -77,7 +77,7 @@ public class AcceptTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         await using FedClient client = await FedClient.ConnectAsync(server.Server, carrier);
-        await client.WriteAsync((byte[])[.. RawClient.Request(), .. RawClient.Text("one"), .. RawClient.Text("two"), .. RawClient.Close(1000)]);
+        await client.WriteAsync((byte[])[.. TestClient.Request(), .. TestClient.Text("one"), .. TestClient.Text("two"), .. TestClient.Close(1000)]);
         Assert.StartsWith("HTTP/1.1 101 ", await client.ReadHeadAsync(), StringComparison.Ordinal);
         Assert.Equal("one", await client.ReadTextAsync());
         Assert.Equal("two", await client.ReadTextAsync());
@@ -92,10 +92,10 @@ public class AcceptTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         await using FedClient client = await FedClient.ConnectAsync(server.Server, carrier);
-        foreach (byte octet in RawClient.Request())
+        foreach (byte octet in TestClient.Request())
             await client.WriteAsync(new[] { octet });
         Assert.StartsWith("HTTP/1.1 101 ", await client.ReadHeadAsync(), StringComparison.Ordinal);
-        foreach (byte octet in RawClient.Text("hello"))
+        foreach (byte octet in TestClient.Text("hello"))
             await client.WriteAsync(new[] { octet });
         Assert.Equal("hello", await client.ReadTextAsync());
         await client.LeaveAsync();
@@ -107,7 +107,7 @@ public class AcceptTests
     {
         await using TestServer server = await TestServer.StartAsync(server => server.Handshaking += (_, e) => e.Refuse(HttpStatusCode.Unauthorized, "no"));
         await using FedClient client = await FedClient.ConnectAsync(server.Server, carrier);
-        await client.WriteAsync(RawClient.Request());
+        await client.WriteAsync(TestClient.Request());
         Assert.StartsWith("HTTP/1.1 401 ", await client.ReadHeadAsync(), StringComparison.Ordinal);
         await client.EndAsync();
         await client.Served.Timely();
@@ -159,9 +159,9 @@ public class AcceptTests
         await using FedClient client = await FedClient.OpenAsync(server.Server, carrier);
         WebSocketClient connected = await server.NextClientAsync();
         Task closing = connected.CloseAsync((WebSocketCloseStatus)4000, "enough", TestServer.Timely);
-        ServerFrame close = await client.ReadFrameAsync();
+        ReceivedFrame close = await client.ReadFrameAsync();
         Assert.Equal((4000, "enough"), (close.CloseCode, close.CloseReason));
-        await client.WriteAsync(RawClient.Close(4000));
+        await client.WriteAsync(TestClient.Close(4000));
         await client.EndAsync();
         await closing.Timely();
         await client.Served.Timely();
@@ -249,7 +249,7 @@ public class AcceptTests
             options.PingTimeout = TimeSpan.FromHours(1); // much more than passes until the client has read the Ping
         });
         await using FedClient client = await FedClient.OpenAsync(server.Server, carrier);
-        Task<ServerFrame> ping = client.ReadFrameAsync();
+        Task<ReceivedFrame> ping = client.ReadFrameAsync();
         await PassUntilAsync(server, ping, TimeSpan.FromSeconds(1));
         Assert.Equal(Opcode.Ping, (await ping).Opcode);
         Task<ClientDisconnectedEventArgs> end = server.NextEndAsync();
@@ -267,7 +267,7 @@ public class AcceptTests
         await server.NextClientAsync();
         Task<StopResult> stopping = server.Server.StopAsync(TestServer.Timely);
         Assert.Equal(1001, (await client.ReadFrameAsync()).CloseCode);
-        await client.WriteAsync(RawClient.Close(1001));
+        await client.WriteAsync(TestClient.Close(1001));
         await client.EndAsync();
         Assert.Equal((1, 0), ((await stopping.Timely()) is var result ? (result.ClosedCleanly, result.Cut) : default));
         await client.Served.Timely();
@@ -328,7 +328,7 @@ public class AcceptTests
                 for (; sent < Count; sent++)
                 {
                     BitConverter.TryWriteBytes(payload, sent);
-                    await client.WriteAsync(RawClient.Frame(Opcode.Binary, payload));
+                    await client.WriteAsync(TestClient.Frame(Opcode.Binary, payload));
                 }
             }, TestServer.Timely);
         await Async.UntilAsync(() => received.Count > 0 && server.Server.BufferedBytes > 64 * 1024);
@@ -354,8 +354,8 @@ public class AcceptTests
         await using FedClient client = await FedClient.OpenAsync(server.Server, carrier);
         await client.SendAsync("x");
         await inHandler.Task.Timely();
-        await client.WriteAsync(RawClient.Frame(Opcode.Ping, "are you there?"u8));
-        ServerFrame pong = await client.ReadFrameAsync();
+        await client.WriteAsync(TestClient.Frame(Opcode.Ping, "are you there?"u8));
+        ReceivedFrame pong = await client.ReadFrameAsync();
         Assert.Equal((Opcode.Pong, "are you there?"), (pong.Opcode, pong.Text));
         await client.LeaveAsync();
         Assert.True((await server.NextEndAsync()).WasClean);
@@ -398,7 +398,7 @@ public class AcceptTests
             },
             options => options.StopTimeout = TimeSpan.FromMilliseconds(100));
         await using FedClient client = await FedClient.OpenAsync(server.Server, carrier);
-        await client.WriteAsync((byte[])[.. RawClient.Text("mine"), .. RawClient.Text("the next")]);
+        await client.WriteAsync((byte[])[.. TestClient.Text("mine"), .. TestClient.Text("the next")]);
         await inHandler.Task.Timely();
         StopResult result = await server.Server.StopAsync(TestServer.Timely);
         Assert.Equal((0, 1), (result.ClosedCleanly, result.Cut));
@@ -569,7 +569,7 @@ public class AcceptTests
         using (var plain = new TcpClient())
         {
             await plain.ConnectAsync((IPEndPoint)listener.LocalEndpoint, TestServer.Timely);
-            await plain.GetStream().WriteAsync(RawClient.Request(), TestServer.Timely);
+            await plain.GetStream().WriteAsync(TestClient.Request(), TestServer.Timely);
             await noTls.Timely();
         }
 

@@ -10,7 +10,7 @@ public class EndOfAClientTests
     public async Task The_client_closes_with_code_and_reason()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         using (raw)
         {
             await raw.SendAsync("12345");
@@ -31,9 +31,9 @@ public class EndOfAClientTests
     public async Task The_client_closes_without_a_code()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        using RawClient client = await server.OpenAsync();
-        await client.WriteAsync(RawClient.Frame(Opcode.Close, []));
-        ServerFrame answer = await client.ReadFrameAsync();
+        using TestClient client = await server.OpenAsync();
+        await client.WriteAsync(TestClient.Frame(Opcode.Close, []));
+        ReceivedFrame answer = await client.ReadFrameAsync();
         Assert.Equal(Opcode.Close, answer.Opcode);
         Assert.Empty(answer.Payload);
         await client.AssertEndAsync();
@@ -47,12 +47,12 @@ public class EndOfAClientTests
     public async Task The_server_closes()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         Task close = client.CloseAsync(CloseCode.PolicyViolation, "not you", TestServer.Timely);
         Assert.False(client.IsOpen);
         Assert.Contains(client, server.Clients);
 
-        ServerFrame frame = await raw.ReadFrameAsync();
+        ReceivedFrame frame = await raw.ReadFrameAsync();
         Assert.Equal((Opcode.Close, 1008, "not you"), (frame.Opcode, frame.CloseCode, frame.CloseReason));
         Assert.False(close.IsCompleted);
         await raw.SendCloseAsync(1000, "my own reason");
@@ -69,7 +69,7 @@ public class EndOfAClientTests
     public async Task The_server_closes_and_the_client_never_answers()
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.CloseTimeout = TimeSpan.FromMilliseconds(50));
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         await client.CloseAsync(cancellationToken: TestServer.Timely);
 
         AssertEnd(await server.NextEndAsync(), DisconnectCause.Closed, ConnectionSide.Server, 1000, "", clean: false);
@@ -82,7 +82,7 @@ public class EndOfAClientTests
     public async Task The_server_closes_and_a_second_call_or_a_cancelled_wait_changes_nothing()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         Task first = client.CloseAsync(CloseCode.NormalClosure, "first", TestServer.Timely);
         Task second = client.CloseAsync(CloseCode.InternalError, "second", TestServer.Timely);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => client.CloseAsync(cancellationToken: new CancellationToken(canceled: true)));
@@ -98,7 +98,7 @@ public class EndOfAClientTests
     public async Task The_server_aborts()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         client.Abort();
         client.Abort();
         Assert.False(client.IsOpen);
@@ -113,7 +113,7 @@ public class EndOfAClientTests
     public async Task The_client_is_cut()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        RawClient raw = await server.OpenAsync();
+        TestClient raw = await server.OpenAsync();
         raw.Reset();
 
         ClientDisconnectedEventArgs end = await server.NextEndAsync();
@@ -126,7 +126,7 @@ public class EndOfAClientTests
     public async Task The_client_ends_its_side_without_a_Close_frame()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        using RawClient raw = await server.OpenAsync();
+        using TestClient raw = await server.OpenAsync();
         await raw.SendAsync("last words");
         raw.HalfClose();
         Assert.Equal("last words", await raw.ReadTextAsync());
@@ -142,8 +142,8 @@ public class EndOfAClientTests
     public async Task The_client_is_cut_in_the_middle_of_a_frame()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        RawClient raw = await server.OpenAsync();
-        await raw.WriteAsync(RawClient.Text("half of this").AsMemory(0, 9));
+        TestClient raw = await server.OpenAsync();
+        await raw.WriteAsync(TestClient.Text("half of this").AsMemory(0, 9));
         raw.Dispose();
 
         AssertEnd(await server.NextEndAsync(), DisconnectCause.ConnectionLost, ConnectionSide.Client, 1006, "", clean: false);
@@ -152,18 +152,18 @@ public class EndOfAClientTests
 
     public static TheoryData<byte[], int, string> Violations => new()
     {
-        { RawClient.Frame(Opcode.Text, "x"u8, masked: false), 1002, "frame not masked" },
-        { RawClient.Frame(Opcode.Continuation, "x"u8), 1002, "continuation without a message" },
-        { [.. RawClient.Frame(Opcode.Text, "x"u8, fin: false), .. RawClient.Text("y")], 1002, "new message inside a fragmented one" },
-        { RawClient.Frame((Opcode)3, []), 1002, "unknown opcode" },
+        { TestClient.Frame(Opcode.Text, "x"u8, masked: false), 1002, "frame not masked" },
+        { TestClient.Frame(Opcode.Continuation, "x"u8), 1002, "continuation without a message" },
+        { [.. TestClient.Frame(Opcode.Text, "x"u8, fin: false), .. TestClient.Text("y")], 1002, "new message inside a fragmented one" },
+        { TestClient.Frame((Opcode)3, []), 1002, "unknown opcode" },
         { [0xC1, 0x80, 0, 0, 0, 0], 1002, "reserved bit set without an extension" },
-        { RawClient.Frame(Opcode.Ping, new byte[126]), 1002, "control frame above 125 bytes" },
-        { RawClient.Frame(Opcode.Ping, [], fin: false), 1002, "fragmented control frame" },
-        { RawClient.Frame(Opcode.Close, "x"u8), 1002, "close frame with half a close code" },
-        { RawClient.Close(1006), 1002, "close code not allowed in a frame" },
-        { [.. RawClient.Frame(Opcode.Text, [0xC3], fin: false), .. RawClient.Frame(Opcode.Continuation, [0x28])], 1007, "text is not valid UTF-8" },
-        { RawClient.Frame(Opcode.Text, [0xFF]), 1007, "text is not valid UTF-8" },
-        { RawClient.Frame(Opcode.Close, [0x03, 0xE8, 0xFF]), 1007, "close reason is not valid UTF-8" },
+        { TestClient.Frame(Opcode.Ping, new byte[126]), 1002, "control frame above 125 bytes" },
+        { TestClient.Frame(Opcode.Ping, [], fin: false), 1002, "fragmented control frame" },
+        { TestClient.Frame(Opcode.Close, "x"u8), 1002, "close frame with half a close code" },
+        { TestClient.Close(1006), 1002, "close code not allowed in a frame" },
+        { [.. TestClient.Frame(Opcode.Text, [0xC3], fin: false), .. TestClient.Frame(Opcode.Continuation, [0x28])], 1007, "text is not valid UTF-8" },
+        { TestClient.Frame(Opcode.Text, [0xFF]), 1007, "text is not valid UTF-8" },
+        { TestClient.Frame(Opcode.Close, [0x03, 0xE8, 0xFF]), 1007, "close reason is not valid UTF-8" },
         { [0x82, 0xFF, 0, 0, 0, 0, 0, 0x10, 0, 1], 1009, "message too big" },
     };
 
@@ -173,7 +173,7 @@ public class EndOfAClientTests
     {
         bool raised = false;
         await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += (_, _) => raised = true);
-        using RawClient raw = await server.OpenAsync();
+        using TestClient raw = await server.OpenAsync();
         await raw.WriteAsync(bytes);
         await raw.WriteAsync(new byte[100]); // more of it does not keep the Close frame from arriving
         await raw.AssertClosedAsync(code, reason);
@@ -197,9 +197,9 @@ public class EndOfAClientTests
                 await Task.Yield();
             throw thrown;
         });
-        using RawClient raw = await server.OpenAsync();
+        using TestClient raw = await server.OpenAsync();
         await raw.SendAsync("x");
-        ServerFrame close = await raw.ReadFrameAsync();
+        ReceivedFrame close = await raw.ReadFrameAsync();
         Assert.Equal((Opcode.Close, 1011, "handler failed"), (close.Opcode, close.CloseCode, close.CloseReason));
         await raw.SendCloseAsync(1011);
         await raw.AssertEndAsync();
@@ -220,8 +220,8 @@ public class EndOfAClientTests
             options.PingInterval = TimeSpan.FromMilliseconds(40);
             options.PingTimeout = TimeSpan.FromMilliseconds(40);
         });
-        using RawClient raw = await server.OpenAsync();
-        ServerFrame ping = await raw.ReadFrameAsync();
+        using TestClient raw = await server.OpenAsync();
+        ReceivedFrame ping = await raw.ReadFrameAsync();
         Assert.Equal(Opcode.Ping, ping.Opcode);
         await raw.AssertResetAsync();
 
@@ -233,13 +233,13 @@ public class EndOfAClientTests
     public async Task A_client_that_answers_pings_stays_and_its_latency_is_known()
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.PingInterval = TimeSpan.FromMilliseconds(40));
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         Assert.Null(client.Latency);
         for (int i = 0; i < 3; i++)
         {
-            ServerFrame ping = await raw.ReadFrameAsync();
+            ReceivedFrame ping = await raw.ReadFrameAsync();
             Assert.Equal(Opcode.Ping, ping.Opcode);
-            await raw.WriteAsync(RawClient.Frame(Opcode.Pong, ping.Payload));
+            await raw.WriteAsync(TestClient.Frame(Opcode.Pong, ping.Payload));
         }
 
         await raw.SendAsync("x");
@@ -255,10 +255,10 @@ public class EndOfAClientTests
     public async Task The_first_cause_stays_whatever_happens_afterwards()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         _ = client.CloseAsync(4000, "the first", TestServer.Timely);
         await raw.ReadFrameAsync();
-        await raw.WriteAsync(RawClient.Frame(Opcode.Text, "x"u8, masked: false));
+        await raw.WriteAsync(TestClient.Frame(Opcode.Text, "x"u8, masked: false));
         await raw.AssertEndAsync();
         raw.Dispose();
         client.Abort();
@@ -279,7 +279,7 @@ public class EndOfAClientTests
             for (int i = 0; i < 1_000_000; i++)
                 await e.Client.SendAsync("are you there?");
         });
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         await raw.SendAsync("x");
         await inHandler.Task.Timely();
         raw.Reset();
@@ -303,7 +303,7 @@ public class EndOfAClientTests
                 await never.Task;
             },
             options => options.CloseTimeout = TimeSpan.FromMilliseconds(50));
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         await raw.SendAsync("x");
         await inHandler.Task.Timely();
         raw.Reset();
@@ -318,7 +318,7 @@ public class EndOfAClientTests
     public async Task Disconnected_is_cancelled_and_what_its_callbacks_throw_keeps_nobody_from_the_event()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         TaskCompletionSource called = Async.Gate();
         using CancellationTokenRegistration throwing = client.ConnectionClosed.Register(() => throw new InvalidOperationException("in a callback"));
         using CancellationTokenRegistration calling = client.ConnectionClosed.Register(called.SetResult);

@@ -46,7 +46,7 @@ public class GoneDuringHandlerTests
             else
                 server.MessageReceived += async (_, e) => await WaitAsync(e.Client);
         }, TestServer.LookOften);
-        RawClient client = await server.OpenAsync();
+        TestClient client = await server.OpenAsync();
         if (which == "MessageReceived")
             await client.SendAsync("x");
         await inHandler.Task.Timely();
@@ -86,11 +86,11 @@ public class GoneDuringHandlerTests
                     server.MessageReceived += async (_, e) => await WaitAsync(e.Client.ConnectionClosed);
             },
             TestServer.LookOften);
-        RawClient[] clients = [.. await Task.WhenAll(Enumerable.Range(0, Count).Select(_ => RawClient.ConnectAsync(server.EndPoint)))];
-        foreach (RawClient client in clients)
-            await client.WriteAsync((byte[])[.. RawClient.Request(), .. RawClient.Text("x")]);
+        TestClient[] clients = [.. await Task.WhenAll(Enumerable.Range(0, Count).Select(_ => TestClient.ConnectAsync(server.EndPoint)))];
+        foreach (TestClient client in clients)
+            await client.WriteAsync((byte[])[.. TestClient.Request(), .. TestClient.Text("x")]);
         await Async.UntilAsync(() => inHandlers.IsSet);
-        foreach (RawClient client in clients)
+        foreach (TestClient client in clients)
             client.Reset();
         await Async.UntilAsync(() => ended.IsSet);
         // Given back twice, it would be less than nothing.
@@ -117,13 +117,13 @@ public class GoneDuringHandlerTests
                 TestServer.LookOften(options);
                 options.MaxConcurrentHandshakes = 1;
             });
-        RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        await client.WriteAsync(RawClient.Request("/slow"));
+        TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+        await client.WriteAsync(TestClient.Request("/slow"));
         await inHandler.Task.Timely();
         await LeaveAsync(client, leaving);
         await cancelled.Task.Timely();
 
-        using RawClient next = await UntilOpenAsync(server);
+        using TestClient next = await UntilOpenAsync(server);
         Assert.Single(server.Clients);
         client.Dispose();
     }
@@ -145,11 +145,11 @@ public class GoneDuringHandlerTests
                 options.MaxConcurrentHandshakes = 1;
                 options.CloseTimeout = TimeSpan.FromMilliseconds(500);
             });
-        RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        await client.WriteAsync(RawClient.Request("/slow"));
+        TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+        await client.WriteAsync(TestClient.Request("/slow"));
         await inHandler.Task.Timely();
         client.Reset();
-        using RawClient next = await UntilOpenAsync(server);
+        using TestClient next = await UntilOpenAsync(server);
         Assert.Single(server.Clients);
     }
 
@@ -165,7 +165,7 @@ public class GoneDuringHandlerTests
                 e.Respond(System.Net.HttpStatusCode.OK, e.ConnectionClosed.IsCancellationRequested ? "gone" : "here");
             },
             options => options.TimeProvider = new FakeTimeProvider());
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
         await client.WriteAsync("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
         client.HalfClose();
         await inHandler.Task.Timely();
@@ -193,18 +193,18 @@ public class GoneDuringHandlerTests
             else
                 await go.Task;
         }, TestServer.LookOften);
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("first");
         await inHandler.Task.Timely();
-        await client.WriteAsync((byte[])[.. RawClient.Text("second"), .. RawClient.Frame(Opcode.Ping, "are you there?"u8)]);
-        ServerFrame pong = await client.ReadFrameAsync();
+        await client.WriteAsync((byte[])[.. TestClient.Text("second"), .. TestClient.Frame(Opcode.Ping, "are you there?"u8)]);
+        ReceivedFrame pong = await client.ReadFrameAsync();
         Assert.Equal((Opcode.Pong, "are you there?"), (pong.Opcode, pong.Text));
         Assert.Equal(["first"], received);
 
         mayEnd.Set();
         go.SetResult();
         // Messages come in their order, and no Ping is answered twice.
-        await client.WriteAsync((byte[])[.. RawClient.Text("third"), .. RawClient.Frame(Opcode.Ping, "again"u8)]);
+        await client.WriteAsync((byte[])[.. TestClient.Text("third"), .. TestClient.Frame(Opcode.Ping, "again"u8)]);
         Assert.Equal("again", (await client.ReadFrameAsync()).Text);
         await client.LeaveAsync();
         await server.NextEndAsync();
@@ -224,8 +224,8 @@ public class GoneDuringHandlerTests
             inHandler.TrySetResult();
             await go.Task;
         }, TestServer.LookOften);
-        RawClient client = await server.OpenAsync();
-        await client.WriteAsync((byte[])[.. RawClient.Text("1"), .. RawClient.Text("2"), .. RawClient.Text("3"), .. RawClient.Close(4000, "done")]);
+        TestClient client = await server.OpenAsync();
+        await client.WriteAsync((byte[])[.. TestClient.Text("1"), .. TestClient.Text("2"), .. TestClient.Text("3"), .. TestClient.Close(4000, "done")]);
         await inHandler.Task.Timely();
         // The answer comes while the first handler runs.
         Assert.Equal(4000, (await client.ReadFrameAsync()).CloseCode);
@@ -257,7 +257,7 @@ public class GoneDuringHandlerTests
                 await go.Task;
             },
             options => options.TimeProvider = new FakeTimeProvider());
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         byte[] payload = new byte[Size];
         Task sending = SendAllAsync();
         await inHandler.Task.Timely();
@@ -314,7 +314,7 @@ public class GoneDuringHandlerTests
                 await client.SendAsync($"it is {await reply.Task}");
             };
         });
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         Assert.Equal("who are you?", await client.ReadTextAsync());
         await client.SendAsync("thermometer 7");
         Assert.Equal("hello, thermometer 7", await client.ReadTextAsync());
@@ -336,7 +336,7 @@ public class GoneDuringHandlerTests
             await go.Task;
             throw new InvalidTimeZoneException();
         });
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
         await inHandler.Task.Timely();
         Task<StopResult> stop = server.Server.StopAsync(TestServer.Timely);
@@ -364,7 +364,7 @@ public class GoneDuringHandlerTests
                 await Task.Delay(Timeout.Infinite, e.Client.ConnectionClosed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             },
             options => options.TimeProvider = new FakeTimeProvider());
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         await raw.SendAsync("x");
         await inHandler.Task.Timely();
         Task ending = how switch
@@ -382,7 +382,7 @@ public class GoneDuringHandlerTests
         raw.Dispose();
     }
 
-    private static async Task LeaveAsync(RawClient client, Leaving leaving)
+    private static async Task LeaveAsync(TestClient client, Leaving leaving)
     {
         switch (leaving)
         {
@@ -398,7 +398,7 @@ public class GoneDuringHandlerTests
         }
     }
 
-    private static async Task<RawClient> UntilOpenAsync(TestServer server)
+    private static async Task<TestClient> UntilOpenAsync(TestServer server)
     {
         CancellationToken timely = TestServer.Timely;
         while (true)
@@ -406,8 +406,8 @@ public class GoneDuringHandlerTests
             timely.ThrowIfCancellationRequested();
             try
             {
-                RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-                await client.WriteAsync(RawClient.Request());
+                TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+                await client.WriteAsync(TestClient.Request());
                 if ((await client.ReadAnswerAsync()).Status == 101)
                     return client;
                 client.Dispose();

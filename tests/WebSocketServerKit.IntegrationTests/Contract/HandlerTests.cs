@@ -62,8 +62,8 @@ public class HandlerTests
                 server.ClientDisconnected += (_, e) => others.Enqueue($"ClientDisconnected {e.Client.Path}");
             },
             options => options.CloseTimeout = TimeSpan.FromMilliseconds(100));
-        (RawClient good, WebSocketClient goodClient) = await server.ConnectAsync("/good");
-        using RawClient bad = await server.OpenAsync("/bad");
+        (TestClient good, WebSocketClient goodClient) = await server.ConnectAsync("/good");
+        using TestClient bad = await server.OpenAsync("/bad");
         WebSocketClient badClient = await server.NextClientAsync();
         if (which == "MessageReceived")
             await bad.SendAsync("x");
@@ -72,8 +72,8 @@ public class HandlerTests
         await began.Task.Timely();
 
         // Others are served meanwhile: those who were there, and those who come now.
-        using RawClient late = await server.OpenAsync("/late");
-        foreach (RawClient client in (RawClient[])[good, late])
+        using TestClient late = await server.OpenAsync("/late");
+        foreach (TestClient client in (TestClient[])[good, late])
         {
             await client.SendAsync("still here?");
             Assert.Equal("still here?", await client.ReadTextAsync());
@@ -124,7 +124,7 @@ public class HandlerTests
                 server.MessageReceived += (_, e) => e.Client.TrySend(e.Text);
             },
             options => options.HandlerExceptions = HandlerExceptionPolicy.KeepClient);
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         foreach (string text in (string[])["1", "2", "3"])
         {
             await client.SendAsync(text);
@@ -142,7 +142,7 @@ public class HandlerTests
     {
         await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += (_, _) =>
             SynchronizationContext.Current!.Post(_ => throw new InvalidDataException("posted"), null));
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
         Assert.Equal(1011, (await client.ReadFrameAsync()).CloseCode);
         Assert.Equal("posted", Assert.Single(server.Log.Of(10)).Exception!.Message);
@@ -155,7 +155,7 @@ public class HandlerTests
         await using TestServer server = await TestServer.StartAsync(
             server => server.MessageReceived += async (_, _) => await gate.Task,
             options => options.SlowHandlerThreshold = TimeSpan.FromMilliseconds(40));
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
         await Async.UntilAsync(() => server.Log.Of(12).Count > 0);
         await Task.Delay(100, TestServer.Timely); // a second line would have come by now
@@ -180,8 +180,8 @@ public class HandlerTests
             string answer = AnswerAsync(e.Text).Result;
             e.Client.SendAsync(answer).AsTask().Wait();
         });
-        using RawClient client = await server.OpenAsync();
-        await client.WriteAsync(RawClient.Text("1").Concat(RawClient.Text("2")).ToArray()); // corked: two in one read
+        using TestClient client = await server.OpenAsync();
+        await client.WriteAsync(TestClient.Text("1").Concat(TestClient.Text("2")).ToArray()); // corked: two in one read
         foreach (string expected in (string[])["on its way", "1!", "on its way", "2!"])
             Assert.Equal(expected, await client.ReadTextAsync());
     }
@@ -194,8 +194,8 @@ public class HandlerTests
             e.Client.TrySend("bye");
             e.Client.CloseAsync().Wait();
         });
-        using RawClient client = await server.OpenAsync();
-        await client.WriteAsync(RawClient.Text("1").Concat(RawClient.Text("2")).ToArray());
+        using TestClient client = await server.OpenAsync();
+        await client.WriteAsync(TestClient.Text("1").Concat(TestClient.Text("2")).ToArray());
         Assert.Equal("bye", await client.ReadTextAsync());
         Assert.Equal(1000, (await client.ReadFrameAsync()).CloseCode);
         await client.SendCloseAsync(1000);
@@ -223,9 +223,9 @@ public class HandlerTests
                     server.MessageReceived += async (_, e) => await CloseAsync(e.Client);
             },
             options => options.CloseTimeout = TimeSpan.FromMinutes(10));
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
-        ServerFrame close = await client.ReadFrameAsync();
+        ReceivedFrame close = await client.ReadFrameAsync();
         Assert.Equal((Opcode.Close, 1008, "from inside"), (close.Opcode, close.CloseCode, close.CloseReason));
         await client.SendCloseAsync(1008);
         await client.AssertEndAsync();
@@ -248,10 +248,10 @@ public class HandlerTests
                     await other.CloseAsync();
             }
         });
-        using RawClient first = await server.OpenAsync();
-        using RawClient second = await server.OpenAsync();
+        using TestClient first = await server.OpenAsync();
+        using TestClient second = await server.OpenAsync();
         await Task.WhenAll(first.SendAsync("x"), second.SendAsync("x"));
-        static async Task AnswerAsync(RawClient client)
+        static async Task AnswerAsync(TestClient client)
         {
             Assert.Equal(Opcode.Close, (await client.ReadFrameAsync()).Opcode);
             await client.SendCloseAsync(1000);
@@ -308,13 +308,13 @@ public class HandlerTests
             },
             options => options.EventContext = thread))
         {
-            using RawClient plain = await RawClient.ConnectAsync(server.EndPoint);
+            using TestClient plain = await TestClient.ConnectAsync(server.EndPoint);
             await plain.WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
             Assert.Equal("fine", (await plain.ReadAnswerAsync()).Body);
             plain.Dispose();
 
-            using RawClient client = await server.OpenAsync();
-            await client.WriteAsync(RawClient.Text("1").Concat(RawClient.Text("2")).ToArray());
+            using TestClient client = await server.OpenAsync();
+            await client.WriteAsync(TestClient.Text("1").Concat(TestClient.Text("2")).ToArray());
             Assert.Equal("1", await client.ReadTextAsync());
             Assert.Equal("2", await client.ReadTextAsync());
             await client.LeaveAsync();
@@ -339,7 +339,7 @@ public class HandlerTests
                 };
             },
             options => options.EventContext = thread);
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
         Assert.Equal(1011, (await client.ReadFrameAsync()).CloseCode);
         await client.SendCloseAsync(1011);
@@ -362,7 +362,7 @@ public class HandlerTests
                 wentOn.SetResult();
             },
             options => options.EventContext = thread);
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
         await inHandler.Task.Timely();
         thread.Close();
@@ -400,8 +400,8 @@ public class HandlerTests
                 };
             },
             options => options.HandlerExceptions = HandlerExceptionPolicy.KeepClient);
-        using RawClient client = await server.OpenAsync();
-        await client.WriteAsync((byte[])[.. RawClient.Text("1"), .. RawClient.Text("2")]);
+        using TestClient client = await server.OpenAsync();
+        await client.WriteAsync((byte[])[.. TestClient.Text("1"), .. TestClient.Text("2")]);
         await Async.UntilAsync(() => server.Log.Of(10).Count > 0);
         Assert.IsType<InvalidTimeZoneException>(Assert.Single(server.Log.Of(10)).Exception);
         await client.LeaveAsync();
@@ -423,10 +423,10 @@ public class HandlerTests
                     mayEnd.Wait(TimeSpan.FromSeconds(30));
             };
         });
-        using RawClient told = await server.OpenAsync();
+        using TestClient told = await server.OpenAsync();
         await server.NextClientAsync();
-        using RawClient teller = await server.OpenAsync();
-        await teller.WriteAsync((byte[])[.. RawClient.Text("tell"), .. RawClient.Text("block"), .. RawClient.Text("more")]);
+        using TestClient teller = await server.OpenAsync();
+        await teller.WriteAsync((byte[])[.. TestClient.Text("tell"), .. TestClient.Text("block"), .. TestClient.Text("more")]);
         Assert.Equal("told", await told.ReadTextAsync());
         mayEnd.Set();
         await teller.LeaveAsync();

@@ -25,8 +25,8 @@ public class OrderOfEventsTests
             server.ClientDisconnected += (_, e) =>
                 events.Enqueue($"disconnected, unlisted {Unlisted(e.Client)}, open {e.Client.IsOpen}, left {e.Client.ConnectionClosed.IsCancellationRequested}");
         });
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        byte[] everything = [.. RawClient.Request("/x"), .. RawClient.Text("1"), .. RawClient.Text("2"), .. RawClient.Close(1000), .. RawClient.Text("after Close")];
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+        byte[] everything = [.. TestClient.Request("/x"), .. TestClient.Text("1"), .. TestClient.Text("2"), .. TestClient.Close(1000), .. TestClient.Text("after Close")];
         await client.WriteAsync(everything);
         await client.ReadAnswerAsync();
         await client.AssertClosedAsync(1000);
@@ -60,7 +60,7 @@ public class OrderOfEventsTests
                 e.Client.TrySend("got it");
             };
         });
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("message");
         Assert.Empty(events);
         gate.SetResult();
@@ -88,9 +88,9 @@ public class OrderOfEventsTests
             if (next == Count)
                 done.SetResult();
         });
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
 
-        await client.WriteAsync(Enumerable.Range(0, Count).SelectMany(i => RawClient.Text($"{i}")).ToArray());
+        await client.WriteAsync(Enumerable.Range(0, Count).SelectMany(i => TestClient.Text($"{i}")).ToArray());
         await done.Task.Timely();
         Assert.False(broken);
         Assert.Equal(Count, next);
@@ -107,8 +107,8 @@ public class OrderOfEventsTests
             if (both.SignalAndWait(TimeSpan.FromSeconds(30)))
                 met.TrySetResult();
         });
-        using RawClient first = await server.OpenAsync();
-        using RawClient second = await server.OpenAsync();
+        using TestClient first = await server.OpenAsync();
+        using TestClient second = await server.OpenAsync();
         await first.SendAsync("x");
         await second.SendAsync("x");
         await met.Task.Timely();
@@ -120,7 +120,7 @@ public class OrderOfEventsTests
         await using TestServer server = await TestServer.StartEchoAsync();
         for (int round = 0; round < 200; round++)
         {
-            (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+            (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
             await Task.WhenAll(
                 Task.Run(() => client.CloseAsync(cancellationToken: TestServer.Timely), TestServer.Timely),
                 Task.Run(raw.Reset, TestServer.Timely),

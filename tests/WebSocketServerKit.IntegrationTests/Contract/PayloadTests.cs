@@ -20,7 +20,7 @@ public class PayloadTests
                 e.Client.TrySend(e.Text + " in the handler");
             };
         });
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("payload");
         MessageReceivedEventArgs message = await received.Task.Timely();
 
@@ -85,9 +85,9 @@ public class PayloadTests
             if (e.Client.MessagesReceived == Count)
                 done.SetResult();
         });
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         for (int i = 0; i < Count / 100; i++)
-            await client.WriteAsync(Enumerable.Range(0, 100).SelectMany(n => RawClient.Frame(Opcode.Binary, Enumerable.Repeat((byte)n, Size).ToArray())).ToArray());
+            await client.WriteAsync(Enumerable.Range(0, 100).SelectMany(n => TestClient.Frame(Opcode.Binary, Enumerable.Repeat((byte)n, Size).ToArray())).ToArray());
 
         await done.Task.Timely();
         await client.LeaveAsync();
@@ -110,20 +110,20 @@ public class PayloadTests
                 await Task.Yield();
             e.Client.TrySend(e.Payload, e.MessageType);
         });
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
 
         // A message in fragments of 7 bytes that cut characters, with a ping between them, in writes of 1,000 bytes.
         byte[] stream =
         [
-            .. Enumerable.Range(0, (bytes.Length + 6) / 7).SelectMany(i => RawClient.Frame(
+            .. Enumerable.Range(0, (bytes.Length + 6) / 7).SelectMany(i => TestClient.Frame(
                 i == 0 ? Opcode.Text : Opcode.Continuation, bytes.AsSpan(i * 7, Math.Min(7, bytes.Length - i * 7)), fin: (i + 1) * 7 >= bytes.Length)
-                .Concat(i == 9 ? RawClient.Frame(Opcode.Ping, "between"u8) : [])),
-            .. RawClient.Text("next"),
+                .Concat(i == 9 ? TestClient.Frame(Opcode.Ping, "between"u8) : [])),
+            .. TestClient.Text("next"),
         ];
         for (int i = 0; i < stream.Length; i += 1_000)
             await client.WriteAsync(stream.AsMemory(i, Math.Min(1_000, stream.Length - i)));
 
-        ServerFrame pong = await client.ReadFrameAsync();
+        ReceivedFrame pong = await client.ReadFrameAsync();
         Assert.Equal((Opcode.Pong, "between"), (pong.Opcode, pong.Text));
         Assert.Equal(sent, await client.ReadTextAsync());
         Assert.Equal("next", await client.ReadTextAsync());
@@ -166,16 +166,16 @@ public class PayloadTests
             if (e.Client.MessagesReceived == Count / 2 && Interlocked.Decrement(ref left) == 0)
                 done.SetResult();
         });
-        using RawClient first = await server.OpenAsync(), second = await server.OpenAsync();
+        using TestClient first = await server.OpenAsync(), second = await server.OpenAsync();
         await Task.WhenAll(SendAsync(first, 'a'), SendAsync(second, 'n'));
         await done.Task.Timely();
         await Async.UntilAsync(() => Volatile.Read(ref taken) + Volatile.Read(ref refused) == Count);
         Assert.Equal(0, strange);
 
         // Each message is of one letter of its client's, so that a byte of any other shows.
-        static async Task SendAsync(RawClient client, char first)
+        static async Task SendAsync(TestClient client, char first)
         {
-            byte[][] frames = [.. Enumerable.Range(0, 13).Select(i => RawClient.Frame(Opcode.Binary, Enumerable.Repeat((byte)(first + i), Size).ToArray()))];
+            byte[][] frames = [.. Enumerable.Range(0, 13).Select(i => TestClient.Frame(Opcode.Binary, Enumerable.Repeat((byte)(first + i), Size).ToArray()))];
             for (int i = 0; i < Count / 2; i++)
                 await client.WriteAsync(frames[i % frames.Length]);
         }
@@ -197,8 +197,8 @@ public class PayloadTests
             pin = e.PayloadMemory.Pin();
             pinned.SetResult();
         });
-        using RawClient client = await server.OpenAsync();
-        await client.WriteAsync((byte[])[.. RawClient.Text("first"), .. RawClient.Text("second")]);
+        using TestClient client = await server.OpenAsync();
+        await client.WriteAsync((byte[])[.. TestClient.Text("first"), .. TestClient.Text("second")]);
         await pinned.Task.Timely();
         Assert.Equal("first", PinnedText(pin, 5));
         Assert.False(second.Task.IsCompleted);
@@ -225,10 +225,10 @@ public class PayloadTests
             pinned.SetResult();
             await go.Task;
         });
-        using RawClient client = await server.OpenAsync();
-        await client.WriteAsync((byte[])[.. RawClient.Text("first"), .. RawClient.Text("second")]);
+        using TestClient client = await server.OpenAsync();
+        await client.WriteAsync((byte[])[.. TestClient.Text("first"), .. TestClient.Text("second")]);
         await pinned.Task.Timely();
-        await client.WriteAsync(RawClient.Text("third"));
+        await client.WriteAsync(TestClient.Text("third"));
         Assert.Equal("first", PinnedText(pin, 5));
         Assert.False(second.Task.IsCompleted);
         pin.Dispose();

@@ -18,7 +18,7 @@ public class ProgressTests
         });
 
     // Two seconds pass for each piece that the client reads: far more in all than a client is given that stands still.
-    private static async Task ReadSlowlyAsync(TestServer server, RawClient client, int count)
+    private static async Task ReadSlowlyAsync(TestServer server, TestClient client, int count)
     {
         const int Piece = 50_000;
         for (int read = 0; read < count; read += Piece)
@@ -33,7 +33,7 @@ public class ProgressTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the system does not tell how far the peer has read.");
         await using TestServer server = await StartAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         Assert.True(client.TrySend(new byte[Size]).IsAccepted);
         Task closing = client.CloseAsync(CloseCode.NormalClosure, "bye", TestServer.Timely);
         await ReadSlowlyAsync(server, raw, Size + 10);
@@ -50,7 +50,7 @@ public class ProgressTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the system does not tell how far the peer has read.");
         await using TestServer server = await StartAsync(configure: options => options.StopTimeout = TimeSpan.FromMinutes(5));
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         Assert.True(client.TrySend(new byte[Size]).IsAccepted);
         Task<StopResult> stopping = server.Server.StopAsync(TestServer.Timely);
         await ReadSlowlyAsync(server, raw, Size + 10);
@@ -69,9 +69,9 @@ public class ProgressTests
         await using TestServer server = await StartAsync(
             server => server.HttpRequestReceived += (_, e) => e.Respond(System.Net.HttpStatusCode.OK, page),
             options => options.MaxCloseDuration = TimeSpan.FromMinutes(10));
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint, receiveBuffer: 16 * 1024);
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint, receiveBuffer: 16 * 1024);
         await client.WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
-        HttpAnswer answer = await client.ReadAnswerAsync(toHead: true);
+        ReceivedAnswer answer = await client.ReadAnswerAsync(toHead: true);
         Assert.Equal("2000000", answer.Headers["Content-Length"]);
         await ReadSlowlyAsync(server, client, page.Length);
         await client.AssertEndAsync();
@@ -81,7 +81,7 @@ public class ProgressTests
     public async Task A_reader_that_is_slower_than_MaxCloseDuration_allows_is_cut()
     {
         await using TestServer server = await StartAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         Assert.True(client.TrySend(new byte[Size]).IsAccepted);
         Task closing = client.CloseAsync(cancellationToken: TestServer.Timely);
         bool isCut = false;
@@ -101,7 +101,7 @@ public class ProgressTests
     public async Task A_reader_that_stands_still_is_cut_after_CloseTimeout()
     {
         await using TestServer server = await StartAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         Assert.True(client.TrySend(new byte[Size]).IsAccepted);
         Task closing = client.CloseAsync(cancellationToken: TestServer.Timely);
         server.Pass(TimeSpan.FromSeconds(8));
@@ -115,7 +115,7 @@ public class ProgressTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the system does not tell how far the peer has read.");
         await using TestServer server = await StartAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         Assert.True(client.TrySend(new byte[Size]).IsAccepted);
         for (int i = 0; i < 30; i++)
         {

@@ -36,11 +36,11 @@ public class WindowTests
         using var window = new SingleThread();
         await using TestServer server = await StartAsync(window, options => options.CloseTimeout = TimeSpan.FromMilliseconds(100));
         using ManualResetEventSlim gate = Block(window);
-        using RawClient closes = await server.OpenAsync();
-        await closes.WriteAsync((byte[])[.. RawClient.Text("1"), .. RawClient.Text("2"), .. RawClient.Close(1000)]);
-        RawClient resets = await server.OpenAsync();
+        using TestClient closes = await server.OpenAsync();
+        await closes.WriteAsync((byte[])[.. TestClient.Text("1"), .. TestClient.Text("2"), .. TestClient.Close(1000)]);
+        TestClient resets = await server.OpenAsync();
         resets.Reset();
-        using RawClient aborted = await server.OpenAsync();
+        using TestClient aborted = await server.OpenAsync();
         await Async.UntilAsync(() => server.Clients.Count == 3);
         WebSocketClient third = server.Clients.Find(3)!;
         third.Abort();
@@ -88,8 +88,8 @@ public class WindowTests
                 };
             },
             options => options.EventContext = window);
-        using RawClient client = await server.OpenAsync();
-        await client.WriteAsync((byte[])[.. RawClient.Text("1"), .. RawClient.Text("2"), .. RawClient.Text("3")]);
+        using TestClient client = await server.OpenAsync();
+        await client.WriteAsync((byte[])[.. TestClient.Text("1"), .. TestClient.Text("2"), .. TestClient.Text("3")]);
         await told.Task.Timely();
         await client.LeaveAsync();
 
@@ -112,8 +112,8 @@ public class WindowTests
         using var window = new SingleThread();
         // What would be waited for otherwise is far longer than the test may take.
         await using TestServer server = await StartAsync(window, options => options.StopTimeout = TimeSpan.FromMinutes(10));
-        using RawClient first = await server.OpenAsync();
-        using RawClient second = await server.OpenAsync();
+        using TestClient first = await server.OpenAsync();
+        using TestClient second = await server.OpenAsync();
         await server.NextClientAsync();
         await server.NextClientAsync();
         using ManualResetEventSlim gate = Block(window);
@@ -138,7 +138,7 @@ public class WindowTests
     {
         using var window = new SingleThread();
         await using TestServer server = await StartAsync(window);
-        RawClient[] clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => server.OpenAsync()));
+        TestClient[] clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => server.OpenAsync()));
         for (int i = 0; i < clients.Length; i++)
             await server.NextClientAsync();
         TaskCompletionSource<(StopResult, int)> stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -159,7 +159,7 @@ public class WindowTests
     {
         var window = new ClosedWindow();
         await using TestServer server = await StartAsync(window);
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("hello");
         await UntilCollectedAsync(() => _events.Count == 2);
         client.Reset();

@@ -9,8 +9,8 @@ public class AdmissionTests
     public async Task MaxClients_turns_the_next_one_away_until_there_is_room()
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.MaxClients = 2);
-        using RawClient first = await server.OpenAsync();
-        using RawClient second = await server.OpenAsync();
+        using TestClient first = await server.OpenAsync();
+        using TestClient second = await server.OpenAsync();
         await AssertTurnedAwayAsync(server, "The server is full at present. Try again later.\n");
         Assert.Equal(2, server.Clients.Count);
 
@@ -22,8 +22,8 @@ public class AdmissionTests
     public async Task MaxClientsPerRemoteAddress_turns_the_next_one_from_there_away_until_there_is_room()
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.MaxClientsPerRemoteAddress = 2);
-        using RawClient first = await server.OpenAsync();
-        using RawClient second = await server.OpenAsync();
+        using TestClient first = await server.OpenAsync();
+        using TestClient second = await server.OpenAsync();
         await AssertTurnedAwayAsync(server, "There are too many connections from your address. Close some, or try again later.\n");
 
         first.Reset();
@@ -34,8 +34,8 @@ public class AdmissionTests
     public async Task MaxConcurrentHandshakes_turns_the_next_one_away_until_one_is_over()
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.MaxConcurrentHandshakes = 1);
-        using (RawClient open = await server.OpenAsync())
-        using (RawClient slow = await RawClient.ConnectAsync(server.EndPoint))
+        using (TestClient open = await server.OpenAsync())
+        using (TestClient slow = await TestClient.ConnectAsync(server.EndPoint))
         {
             await slow.WriteAsync("GET "u8.ToArray());
             await AssertTurnedAwayAsync(server, "The server is full at present. Try again later.\n");
@@ -54,9 +54,9 @@ public class AdmissionTests
             options.MaxClients = 1;
             options.MaxConcurrentHandshakes = 2;
         });
-        using RawClient inside = await server.OpenAsync();
-        using RawClient second = await RawClient.ConnectAsync(server.EndPoint);
-        using RawClient third = await RawClient.ConnectAsync(server.EndPoint);
+        using TestClient inside = await server.OpenAsync();
+        using TestClient second = await TestClient.ConnectAsync(server.EndPoint);
+        using TestClient third = await TestClient.ConnectAsync(server.EndPoint);
         Assert.Equal(503, (await second.ReadAnswerAsync()).Status);
         Assert.Equal(503, (await third.ReadAnswerAsync()).Status);
 
@@ -64,7 +64,7 @@ public class AdmissionTests
         // The reset may come so soon that not even connecting seems to succeed.
         await Assert.ThrowsAsync<SocketException>(async () =>
         {
-            using RawClient fourth = await RawClient.ConnectAsync(server.EndPoint);
+            using TestClient fourth = await TestClient.ConnectAsync(server.EndPoint);
             await fourth.ReadAnswerAsync();
         });
         await inside.SendAsync("x");
@@ -79,16 +79,16 @@ public class AdmissionTests
             options.MaxRequestHeadSize = 1_024;
             options.MaxHeaderLines = 10;
         });
-        int spare = 1_024 - RawClient.Request("/", "X: ").Length;
+        int spare = 1_024 - TestClient.Request("/", "X: ").Length;
         foreach ((int status, byte[] request) in ((int, byte[])[])
             [
-                (101, RawClient.Request("/", "X: " + new string('x', spare))),
-                (431, RawClient.Request("/", "X: " + new string('x', spare + 1))),
-                (101, RawClient.Request("/", "A: 1", "B: 2", "C: 3", "D: 4", "E: 5")),
-                (431, RawClient.Request("/", "A: 1", "B: 2", "C: 3", "D: 4", "E: 5", "F: 6")),
+                (101, TestClient.Request("/", "X: " + new string('x', spare))),
+                (431, TestClient.Request("/", "X: " + new string('x', spare + 1))),
+                (101, TestClient.Request("/", "A: 1", "B: 2", "C: 3", "D: 4", "E: 5")),
+                (431, TestClient.Request("/", "A: 1", "B: 2", "C: 3", "D: 4", "E: 5", "F: 6")),
             ])
         {
-            using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+            using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
             await client.WriteAsync(request);
             Assert.Equal(status, (await client.ReadAnswerAsync()).Status);
         }
@@ -101,9 +101,9 @@ public class AdmissionTests
     public async Task HandshakeTimeout_ends_a_request_that_does_not_come(string beginning)
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.HandshakeTimeout = TimeSpan.FromMilliseconds(100));
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
         await client.WriteAsync(System.Text.Encoding.Latin1.GetBytes(beginning));
-        HttpAnswer answer = await client.ReadAnswerAsync();
+        ReceivedAnswer answer = await client.ReadAnswerAsync();
         Assert.Equal((408, "The request did not come in time. Send it right after connecting.\n"), (answer.Status, answer.Body));
         await client.AssertEndAsync();
     }
@@ -121,8 +121,8 @@ public class AdmissionTests
                 await gate.Task;
             },
             options => options.TimeProvider = time);
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        await client.WriteAsync(RawClient.Request());
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+        await client.WriteAsync(TestClient.Request());
         await asked.Task.Timely();
         for (int second = 0; second < 60; second++)
             time.Advance(TimeSpan.FromSeconds(1));
@@ -132,8 +132,8 @@ public class AdmissionTests
 
     private static async Task AssertTurnedAwayAsync(TestServer server, string body)
     {
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        HttpAnswer answer = await client.ReadAnswerAsync();
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+        ReceivedAnswer answer = await client.ReadAnswerAsync();
         Assert.Equal((503, "5", body), (answer.Status, answer.Headers["Retry-After"], answer.Body));
         await client.AssertEndAsync();
     }
@@ -145,8 +145,8 @@ public class AdmissionTests
         while (true)
         {
             timely.ThrowIfCancellationRequested();
-            using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-            await client.WriteAsync(RawClient.Request());
+            using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+            await client.WriteAsync(TestClient.Request());
             if ((await client.ReadAnswerAsync()).Status == 503)
                 continue;
             await client.SendAsync("let in");

@@ -19,14 +19,14 @@ public class MemoryBudgetTests
             options.PerMessageDeflate = new PerMessageDeflateOptions();
         });
         long most = 0;
-        List<RawClient> clients = [];
+        List<TestClient> clients = [];
         for (int i = 0; i < 60; i++)
         {
-            RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+            TestClient client = await TestClient.ConnectAsync(server.EndPoint);
             clients.Add(client);
-            await client.WriteAsync(RawClient.Request("/", compressed ? ["Sec-WebSocket-Extensions: permessage-deflate"] : []));
+            await client.WriteAsync(TestClient.Request("/", compressed ? ["Sec-WebSocket-Extensions: permessage-deflate"] : []));
             await client.ReadAnswerAsync();
-            await client.WriteAsync(compressed ? CompressedHalf() : RawClient.Frame(Opcode.Binary, new byte[700_000], fin: false));
+            await client.WriteAsync(compressed ? CompressedHalf() : TestClient.Frame(Opcode.Binary, new byte[700_000], fin: false));
             most = Math.Max(most, server.Server.BufferedBytes);
         }
 
@@ -38,7 +38,7 @@ public class MemoryBudgetTests
 
         // Others are still served.
         await Async.UntilAsync(() => server.Server.BufferedBytes <= Limit);
-        using RawClient other = await server.OpenAsync();
+        using TestClient other = await server.OpenAsync();
         await other.SendAsync("hello");
         Assert.Equal("hello", await other.ReadTextAsync());
         clients.ForEach(client => client.Dispose());
@@ -52,7 +52,7 @@ public class MemoryBudgetTests
         {
             deflate.Write(new byte[700_000]);
             deflate.Flush();
-            byte[] frame = RawClient.Frame(Opcode.Binary, deflated.ToArray(), fin: false);
+            byte[] frame = TestClient.Frame(Opcode.Binary, deflated.ToArray(), fin: false);
             frame[0] |= 0x40;
             return frame;
         }
@@ -62,10 +62,10 @@ public class MemoryBudgetTests
     public async Task What_the_server_holds_is_told_and_is_nothing_when_nobody_sends()
     {
         await using TestServer server = await TestServer.StartEchoAsync(TestServer.LookOften);
-        using RawClient client = await server.OpenAsync();
-        await client.WriteAsync(RawClient.Frame(Opcode.Binary, new byte[100_000], fin: false));
+        using TestClient client = await server.OpenAsync();
+        await client.WriteAsync(TestClient.Frame(Opcode.Binary, new byte[100_000], fin: false));
         await Async.UntilAsync(() => server.Server.BufferedBytes >= 100_000);
-        await client.WriteAsync(RawClient.Frame(Opcode.Continuation, []));
+        await client.WriteAsync(TestClient.Frame(Opcode.Continuation, []));
         await client.SkipAsync(100_010);
         await Async.UntilAsync(() => server.Server.BufferedBytes == 0);
         await server.Server.StopAsync(new CancellationToken(canceled: true));

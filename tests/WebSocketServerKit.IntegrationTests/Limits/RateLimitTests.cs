@@ -28,10 +28,10 @@ public class RateLimitTests
                 options.MaxMessagesPerSecond = PerSecond;
                 options.CloseTimeout = TimeSpan.FromMilliseconds(heartbeatMilliseconds * 4);
             });
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
 
         // All of them lie in one read: the limit has to hold within it.
-        await client.WriteAsync(Enumerable.Range(0, PerSecond * Seconds).SelectMany(i => RawClient.Text($"{i}")).ToArray());
+        await client.WriteAsync(Enumerable.Range(0, PerSecond * Seconds).SelectMany(i => TestClient.Text($"{i}")).ToArray());
         var heartbeat = TimeSpan.FromMilliseconds(heartbeatMilliseconds);
         for (var passed = TimeSpan.Zero; passed < TimeSpan.FromSeconds(Seconds - 1); passed += heartbeat)
         {
@@ -44,7 +44,7 @@ public class RateLimitTests
 
         await Async.UntilAsync(() => Volatile.Read(ref received) == PerSecond * Seconds);
         Assert.True(inOrder);
-        using RawClient other = await server.OpenAsync();
+        using TestClient other = await server.OpenAsync();
         await other.SendAsync("50"); // its own allowance
         await Async.UntilAsync(() => Volatile.Read(ref received) > PerSecond * Seconds);
     }
@@ -62,8 +62,8 @@ public class RateLimitTests
                 options.TimeProvider = time;
                 options.MaxBytesPerSecond = 10_000;
             });
-        (RawClient client, _) = await server.ConnectAsync();
-        await client.WriteAsync(Enumerable.Range(0, 20).SelectMany(_ => RawClient.Frame(Opcode.Binary, new byte[Size])).ToArray());
+        (TestClient client, _) = await server.ConnectAsync();
+        await client.WriteAsync(Enumerable.Range(0, 20).SelectMany(_ => TestClient.Frame(Opcode.Binary, new byte[Size])).ToArray());
 
         // 200,000 bytes take 19 seconds and a burst; whatever was read before it was counted has to be paid for.
         int seconds = 0;
@@ -96,8 +96,8 @@ public class RateLimitTests
                 options.MaxMessagesPerSecond = 1;
                 options.CloseTimeout = TimeSpan.FromHours(1);
             });
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
-        await raw.WriteAsync(Enumerable.Range(0, 1_000).SelectMany(i => RawClient.Text($"{i}")).ToArray());
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
+        await raw.WriteAsync(Enumerable.Range(0, 1_000).SelectMany(i => TestClient.Text($"{i}")).ToArray());
         for (int second = 0; second < 60; second++)
         {
             await Async.UntilAsync(() => Volatile.Read(ref received) > second);

@@ -30,7 +30,7 @@ public class AllocationTests
             e.Client.TrySend(e.Payload, e.MessageType);
         });
         using Socket client = Open(server.EndPoint);
-        byte[] burst = [.. Enumerable.Range(0, inFlight).SelectMany(_ => RawClient.Frame(text ? Opcode.Text : Opcode.Binary, Enumerable.Repeat((byte)'x', size).ToArray()))];
+        byte[] burst = [.. Enumerable.Range(0, inFlight).SelectMany(_ => TestClient.Frame(text ? Opcode.Text : Opcode.Binary, Enumerable.Repeat((byte)'x', size).ToArray()))];
         byte[] buffer = new byte[burst.Length];
         int reply = burst.Length - inFlight * 4; // no masking keys
 
@@ -52,7 +52,7 @@ public class AllocationTests
     {
         var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 30_000, SendTimeout = 30_000 };
         client.Connect(endPoint);
-        client.Send(RawClient.Request());
+        client.Send(TestClient.Request());
         byte[] answer = new byte[1];
         ReadOnlySpan<byte> end = "\r\n\r\n"u8;
         for (int matched = 0; matched < end.Length;)

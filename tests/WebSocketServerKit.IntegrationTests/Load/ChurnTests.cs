@@ -29,7 +29,7 @@ public class ChurnTests
 
         await Parallel.ForAsync(0, Count, new ParallelOptions { MaxDegreeOfParallelism = 50, CancellationToken = TestServer.Timely }, async (i, _) =>
         {
-            RawClient client = await server.OpenAsync($"/{i}");
+            TestClient client = await server.OpenAsync($"/{i}");
             await client.SendAsync($"hello {i}");
             Assert.Equal($"hello {i}", await client.ReadTextAsync());
             if (i % 2 == 0)

@@ -12,7 +12,7 @@ public class ManySendersTests
         const int Senders = 16;
         const int PerSender = 1_000_000 / Senders;
         await using TestServer server = await TestServer.StartEchoAsync();
-        (RawClient raw, WebSocketClient client) = await server.ConnectAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         using (raw)
         {
             Task[] senders = [.. Enumerable.Range(0, Senders).Select(sender => Task.Factory.StartNew(
@@ -22,7 +22,7 @@ public class ManySendersTests
             int[] next = new int[Senders];
             for (int i = 0; i < Senders * PerSender; i++)
             {
-                ServerFrame frame = await raw.ReadFrameAsync();
+                ReceivedFrame frame = await raw.ReadFrameAsync();
                 int sender = frame.Payload[0];
                 int number = BinaryPrimitives.ReadInt32LittleEndian(frame.Payload.AsSpan(1));
                 if (frame.Opcode != Opcode.Binary || sender >= Senders || number != next[sender]++ || frame.Payload.Length != LengthOf(number)

@@ -56,7 +56,7 @@ public class WebSocketServerOptionsTests
             options.PingTimeout = Timeout.InfiniteTimeSpan;
             options.SlowHandlerThreshold = Timeout.InfiniteTimeSpan;
         });
-        using TestKit.RawClient client = await server.OpenAsync();
+        using TestKit.TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
         Assert.Equal("x", await client.ReadTextAsync());
         await client.LeaveAsync();

@@ -25,9 +25,9 @@ public class ClientSessionTests
             if (e.Request.Path == "/secret")
                 e.Refuse(HttpStatusCode.Unauthorized, "Who are you?\n", [new("WWW-Authenticate", "Bearer"), new("X-Why", "no token")]);
         });
-        using RawClient refused = await RawClient.ConnectAsync(server.EndPoint);
-        await refused.WriteAsync(RawClient.Request("/secret"));
-        HttpAnswer answer = await refused.ReadAnswerAsync();
+        using TestClient refused = await TestClient.ConnectAsync(server.EndPoint);
+        await refused.WriteAsync(TestClient.Request("/secret"));
+        ReceivedAnswer answer = await refused.ReadAnswerAsync();
 
         Assert.Equal((401, "Unauthorized", "Who are you?\n"), (answer.Status, answer.Reason, answer.Body));
         Assert.Equal("Bearer", answer.Headers["WWW-Authenticate"]);
@@ -35,7 +35,7 @@ public class ClientSessionTests
         Assert.Equal("close", answer.Headers["Connection"]);
         await refused.AssertEndAsync();
         Assert.Empty(server.Clients);
-        using RawClient accepted = await server.OpenAsync("/public");
+        using TestClient accepted = await server.OpenAsync("/public");
     }
 
     [Fact]
@@ -52,9 +52,9 @@ public class ClientSessionTests
                 e.AddResponseHeader("X-Served-By", "me");
             };
         });
-        using RawClient raw = await RawClient.ConnectAsync(server.EndPoint);
-        await raw.WriteAsync(RawClient.Request("/r%C3%A4um/1?user=ann&x=1", "Cookie: sid=abc"));
-        HttpAnswer answer = await raw.ReadAnswerAsync();
+        using TestClient raw = await TestClient.ConnectAsync(server.EndPoint);
+        await raw.WriteAsync(TestClient.Request("/r%C3%A4um/1?user=ann&x=1", "Cookie: sid=abc"));
+        ReceivedAnswer answer = await raw.ReadAnswerAsync();
         WebSocketClient client = await server.NextClientAsync();
 
         Assert.Equal((101, "a=1", "me"), (answer.Status, answer.Headers["Set-Cookie"], answer.Headers["X-Served-By"]));
@@ -113,9 +113,9 @@ public class ClientSessionTests
                 throw sendsToSomebodyWhoLeft ? new WebSocketException("the one who decides has left") : new InvalidDataException("cannot decide");
             },
             options => options.HandlerExceptions = policy);
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        await client.WriteAsync(RawClient.Request());
-        HttpAnswer answer = await client.ReadAnswerAsync();
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+        await client.WriteAsync(TestClient.Request());
+        ReceivedAnswer answer = await client.ReadAnswerAsync();
 
         Assert.Equal((500, "The server failed to decide about this request. Try again later.\n"), (answer.Status, answer.Body));
         await client.AssertEndAsync();
@@ -135,7 +135,7 @@ public class ClientSessionTests
             Assert.ThrowsAny<ArgumentException>(() => e.Refuse(HttpStatusCode.OK));
             kept.SetResult(e);
         });
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         HandshakingEventArgs late = await kept.Task.Timely();
 
         Assert.Throws<InvalidOperationException>(() => late.Refuse(HttpStatusCode.Forbidden));
@@ -177,18 +177,18 @@ public class ClientSessionTests
         Assert.Contains("options.Subprotocols.Add(\"v8\")", warning.Message, StringComparison.Ordinal);
     }
 
-    private static async Task<HttpAnswer> AskAsync(TestServer server, byte[] request)
+    private static async Task<ReceivedAnswer> AskAsync(TestServer server, byte[] request)
     {
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
         await client.WriteAsync(request);
-        HttpAnswer answer = await client.ReadAnswerAsync();
+        ReceivedAnswer answer = await client.ReadAnswerAsync();
         if (answer.Status != 101)
             await client.AssertEndAsync();
         return answer;
     }
 
     private static byte[] Handshake(string host, string? origin = null) => Encoding.Latin1.GetBytes(
-        Encoding.Latin1.GetString(RawClient.Request("/", origin is null ? [] : [$"Origin: {origin}"])).Replace("Host: localhost", $"Host: {host}", StringComparison.Ordinal));
+        Encoding.Latin1.GetString(TestClient.Request("/", origin is null ? [] : [$"Origin: {origin}"])).Replace("Host: localhost", $"Host: {host}", StringComparison.Ordinal));
 
     private static byte[] Plain(string host) => Encoding.Latin1.GetBytes($"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
 
@@ -208,7 +208,7 @@ public class ClientSessionTests
         string evil = $"evil.test:{server.EndPoint.Port}";
         foreach (byte[] request in (byte[][])[Handshake(evil, $"http://{evil}"), Plain(evil), Plain("other.test")])
         {
-            HttpAnswer answer = await AskAsync(server, request);
+            ReceivedAnswer answer = await AskAsync(server, request);
             Assert.Equal((421, "Misdirected Request"), (answer.Status, answer.Reason));
             Assert.StartsWith("This server does not answer for the host that the request names.", answer.Body, StringComparison.Ordinal);
         }
@@ -303,8 +303,8 @@ public class ClientSessionTests
     {
         await using TestServer server = await TestServer.StartAsync(
             server => server.Handshaking += (_, e) => e.State = $"{e.Request.Cookies["name"]} {e.Request.Headers["X-Name"]} {e.Request.Query["q"]}");
-        using RawClient raw = await RawClient.ConnectAsync(server.EndPoint);
-        await raw.WriteAsync(RawClient.Request("/100%/caf%E9?q=%E9", "Cookie: name=Zo\u00C3\u00AB", "X-Name: Zo\u00EB"));
+        using TestClient raw = await TestClient.ConnectAsync(server.EndPoint);
+        await raw.WriteAsync(TestClient.Request("/100%/caf%E9?q=%E9", "Cookie: name=Zo\u00C3\u00AB", "X-Name: Zo\u00EB"));
         Assert.Equal(101, (await raw.ReadAnswerAsync()).Status);
         WebSocketClient client = await server.NextClientAsync();
         Assert.Equal("/100%/caf%E9", client.Path);
@@ -315,7 +315,7 @@ public class ClientSessionTests
     public async Task A_close_reason_makes_no_line_of_its_own_in_the_log()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendCloseAsync(1000, "bye\r\ncrit: forged\u2028too");
         await client.AssertClosedAsync(1000);
         Assert.Equal("bye\r\ncrit: forged\u2028too", (await server.NextEndAsync()).CloseReason);
@@ -331,7 +331,7 @@ public class ClientSessionTests
         Assert.Equal(101, (await AskAsync(server, Handshake("localhost", "https://friend.example"))).Status);
         foreach (string foreign in (string[])["https://evil.example", "http://friend.example", "null", "https://evil.example"])
         {
-            HttpAnswer answer = await AskAsync(server, Handshake("localhost", foreign));
+            ReceivedAnswer answer = await AskAsync(server, Handshake("localhost", foreign));
             Assert.Equal((403, "Pages of this origin may not connect. The server's operator can add the origin to those that it allows.\n"), (answer.Status, answer.Body));
         }
 
@@ -362,9 +362,9 @@ public class ClientSessionTests
         foreach ((string method, string target, int status, string body) in ((string, string, int, string)[])
             [("GET", "/health", 200, "GET from 127.0.0.1"), ("POST", "/health", 200, "POST from 127.0.0.1"), ("GET", "/bytes", 200, "AB"), ("DELETE", "/other", 405, "")])
         {
-            using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+            using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
             await client.WriteAsync(Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-            HttpAnswer answer = await client.ReadAnswerAsync();
+            ReceivedAnswer answer = await client.ReadAnswerAsync();
             Assert.Equal(status, answer.Status);
             if (body != "")
                 Assert.Equal(body, answer.Body);
@@ -372,9 +372,9 @@ public class ClientSessionTests
             await client.AssertEndAsync();
         }
 
-        using RawClient head = await RawClient.ConnectAsync(server.EndPoint);
+        using TestClient head = await TestClient.ConnectAsync(server.EndPoint);
         await head.WriteAsync("HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
-        HttpAnswer headers = await head.ReadAnswerAsync(toHead: true);
+        ReceivedAnswer headers = await head.ReadAnswerAsync(toHead: true);
         Assert.Equal((200, "19", "no-store"), (headers.Status, headers.Headers["Content-Length"], headers.Headers["Cache-Control"]));
         await head.AssertEndAsync(); // no body
     }
@@ -389,14 +389,14 @@ public class ClientSessionTests
             if (asked)
                 server.HttpRequestReceived += (_, _) => { };
         });
-        using RawClient get = await RawClient.ConnectAsync(server.EndPoint);
+        using TestClient get = await TestClient.ConnectAsync(server.EndPoint);
         await get.WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
-        HttpAnswer answer = await get.ReadAnswerAsync();
+        ReceivedAnswer answer = await get.ReadAnswerAsync();
         Assert.Equal((426, "websocket", "Upgrade, close"), (answer.Status, answer.Headers["Upgrade"], answer.Headers["Connection"]));
         Assert.StartsWith("This is a WebSocket server.", answer.Body, StringComparison.Ordinal);
         await get.AssertEndAsync();
 
-        using RawClient head = await RawClient.ConnectAsync(server.EndPoint);
+        using TestClient head = await TestClient.ConnectAsync(server.EndPoint);
         await head.WriteAsync("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
         Assert.Equal(426, (await head.ReadAnswerAsync(toHead: true)).Status);
         await head.AssertEndAsync();
@@ -411,7 +411,7 @@ public class ClientSessionTests
             await Task.Yield();
             throw new InvalidDataException("the other half");
         });
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
         await client.WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
         Assert.Equal(500, (await client.ReadAnswerAsync()).Status);
         await client.AssertEndAsync();
@@ -421,11 +421,11 @@ public class ClientSessionTests
     public async Task Frames_may_follow_the_request_without_waiting_for_the_answer()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        await client.WriteAsync(RawClient.Request().Concat(RawClient.Text("early")).Concat(RawClient.Text("bird")[..3]).ToArray());
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+        await client.WriteAsync(TestClient.Request().Concat(TestClient.Text("early")).Concat(TestClient.Text("bird")[..3]).ToArray());
         Assert.Equal(101, (await client.ReadAnswerAsync()).Status);
         Assert.Equal("early", await client.ReadTextAsync());
-        await client.WriteAsync(RawClient.Text("bird").AsMemory(3));
+        await client.WriteAsync(TestClient.Text("bird").AsMemory(3));
         Assert.Equal("bird", await client.ReadTextAsync());
     }
 
@@ -433,8 +433,8 @@ public class ClientSessionTests
     public async Task A_request_and_frames_that_come_byte_by_byte_are_understood()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        byte[] bytes = [.. RawClient.Request("/slow"), .. RawClient.Text("byte by byte"), .. RawClient.Frame(Opcode.Binary, new byte[200])];
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+        byte[] bytes = [.. TestClient.Request("/slow"), .. TestClient.Text("byte by byte"), .. TestClient.Frame(Opcode.Binary, new byte[200])];
         for (int i = 0; i < bytes.Length; i++)
             await client.WriteAsync(bytes.AsMemory(i, 1));
         Assert.Equal(101, (await client.ReadAnswerAsync()).Status);
@@ -446,8 +446,8 @@ public class ClientSessionTests
     public async Task A_client_that_ends_its_side_right_behind_its_messages_gets_its_answers()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        await client.WriteAsync(RawClient.Request().Concat(RawClient.Text("1")).Concat(RawClient.Text("2")).ToArray());
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+        await client.WriteAsync(TestClient.Request().Concat(TestClient.Text("1")).Concat(TestClient.Text("2")).ToArray());
         client.HalfClose();
         Assert.Equal(101, (await client.ReadAnswerAsync()).Status);
         Assert.Equal("1", await client.ReadTextAsync());
@@ -467,9 +467,9 @@ public class ClientSessionTests
                 ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 413),
             ])
         {
-            using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+            using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
             await client.WriteAsync(Encoding.Latin1.GetBytes(request));
-            HttpAnswer answer = await client.ReadAnswerAsync();
+            ReceivedAnswer answer = await client.ReadAnswerAsync();
             Assert.Equal(status, answer.Status);
             Assert.NotEmpty(answer.Body);
             await client.AssertEndAsync();

@@ -6,11 +6,11 @@ namespace WebSocketServerKit.Serving;
 /// <summary>Who decides about a request: the server's own rules come before the host. What hosts can decide is tested with <see cref="ClientSession"/>.</summary>
 public class RequestDecisionTests
 {
-    private static async Task<HttpAnswer> AskAsync(TestServer server, byte[] request)
+    private static async Task<ReceivedAnswer> AskAsync(TestServer server, byte[] request)
     {
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
         await client.WriteAsync(request);
-        HttpAnswer answer = await client.ReadAnswerAsync();
+        ReceivedAnswer answer = await client.ReadAnswerAsync();
         await client.AssertEndAsync();
         return answer;
     }
@@ -25,7 +25,7 @@ public class RequestDecisionTests
                 server.Handshaking += (_, _) => Interlocked.Increment(ref asked);
                 server.HttpRequestReceived += (_, _) => Interlocked.Increment(ref asked);
             });
-        Assert.Equal(403, (await AskAsync(server, RawClient.Request("/", "Origin: https://evil.example"))).Status);
+        Assert.Equal(403, (await AskAsync(server, TestClient.Request("/", "Origin: https://evil.example"))).Status);
         Assert.Equal(400, (await AskAsync(server, "no request\r\n\r\n"u8.ToArray())).Status);
         Assert.Equal(0, asked);
     }
@@ -41,9 +41,9 @@ public class RequestDecisionTests
     public async Task A_client_that_finds_the_server_full_is_told_when_to_try_again()
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.MaxClients = 1);
-        using RawClient first = await server.OpenAsync();
-        using RawClient second = await RawClient.ConnectAsync(server.EndPoint);
-        HttpAnswer answer = await second.ReadAnswerAsync();
+        using TestClient first = await server.OpenAsync();
+        using TestClient second = await TestClient.ConnectAsync(server.EndPoint);
+        ReceivedAnswer answer = await second.ReadAnswerAsync();
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "5"), ((HttpStatusCode)answer.Status, answer.Headers["Retry-After"]));
         Assert.Equal("The server is full at present. Try again later.\n", answer.Body);
     }

@@ -17,8 +17,8 @@ public class ServerRunTests
         {
             options.StopTimeout = TimeSpan.FromMilliseconds(500);
         });
-        var polite = new List<RawClient>();
-        var deaf = new List<RawClient>();
+        var polite = new List<TestClient>();
+        var deaf = new List<TestClient>();
         for (int i = 0; i < 5; i++)
         {
             polite.Add((await server.ConnectAsync()).Raw);
@@ -27,13 +27,13 @@ public class ServerRunTests
         }
 
         Task<StopResult> stop = server.Server.StopAsync(TestServer.Timely);
-        foreach (RawClient client in polite.Concat(deaf))
+        foreach (TestClient client in polite.Concat(deaf))
         {
-            ServerFrame close = await client.ReadFrameAsync();
+            ReceivedFrame close = await client.ReadFrameAsync();
             Assert.Equal((Opcode.Close, 1001, "server is stopping"), (close.Opcode, close.CloseCode, close.CloseReason));
         }
 
-        foreach (RawClient client in polite)
+        foreach (TestClient client in polite)
         {
             await client.SendCloseAsync(1001);
             await client.AssertEndAsync();
@@ -50,7 +50,7 @@ public class ServerRunTests
         }
 
         server.AssertNoMoreEnds();
-        foreach (RawClient client in deaf)
+        foreach (TestClient client in deaf)
         {
             await client.AssertResetAsync();
             client.Dispose();
@@ -64,16 +64,16 @@ public class ServerRunTests
     public async Task A_handshake_under_way_gets_503_with_Retry_After()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
-        using RawClient half = await RawClient.ConnectAsync(server.EndPoint);
-        using RawClient silent = await RawClient.ConnectAsync(server.EndPoint);
+        using TestClient half = await TestClient.ConnectAsync(server.EndPoint);
+        using TestClient silent = await TestClient.ConnectAsync(server.EndPoint);
         await half.WriteAsync("GET / HTTP/1.1\r\n"u8.ToArray());
-        (RawClient open, _) = await server.ConnectAsync(); // accepted after them, so they are inside
+        (TestClient open, _) = await server.ConnectAsync(); // accepted after them, so they are inside
         using (open)
         {
             Task<StopResult> stop = server.Server.StopAsync(TestServer.Timely);
-            foreach (RawClient client in (RawClient[])[half, silent])
+            foreach (TestClient client in (TestClient[])[half, silent])
             {
-                HttpAnswer answer = await client.ReadAnswerAsync();
+                ReceivedAnswer answer = await client.ReadAnswerAsync();
                 Assert.Equal((503, "Service Unavailable"), (answer.Status, answer.Reason));
                 Assert.Equal("5", answer.Headers["Retry-After"]);
                 Assert.Equal("The server is being stopped. Try again later.\n", answer.Body);
@@ -96,14 +96,14 @@ public class ServerRunTests
             asked.SetResult();
             await gate.Task;
         });
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        await client.WriteAsync(RawClient.Request());
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+        await client.WriteAsync(TestClient.Request());
         await asked.Task.Timely();
 
         Task<StopResult> stop = server.Server.StopAsync(TestServer.Timely);
         await Async.UntilAsync(() => server.Log.Of(2).Count == 1);
         gate.SetResult();
-        HttpAnswer answer = await client.ReadAnswerAsync();
+        ReceivedAnswer answer = await client.ReadAnswerAsync();
         Assert.Equal(503, answer.Status);
         client.Dispose();
         Assert.Equal(default(StopResult), await stop.Timely());
@@ -121,7 +121,7 @@ public class ServerRunTests
             await gate.Task;
             ended = true;
         });
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
         await inHandler.Task.Timely();
 
@@ -165,8 +165,8 @@ public class ServerRunTests
                     server.ClientDisconnected += async (_, _) => await HangAsync();
             },
             options => options.StopTimeout = TimeSpan.FromMilliseconds(200));
-        using RawClient client = await RawClient.ConnectAsync(server.EndPoint);
-        await client.WriteAsync(RawClient.Request());
+        using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+        await client.WriteAsync(TestClient.Request());
         await client.SendAsync("x");
         if (which == "ClientDisconnected")
             await client.SendCloseAsync(1000);
@@ -200,7 +200,7 @@ public class ServerRunTests
                 gate.Wait(TestServer.Timely);
             },
             options => options.StopTimeout = TimeSpan.FromMilliseconds(100));
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
         await inHandler.Task.Timely();
 
@@ -217,7 +217,7 @@ public class ServerRunTests
         await using TestServer server = await TestServer.StartAsync(
             server => server.MessageReceived += async (_, _) => stopped.SetResult(await server.StopAsync()),
             options => options.StopTimeout = TimeSpan.FromMilliseconds(200));
-        using RawClient client = await server.OpenAsync();
+        using TestClient client = await server.OpenAsync();
         await client.SendAsync("stop");
 
         Assert.Equal(new StopResult { Cut = 1 }, await stopped.Task.Timely());
@@ -228,7 +228,7 @@ public class ServerRunTests
     public async Task A_cancelled_token_cuts_at_once()
     {
         await using TestServer server = await TestServer.StartEchoAsync(options => options.StopTimeout = TimeSpan.FromMinutes(10));
-        (RawClient deaf, _) = await server.ConnectAsync();
+        (TestClient deaf, _) = await server.ConnectAsync();
         using var cut = new CancellationTokenSource();
 
         Task<StopResult> stop = server.Server.StopAsync(cut.Token);
@@ -239,7 +239,7 @@ public class ServerRunTests
         deaf.Dispose();
 
         await server.Server.StartAsync(TestContext.Current.CancellationToken);
-        using RawClient other = await server.OpenAsync();
+        using TestClient other = await server.OpenAsync();
         long before = Stopwatch.GetTimestamp();
         Assert.Equal(new StopResult { Cut = 1 }, await server.Server.StopAsync(new CancellationToken(canceled: true)).Timely());
         Assert.True(Stopwatch.GetElapsedTime(before) < TimeSpan.FromSeconds(20));
@@ -251,7 +251,7 @@ public class ServerRunTests
         for (int round = 0; round < 20; round++)
         {
             await using TestServer server = await TestServer.StartEchoAsync();
-            RawClient[] clients = new RawClient[8];
+            TestClient[] clients = new TestClient[8];
             for (int i = 0; i < clients.Length; i++)
                 clients[i] = (await server.ConnectAsync()).Raw;
 

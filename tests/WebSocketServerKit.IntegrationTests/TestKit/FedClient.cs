@@ -93,7 +93,7 @@ internal sealed class FedClient : IAsyncDisposable
         WebSocketServer server, Carrier carrier, EndPoint? remoteEndPoint = null, CancellationTokenSource? cut = null)
     {
         FedClient client = await ConnectAsync(server, carrier, remoteEndPoint, cut);
-        await client.WriteAsync(RawClient.Request());
+        await client.WriteAsync(TestClient.Request());
         Assert.StartsWith("HTTP/1.1 101 ", await client.ReadHeadAsync(), StringComparison.Ordinal);
         return client;
     }
@@ -104,7 +104,7 @@ internal sealed class FedClient : IAsyncDisposable
         await _stream.FlushAsync(TestServer.Timely);
     }
 
-    public Task SendAsync(string text) => WriteAsync(RawClient.Text(text));
+    public Task SendAsync(string text) => WriteAsync(TestClient.Text(text));
 
     /// <summary>The head of an HTTP answer.</summary>
     public async Task<string> ReadHeadAsync()
@@ -120,7 +120,7 @@ internal sealed class FedClient : IAsyncDisposable
         return head.ToString();
     }
 
-    public async Task<ServerFrame> ReadFrameAsync()
+    public async Task<ReceivedFrame> ReadFrameAsync()
     {
         byte[] head = new byte[10];
         await _stream.ReadExactlyAsync(head.AsMemory(0, 2), TestServer.Timely);
@@ -138,13 +138,13 @@ internal sealed class FedClient : IAsyncDisposable
         await _stream.ReadExactlyAsync(payload, TestServer.Timely);
         var opcode = (Opcode)(head[0] & 0x0F);
         bool isClose = opcode == Opcode.Close && length >= 2;
-        return new ServerFrame(
+        return new ReceivedFrame(
             opcode, (head[0] & 0x80) != 0, payload, isClose ? BinaryPrimitives.ReadUInt16BigEndian(payload) : 0, isClose ? Encoding.UTF8.GetString(payload.AsSpan(2)) : "");
     }
 
     public async Task<string> ReadTextAsync()
     {
-        ServerFrame frame = await ReadFrameAsync();
+        ReceivedFrame frame = await ReadFrameAsync();
         Assert.Equal(Opcode.Text, frame.Opcode);
         return frame.Text;
     }
@@ -152,7 +152,7 @@ internal sealed class FedClient : IAsyncDisposable
     /// <summary>A Close frame with this code, and behind it the end.</summary>
     public async Task AssertClosedAsync(int code)
     {
-        ServerFrame frame = await ReadFrameAsync();
+        ReceivedFrame frame = await ReadFrameAsync();
         Assert.Equal((Opcode.Close, code), (frame.Opcode, frame.CloseCode));
         Assert.Equal(0, await _stream.ReadAsync(new byte[1], TestServer.Timely));
     }
@@ -179,7 +179,7 @@ internal sealed class FedClient : IAsyncDisposable
     /// <summary>Answers the server's Close frame, and leaves.</summary>
     public async Task LeaveAsync(int code = 1000)
     {
-        await WriteAsync(RawClient.Close(code));
+        await WriteAsync(TestClient.Close(code));
         await AssertClosedAsync(code);
         await EndAsync();
         await Served.Timely();

@@ -68,12 +68,12 @@ internal sealed class TestServer : IAsyncDisposable
     /// <summary>No end of a client is there that nobody took.</summary>
     public void AssertNoMoreEnds() => Assert.False(_disconnected.Reader.TryRead(out _), "ClientDisconnected was raised once more.");
 
-    public Task<RawClient> OpenAsync(string target = "/", int? receiveBuffer = null) => RawClient.OpenAsync(EndPoint, target, receiveBuffer);
+    public Task<TestClient> OpenAsync(string target = "/", int? receiveBuffer = null) => TestClient.OpenAsync(EndPoint, target, receiveBuffer);
 
     /// <summary>A client and what the server has of it. One at a time.</summary>
-    public async Task<(RawClient Raw, WebSocketClient Client)> ConnectAsync(string target = "/", int? receiveBuffer = null)
+    public async Task<(TestClient Raw, WebSocketClient Client)> ConnectAsync(string target = "/", int? receiveBuffer = null)
     {
-        RawClient raw = await OpenAsync(target, receiveBuffer);
+        TestClient raw = await OpenAsync(target, receiveBuffer);
         return (raw, await NextClientAsync());
     }
 

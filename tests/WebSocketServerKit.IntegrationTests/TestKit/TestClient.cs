@@ -7,26 +7,26 @@ using WebSocketServerKit.Raw;
 namespace WebSocketServerKit.TestKit;
 
 /// <summary>
-/// A client over a bare socket: every byte that it sends is the test's, and every byte that it receives is checked as strictly as RFC 6455 allows.
+/// The raw client as these tests speak with it: in opcodes and in assertions. Every byte that it sends is the test's, and every byte that it receives is checked as strictly as RFC 6455 allows.
 /// Not thread-safe, but one may read while another writes.
 /// </summary>
-internal sealed class RawClient : IDisposable
+internal sealed class TestClient : IDisposable
 {
     public const string Key = Raw.RawClient.Key;
 
     private readonly Raw.RawClient _client;
 
-    private RawClient(Raw.RawClient client) => _client = client;
+    private TestClient(Raw.RawClient client) => _client = client;
 
     public IPEndPoint LocalEndPoint => _client.LocalEndPoint;
 
     /// <summary>A TCP connection and nothing more.</summary>
-    public static async Task<RawClient> ConnectAsync(IPEndPoint endPoint, int? receiveBuffer = null) => new(await Raw.RawClient.ConnectAsync(endPoint, receiveBuffer));
+    public static async Task<TestClient> ConnectAsync(IPEndPoint endPoint, int? receiveBuffer = null) => new(await Raw.RawClient.ConnectAsync(endPoint, receiveBuffer));
 
     /// <summary>A WebSocket connection, its handshake done and checked.</summary>
-    public static async Task<RawClient> OpenAsync(IPEndPoint endPoint, string target = "/", int? receiveBuffer = null)
+    public static async Task<TestClient> OpenAsync(IPEndPoint endPoint, string target = "/", int? receiveBuffer = null)
     {
-        RawClient client = await ConnectAsync(endPoint, receiveBuffer);
+        TestClient client = await ConnectAsync(endPoint, receiveBuffer);
         await client.WriteAsync(Request(target));
         await client._client.ReadAcceptanceAsync();
         return client;
@@ -50,21 +50,21 @@ internal sealed class RawClient : IDisposable
     public Task SendCloseAsync(int code, string reason = "") => WriteAsync(Close(code, reason));
 
     /// <summary>The next HTTP answer; the body of an answer to HEAD is announced and does not come.</summary>
-    public async Task<HttpAnswer> ReadAnswerAsync(bool toHead = false) => HttpAnswer.Of(await WithResets(_client.ReadAnswerAsync(toHead)));
+    public async Task<ReceivedAnswer> ReadAnswerAsync(bool toHead = false) => ReceivedAnswer.Of(await WithResets(_client.ReadAnswerAsync(toHead)));
 
     /// <summary>The next frame, which has to keep every rule for frames of a server.</summary>
-    public async ValueTask<ServerFrame> ReadFrameAsync()
+    public async ValueTask<ReceivedFrame> ReadFrameAsync()
     {
         Raw.ServerFrame? frame = await WithResets(_client.ReadFrameAsync());
         Assert.True(frame is not null, "The connection ended before a frame.");
         return frame.Opcode == ClientFrame.CloseOpcode
-            ? new ServerFrame(Opcode.Close, frame.Fin, frame.Payload.ToArray(), frame.CloseCode, frame.CloseReason)
-            : new ServerFrame((Opcode)frame.Opcode, frame.Fin, frame.Payload.ToArray(), 0, "");
+            ? new ReceivedFrame(Opcode.Close, frame.Fin, frame.Payload.ToArray(), frame.CloseCode, frame.CloseReason)
+            : new ReceivedFrame((Opcode)frame.Opcode, frame.Fin, frame.Payload.ToArray(), 0, "");
     }
 
     public async Task<string> ReadTextAsync()
     {
-        ServerFrame frame = await ReadFrameAsync();
+        ReceivedFrame frame = await ReadFrameAsync();
         Assert.Equal(Opcode.Text, frame.Opcode);
         return frame.Text;
     }
@@ -72,7 +72,7 @@ internal sealed class RawClient : IDisposable
     /// <summary>The server's Close frame: the last of its bytes.</summary>
     public async Task AssertClosedAsync(int code, string? reason = null)
     {
-        ServerFrame frame = await ReadFrameAsync();
+        ReceivedFrame frame = await ReadFrameAsync();
         Assert.Equal(Opcode.Close, frame.Opcode);
         Assert.Equal(code, frame.CloseCode);
         if (reason is not null)

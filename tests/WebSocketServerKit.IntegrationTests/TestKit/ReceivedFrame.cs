@@ -9,7 +9,7 @@ namespace WebSocketServerKit.TestKit;
 /// <param name="Payload">What follows the header.</param>
 /// <param name="CloseCode">The close code of a Close frame, 1005 when it has none; 0 for other frames.</param>
 /// <param name="CloseReason">The close reason of a Close frame.</param>
-internal readonly record struct ServerFrame(Opcode Opcode, bool Fin, byte[] Payload, int CloseCode, string CloseReason)
+internal readonly record struct ReceivedFrame(Opcode Opcode, bool Fin, byte[] Payload, int CloseCode, string CloseReason)
 {
     public string Text => Encoding.UTF8.GetString(Payload);
 }

@@ -3,12 +3,12 @@ using System.Globalization;
 namespace WebSocketServerKit.TestKit;
 
 /// <summary>An HTTP answer whose headers occur once each.</summary>
-internal sealed record HttpAnswer(int Status, string Reason, IReadOnlyDictionary<string, string> Headers, string Body)
+internal sealed record ReceivedAnswer(int Status, string Reason, IReadOnlyDictionary<string, string> Headers, string Body)
 {
-    public static HttpAnswer Of(Raw.HttpAnswer answer)
+    public static ReceivedAnswer Of(Raw.HttpAnswer answer)
     {
         string[] statusLine = answer.StatusLine.Split(' ', 3);
-        return new HttpAnswer(
+        return new ReceivedAnswer(
             int.Parse(statusLine[1], CultureInfo.InvariantCulture), statusLine[2], new Dictionary<string, string>(answer.Headers, StringComparer.OrdinalIgnoreCase), answer.Body);
     }
 }
