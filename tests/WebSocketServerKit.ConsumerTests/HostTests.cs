@@ -150,6 +150,26 @@ public sealed class HostTests
     }
 
     [Fact]
+    public async Task A_handler_is_tested_without_a_socket()
+    {
+        Translator translator = new(new Dictionary<string, string>(StringComparer.Ordinal) { ["house"] = "Haus" });
+        Assert.Equal("das Haus", translator.Translate("das house"));
+
+        await using WebSocketServer server = new(new WebSocketServerOptions());
+        server.OnMessage(translator.HandleAsync);
+        await server.StartAsync(TestClient.Timely);
+        InMemory connection = new();
+        Task served = server.AcceptAsync(connection, cancellationToken: TestClient.Timely);
+        using TestClient client = await connection.ConnectAsync("/");
+        await client.SendAsync("my house");
+        Assert.Equal("my Haus", await client.ReadTextAsync());
+        await client.SendAsync([1, 2, 3]);
+        await client.ReadCloseAsync();
+        Assert.Equal((WebSocketCloseStatus.InvalidMessageType, "text only"), (client.CloseStatus, client.CloseReason));
+        await served;
+    }
+
+    [Fact]
     public async Task An_observer_sees_counts_and_why_clients_leave()
     {
         await using WebSocketServer server = new("http://127.0.0.1:0");

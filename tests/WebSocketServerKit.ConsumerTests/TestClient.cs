@@ -22,7 +22,7 @@ internal sealed class TestClient : IDisposable
         if (authorization is not null)
             client._socket.Options.SetRequestHeader("Authorization", authorization);
         client._socket.Options.CollectHttpResponseDetails = true;
-        await client._socket.ConnectAsync(new Uri($"ws://{endPoint}{target}"), invoker, Timely);
+        await client._socket.ConnectAsync(new Uri($"ws://{(endPoint is DnsEndPoint host ? host.Host : endPoint)}{target}"), invoker, Timely);
         return client;
     }
 

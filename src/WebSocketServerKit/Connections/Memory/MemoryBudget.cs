@@ -29,6 +29,7 @@ internal sealed class MemoryBudget
     private long _unpooled;                        // bytes that do not come from the pool
     private long _pauseAbove = long.MaxValue;      // clients that hold more bytes are not read from
     private long _shortSince = -1;                 // timestamp of the heartbeat; -1 while there is no shortage
+    private bool _isLogged;                        // the log has an entry for the start of a shortage, and none for its end
     private int _isRelieving;
 
     /// <param name="limit">Bytes.</param>
@@ -69,7 +70,7 @@ internal sealed class MemoryBudget
     /// <param name="heartbeat">The clock.</param>
     public void Relieve(Func<ConnectionLifetime[]> connections, Heartbeat heartbeat)
     {
-        if ((Used < Near && !IsShort) || Interlocked.Exchange(ref _isRelieving, 1) != 0)
+        if ((Used < Near && !IsShort && !_isLogged) || Interlocked.Exchange(ref _isRelieving, 1) != 0)
             return;
         try
         {
@@ -93,8 +94,10 @@ internal sealed class MemoryBudget
     private void RelieveLargest(long used, ConnectionLifetime[] connections, Heartbeat heartbeat)
     {
         if (_shortSince < 0)
-        {
             _shortSince = heartbeat.Now;
+        if (!_isLogged)
+        {
+            _isLogged = true;
             _log?.MemoryShort(used, _limit);
         }
 
@@ -121,6 +124,10 @@ internal sealed class MemoryBudget
     {
         Volatile.Write(ref _pauseAbove, long.MaxValue);
         _shortSince = -1;
+        // Hysteresis: memory that hovers around the threshold must not fill the log.
+        if (!_isLogged || used >= Near - _limit / 8)
+            return;
+        _isLogged = false;
         _log?.MemorySuffices(used, _limit);
     }
 

@@ -217,6 +217,32 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
     }
 
     [Fact]
+    public void Memory_that_hovers_around_the_threshold_is_logged_once_and_its_end_when_there_is_plenty()
+    {
+        const long Near = Limit - Limit / 4;
+        _budget.Count(Near);
+        for (int i = 0; i < 5; i++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            Assert.True(_budget.IsShort);
+            _budget.Count(-1);
+            _time.Advance(TimeSpan.FromSeconds(1));
+            Assert.False(_budget.IsShort);
+            _budget.Count(1);
+        }
+
+        Assert.Single(Logged(14));
+        Assert.Empty(Logged(15));
+        _budget.Count(-Limit / 8 - 1);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Single(Logged(15));
+        _budget.Count(Limit / 8 + 1);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(2, Logged(14).Count());
+        _budget.Count(-Near);
+    }
+
+    [Fact]
     public void What_is_not_of_the_pool_counts_too()
     {
         _budget.Count(MemoryBudget.InflaterSize);
