@@ -5,7 +5,6 @@ using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Opening;
 using WebSocketServerKit.Connections.Receiving;
-using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
@@ -158,11 +157,13 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Whether both sides sent a Close frame.</summary>
     protected bool WasClean => Volatile.Read(ref _closing) is { WasClean: true };
 
-    /// <summary>Runs the connection from the accepted socket to its release. Never throws.</summary>
+    /// <summary>Runs the connection on the thread pool, for a caller whose thread must not run handlers.</summary>
+    // Not an await in RunAsync: that would leave a delegate in the state machine of every idle connection.
+    public void Start() => ThreadPool.UnsafeQueueUserWorkItem(static connection => _ = connection.RunAsync(), this, preferLocal: false);
+
+    /// <summary>Runs the connection from the accepted socket to its release. Begins on the thread of the caller. Never throws.</summary>
     public async Task RunAsync()
     {
-        // Leave the accept loop's thread: it must not run handlers.
-        await Turn.ToOthers;
         try
         {
             await _opening!.RunAsync().ConfigureAwait(false);

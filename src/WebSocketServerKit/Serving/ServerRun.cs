@@ -3,6 +3,7 @@ using System.Net;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Memory;
+using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Handshake;
@@ -21,7 +22,6 @@ internal sealed class ServerRun
     // The time that cut connections have to end after the stop timeout. Only a handler that blocks its thread takes longer, and the server cannot end that.
     private static readonly TimeSpan UnwindTime = TimeSpan.FromSeconds(1);
 
-    private readonly WebSocketServer _server;
     private readonly TimeProvider _time;
     private readonly TimeSpan _stopTimeout;
     private readonly int _maxTurnedAway;
@@ -42,7 +42,7 @@ internal sealed class ServerRun
     /// <exception cref="IOException">One of the end points cannot be listened on. Then all listeners are closed.</exception>
     public ServerRun(WebSocketServer server, WebSocketServerOptions options, ServerLog log)
     {
-        _server = server;
+        Server = server;
         _time = options.TimeProvider;
         _stopTimeout = options.StopTimeout;
         ClientLimits limits = ClientLimits.Of(options, OpenFileLimit.Read(), log);
@@ -68,6 +68,8 @@ internal sealed class ServerRun
             _accepting.Add(listener.RunAsync(Accepted, trouble => log.AcceptTrouble(trouble, listener.LocalEndPoint), _time));
         }
     }
+
+    public WebSocketServer Server { get; }
 
     public ServerLog Log { get; }
 
@@ -169,7 +171,7 @@ internal sealed class ServerRun
         StopReason = reason;
         _stopping = true;
         _table.BeginStop();
-        Log.Stopping(_server.Clients.Count);
+        Log.Stopping(Server.Clients.Count);
         StopListening();
         await Task.WhenAll(_accepting).ConfigureAwait(false);
 
@@ -184,7 +186,7 @@ internal sealed class ServerRun
 
         Heartbeat.Dispose();
         // A client whose handler blocks its thread is still in the registry.
-        var result = new StopResult { ClosedCleanly = _closedCleanly, Cut = _closedOtherwise + _server.Clients.Count, Unfinished = _outliving.Count };
+        var result = new StopResult { ClosedCleanly = _closedCleanly, Cut = _closedOtherwise + Server.Clients.Count, Unfinished = _outliving.Count };
         Log.Stopped(result.ClosedCleanly, result.Cut, result.Unfinished);
         return result;
     }
@@ -219,6 +221,7 @@ internal sealed class ServerRun
 
     private static async Task FollowAsync(ClientSession session, PipeTransportConnection transport, CancellationToken cancellationToken)
     {
+        await Turn.ToOthers; // the host's thread must not run handlers
         Task running = session.RunAsync();
         bool isCut = false;
         using (cancellationToken.UnsafeRegister(
@@ -234,12 +237,12 @@ internal sealed class ServerRun
     {
         ClientSession session = Enter(transport);
         AbortInFlood(session);
-        _ = session.RunAsync();
+        session.Start();
     }
 
     private ClientSession Enter(TransportConnection transport)
     {
-        var session = new ClientSession(_server, this, transport);
+        var session = new ClientSession(this, transport);
         _table.Add(session, out ConnectionLifetime? givesWay);
         givesWay?.GiveWay();
         return session;

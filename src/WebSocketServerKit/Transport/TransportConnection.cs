@@ -27,6 +27,14 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// <remarks>The system reports a reset only once. If a write gets it, the reader just completes, as after a FIN.</remarks>
     public abstract PipeReader Input { get; }
 
+    /// <summary>Waits until <see cref="Input"/> has bytes that were not examined, or has ended, so that its <see cref="PipeReader.TryRead"/> succeeds.</summary>
+    /// <remarks>It has no result, because the state machine of an idle connection stores its awaiter.</remarks>
+    public virtual async ValueTask WaitToReadAsync()
+    {
+        ReadResult read = await Input.ReadAsync().ConfigureAwait(false);
+        Input.AdvanceTo(read.Buffer.Start);
+    }
+
     /// <summary>
     /// The peer's address. An IPv4 client of a dual-mode listener is shown with its IPv4 address. Stays valid after the connection has
     /// ended.

@@ -108,10 +108,16 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             while (_end is null)
             {
                 // Keep no locals across this await: each would be stored in the state machine of every idle connection.
-                if (_ahead is null or { IsEmpty: true })
-                    await TakeAsync(await ReadAsync().ConfigureAwait(false)).ConfigureAwait(false);
-                else
+                if (_ahead is { IsEmpty: false })
+                {
                     await TakeAheadAsync().ConfigureAwait(false);
+                    continue;
+                }
+
+                await WaitToReadAsync().ConfigureAwait(false);
+                EndWait();
+                if (_input.TryRead(out ReadResult read))
+                    await TakeAsync(read).ConfigureAwait(false);
             }
         }
         catch (Exception failure)
@@ -124,7 +130,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
         if (IsPayloadLeft)
         {
-            settings.Budget.Forget(_protocol.HeldBytes + (_ahead?.TakenBytes ?? 0));
+            connection.Settings.Budget.Forget(_protocol.HeldBytes + (_ahead?.TakenBytes ?? 0));
             _protocol.Abandon();
         }
         else
@@ -208,7 +214,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     private void LookDuring(long run, bool isOpen)
     {
-        _ahead ??= new LookAhead(connection, connection.Transport, settings.Pool, _expectsRsv1);
+        _ahead ??= new LookAhead(connection, connection.Transport, connection.Settings.Pool, _expectsRsv1);
         // Before the loop begins, bytes that followed the request are still in the reader.
         if (!_hasBegun && _input.TryRead(out ReadResult read))
         {
@@ -219,22 +225,21 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _ahead.Look(run, _segment.Span[^_left..], isOpen && (_isLastSegment || !_hasBegun));
     }
 
-    private ValueTask<ReadResult> ReadAsync()
+    private ValueTask WaitToReadAsync()
     {
-        ValueTask<ReadResult> reading = _input.ReadAsync();
-        if (!reading.IsCompleted)
+        ValueTask waiting = connection.Transport.WaitToReadAsync();
+        if (!waiting.IsCompleted)
         {
             _slice.End();
             _isWaiting = true;
         }
 
-        return reading;
+        return waiting;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask TakeAsync(ReadResult read)
     {
-        EndWait();
         if (!read.Buffer.IsEmpty)
         {
             connection.Heard();
@@ -304,7 +309,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private bool IsOverRate => (_messageRate ?? _byteRate) is not null && !connection.DiscardsMessages && (IsReached(_messageRate) || IsReached(_byteRate));
 
     // The server is short of memory, and this client is one of those that hold the most.
-    private bool IsPaused => settings.Budget.IsShort && _end is null && !connection.IsEnding && settings.Budget.Pauses(connection.HeldBytes);
+    private bool IsPaused => connection.Settings.Budget.IsShort && _end is null && !connection.IsEnding && connection.Settings.Budget.Pauses(connection.HeldBytes);
 
     private bool IsReached(RateLimit? limit) => limit is not null && limit.IsReached(connection.Heartbeat.Now);
 
@@ -326,7 +331,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 _left = left.Length;
                 // More frames have been received already: their answers leave in one write with this one's.
                 if (_left > 0)
-                    cork ??= Cork.Put(settings.Clock);
+                    cork ??= Cork.Put(connection.Settings.Clock);
                 _isUnfinished = found == ProtocolEvent.Unfinished;
                 if (_byteRate is not null)
                     CountInflated(_byteRate);
@@ -418,7 +423,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         if (_protocol.HasInflater == _hasInflater)
             return;
         _hasInflater = !_hasInflater;
-        settings.Budget.Count(_hasInflater ? MemoryBudget.InflaterSize : -MemoryBudget.InflaterSize);
+        connection.Settings.Budget.Count(_hasInflater ? MemoryBudget.InflaterSize : -MemoryBudget.InflaterSize);
     }
 
     private async Task HoldBackAsync()

@@ -97,8 +97,12 @@ internal sealed class PipeInput : PipeReader
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
     {
         Debug.Assert(!cancellationToken.CanBeCanceled, "A read is ended by closing the connection.");
-        return IsAvailable ? new ValueTask<ReadResult>(Result()) : ReceiveAsync();
+        return IsAvailable ? new ValueTask<ReadResult>(Result()) : ReceiveAndTakeAsync();
     }
+
+    /// <inheritdoc cref="TransportConnection.WaitToReadAsync"/>
+    /// <exception cref="IOException">The connection is lost.</exception>
+    public ValueTask WaitToReadAsync() => IsAvailable ? default : ReceiveAsync();
 
     public override bool TryRead(out ReadResult result)
     {
@@ -154,7 +158,14 @@ internal sealed class PipeInput : PipeReader
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ReadResult> ReceiveAsync()
+    private async ValueTask<ReadResult> ReceiveAndTakeAsync()
+    {
+        await ReceiveAsync().ConfigureAwait(false);
+        return Result();
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask ReceiveAsync()
     {
         while (!IsAvailable)
         {
@@ -162,8 +173,6 @@ internal sealed class PipeInput : PipeReader
             ReadResult read = await _pipe.Reader.ReadAsync(CancellationToken.None).ConfigureAwait(false);
             Take(read, Room((int)Math.Min(read.Buffer.Length, Limit)));
         }
-
-        return Result();
     }
 
     // Takes as many bytes out of the pipe as the destination has room for.

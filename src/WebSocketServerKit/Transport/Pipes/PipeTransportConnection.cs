@@ -43,6 +43,8 @@ internal sealed class PipeTransportConnection : TransportConnection
 
     public override PipeReader Input => _input;
 
+    public override ValueTask WaitToReadAsync() => _input.WaitToReadAsync();
+
     public override EndPoint RemoteEndPoint { get; }
 
     public override EndPoint LocalEndPoint { get; }

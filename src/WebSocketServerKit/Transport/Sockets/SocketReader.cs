@@ -37,8 +37,12 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
     {
         Debug.Assert(!cancellationToken.CanBeCanceled, "A read is ended by closing the socket.");
-        return IsAvailable ? new ValueTask<ReadResult>(TakeResult()) : ReceiveAsync();
+        return IsAvailable ? new ValueTask<ReadResult>(TakeResult()) : ReceiveAndTakeAsync();
     }
+
+    /// <inheritdoc cref="TransportConnection.WaitToReadAsync"/>
+    /// <exception cref="IOException">The connection is lost.</exception>
+    public ValueTask WaitToReadAsync() => IsAvailable ? default : ReceiveAsync();
 
     public override bool TryRead(out ReadResult result)
     {
@@ -86,7 +90,15 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
     private bool IsAvailable => _examined < _end || _ended;
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ReadResult> ReceiveAsync()
+    private async ValueTask<ReadResult> ReceiveAndTakeAsync()
+    {
+        await ReceiveAsync().ConfigureAwait(false);
+        return TakeResult();
+    }
+
+    // An idle connection waits here: keep no locals across the first await.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask ReceiveAsync()
     {
         try
         {
@@ -94,16 +106,15 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : PipeRe
             {
                 if (_end == 0 && _reads < FewReads)
                     ReleaseBuffer();
-                bool asksFirst = _buffer is null;
-                if (asksFirst)
+                if (_buffer is null)
                     await socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None).ConfigureAwait(false);
-                MakeRoom();
                 try
                 {
-                    _waitsWithBuffer = _end == 0 && !asksFirst;
+                    _waitsWithBuffer = _end == 0 && _buffer is not null;
+                    MakeRoom();
                     CancellationToken silent = _waitsWithBuffer ? WaitToken() : default;
                     Received(await socket.ReceiveAsync(_buffer.AsMemory(_end), SocketFlags.None, silent).ConfigureAwait(false));
-                    return TakeResult();
+                    return;
                 }
                 catch (OperationCanceledException)
                 {

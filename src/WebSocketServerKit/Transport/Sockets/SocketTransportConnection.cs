@@ -47,6 +47,8 @@ internal sealed class SocketTransportConnection : TransportConnection
 
     public override PipeReader Input => _reader;
 
+    public override ValueTask WaitToReadAsync() => _reader.WaitToReadAsync();
+
     public override EndPoint RemoteEndPoint { get; }
 
     public override EndPoint LocalEndPoint { get; }
