@@ -77,7 +77,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         await _stage.OpenAsync();
         Transport.Receive(Frames.Text("1"), Frames.Text("2"));
         await Connection.Called("Message 1");
-        await Timely.UntilAsync(() => held is { IsRunning: false });
+        await Polling.UntilAsync(() => held is { IsRunning: false });
         Connection.BeginClose(HostCloses());
         _stage.Beats(12);
         await _stage.AssertReleasedAsync();
@@ -106,7 +106,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
             Assert.False(stage.Connection.WasCalled($"Message {i + 1}"));
             if (i == 4)
                 break;
-            await Timely.UntilAsync(() => stage.Connection.IsHoldingBack);
+            await Polling.UntilAsync(() => stage.Connection.IsHoldingBack);
             stage.Beats(1);
         }
 
@@ -339,7 +339,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         await _stage.AssertReleasedAsync();
         Assert.True(Connection.WasCalled("Disconnected"));
         blocking.SetResult();
-        await Timely.UntilAsync(() => _stage.Logged(10).Any());
+        await Polling.UntilAsync(() => _stage.Logged(10).Any());
     }
 
     [Fact]

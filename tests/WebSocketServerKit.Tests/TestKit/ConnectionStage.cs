@@ -104,7 +104,7 @@ internal sealed class ConnectionStage : IAsyncDisposable
         Assert.Empty(Transport.Breaches);
         // Who answers a connection that is being turned away gives its buffer back by itself.
         if (!IsAbandoned)
-            await Timely.UntilAsync(() => Pool.Rented == 0);
+            await Polling.UntilAsync(() => Pool.Rented == 0);
     }
 
     /// <summary>The frames sent so far, as text.</summary>

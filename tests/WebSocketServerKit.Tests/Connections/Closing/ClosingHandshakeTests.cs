@@ -215,7 +215,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
         Connection.Queue.TrySend("queued");
         Transport.EndInput();
         // Ended: from now on the queue refuses.
-        await Timely.UntilAsync(() => Connection.Queue.TrySend("new") == SendOutcome.Closed);
+        await Polling.UntilAsync(() => Connection.Queue.TrySend("new") == SendOutcome.Closed);
         Assert.Equal(0, Transport.Shutdowns);
         Transport.LetAllWritesEnd();
         await _stage.AssertReleasedAsync();
@@ -230,7 +230,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
         Transport.HoldWrites();
         Connection.Queue.TrySend("never taken");
         Transport.EndInput();
-        await Timely.UntilAsync(() => Connection.Queue.TrySend("") == SendOutcome.Closed);
+        await Polling.UntilAsync(() => Connection.Queue.TrySend("") == SendOutcome.Closed);
         _stage.Beats(6);
         await _stage.AssertReleasedAsync();
         Assert.NotEqual(0, Transport.Aborts);

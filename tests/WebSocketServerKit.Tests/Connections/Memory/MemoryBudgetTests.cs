@@ -106,7 +106,7 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
         await small.Called("Message goes on");
         // The read that was under way is the last one.
         toLarge.Receive(Frames.Frame(Opcode.Continuation, "1"u8, fin: false));
-        await Timely.UntilAsync(() => large.IsHoldingBack);
+        await Polling.UntilAsync(() => large.IsHoldingBack);
         toLarge.Receive(Frames.Frame(Opcode.Continuation, "2"u8, fin: false));
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.True(toLarge.HasUnread);
@@ -147,14 +147,14 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.True(_budget.IsShort);
         toPaused.Receive(Frames.Frame(Opcode.Continuation, "."u8, fin: false));
-        await Timely.UntilAsync(() => paused.IsHoldingBack);
+        await Polling.UntilAsync(() => paused.IsHoldingBack);
         toPaused.Receive(Frames.Frame(Opcode.Continuation, "!"u8));
 
         other.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, 1006, ""));
         await other.Called("Released");
         _time.Advance(TimeSpan.FromSeconds(1));
         _time.Advance(TimeSpan.FromSeconds(1));
-        await Timely.UntilAsync(() => paused.MessagesReceived == 1);
+        await Polling.UntilAsync(() => paused.MessagesReceived == 1);
         Assert.Single(Logged(14));
         Assert.Single(Logged(15));
     }

@@ -148,7 +148,7 @@ public sealed class ReceiveLoopTests
         await stage.Transport.WhenIdle;
         Assert.Equal((2, false), (loop.MessagesReceived, loop.IsHoldingBack));
         stage.Transport.Receive(Frames.Text("3"));
-        await Timely.UntilAsync(() => loop.IsHoldingBack);
+        await Polling.UntilAsync(() => loop.IsHoldingBack);
         Assert.Equal(2, loop.MessagesReceived);
 
         stage.Beats(1);
@@ -170,7 +170,7 @@ public sealed class ReceiveLoopTests
         await stage.Transport.WhenIdle;
         Assert.False(loop.IsHoldingBack);
         stage.Transport.Receive(Frames.Frame(Opcode.Pong, new byte[50]));
-        await Timely.UntilAsync(() => loop.IsHoldingBack);
+        await Polling.UntilAsync(() => loop.IsHoldingBack);
         stage.Beats(1);
         await stage.Transport.WhenIdle;
         Assert.False(loop.IsHoldingBack);

@@ -158,15 +158,19 @@ public sealed class ConnectionWatchTests : LifetimeTest
             Transport.Receive(Frames.Text("1"));
         await Connection.Called(handled);
         bool wentOn = false;
+        bool decided = false;
         long contentions = Monitor.LockContentionCount;
         Transport.OnTryReceive = () =>
         {
             handler.SetResult();
             // Either the loop goes on, or it has to wait for the lock.
-            SpinWait.SpinUntil(() => (wentOn = handled.StartsWith('R') ? Connection.WasCalled("EndRequest") : Transport.IsWaitedFor) || Monitor.LockContentionCount != contentions, TimeSpan.FromSeconds(30));
+            decided = SpinWait.SpinUntil(
+                () => (wentOn = handled.StartsWith('R') ? Connection.WasCalled("EndRequest") : Transport.IsWaitedFor) || Monitor.LockContentionCount != contentions,
+                TimeSpan.FromSeconds(30));
         };
         _stage.Beats(2);
         Assert.Null(Transport.OnTryReceive);
+        Assert.True(decided, "The loop neither went on nor waited for the lock.");
         Assert.False(wentOn);
         await Connection.Called("Connected");
         await Transport.WhenIdle;
