@@ -261,6 +261,6 @@ public class StreamAttackTests
         await using var stream = new FakeStream { OnWrite = async (_, token) => await Task.Delay(Timeout.Infinite, token) };
         await server.Server.AcceptAsync(stream, cancellationToken: TestServer.Timely).Timely();
         Assert.Equal(1, stream.Disposals);
-        await Async.UntilAsync(() => server.Server.BufferedBytes == 0);
+        await Polling.UntilAsync(() => server.Server.BufferedBytes == 0);
     }
 }

@@ -150,6 +150,6 @@ public class ClientRegistryTests
         }
 
         await coming.Timely();
-        await Async.UntilAsync(() => server.Clients.Count == 1);
+        await Polling.UntilAsync(() => server.Clients.Count == 1);
     }
 }

@@ -31,12 +31,12 @@ public class WebSocketClientTests
                 if (text)
                 {
                     await client.SendAsync(message, TestServer.Timely);
-                    await Async.UntilAsync(() => client.TrySend(message).IsAccepted);
+                    await Polling.UntilAsync(() => client.TrySend(message).IsAccepted);
                 }
                 else
                 {
                     await client.SendAsync(payload, cancellationToken: TestServer.Timely);
-                    await Async.UntilAsync(() => client.TrySend(payload).IsAccepted);
+                    await Polling.UntilAsync(() => client.TrySend(payload).IsAccepted);
                 }
             },
             TestServer.Timely);
@@ -49,7 +49,7 @@ public class WebSocketClientTests
 
         await sending;
         Assert.Equal((2, 2L * size), (client.MessagesSent, client.BytesSent));
-        await Async.UntilAsync(() => client.BufferedBytes == 0);
+        await Polling.UntilAsync(() => client.BufferedBytes == 0);
         raw.Dispose();
     }
 
@@ -392,7 +392,7 @@ public class WebSocketClientTests
         Assert.Equal(Block, (await other.ReadFrameAsync()).Payload.Length);
         await other.SendAsync("x");
         Assert.Equal("x", await other.ReadTextAsync());
-        await Async.UntilAsync(() => otherClient.BufferedBytes == 0);
+        await Polling.UntilAsync(() => otherClient.BufferedBytes == 0);
 
         // When it reads, all that was accepted comes, and then what waited.
         for (long i = 0; i < accepted; i++)
@@ -580,7 +580,7 @@ public class WebSocketClientTests
         (TestClient deaf, slow) = await server.ConnectAsync(receiveBuffer: 16 * 1024);
         (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         await raw.SendAsync("forward this");
-        await Async.UntilAsync(() => server.Log.Of(11).Count > 0);
+        await Polling.UntilAsync(() => server.Log.Of(11).Count > 0);
         Assert.True(client.IsOpen);
         Assert.Empty(server.Log.Of(10));
         deaf.Dispose();

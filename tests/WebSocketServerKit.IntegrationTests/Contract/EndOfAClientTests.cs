@@ -307,7 +307,7 @@ public class EndOfAClientTests
         await raw.SendAsync("x");
         await inHandler.Task.Timely();
         raw.Reset();
-        await Async.UntilAsync(() => client.TrySend("are you there?") == SendResult.Closed);
+        await Polling.UntilAsync(() => client.TrySend("are you there?") == SendResult.Closed);
 
         AssertEnd(await server.NextEndAsync(), DisconnectCause.ConnectionLost, ConnectionSide.Client, 1006, "", clean: false);
         Assert.Empty(server.Clients);

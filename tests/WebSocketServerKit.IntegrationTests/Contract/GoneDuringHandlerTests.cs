@@ -89,12 +89,12 @@ public class GoneDuringHandlerTests
         TestClient[] clients = [.. await Task.WhenAll(Enumerable.Range(0, Count).Select(_ => TestClient.ConnectAsync(server.EndPoint)))];
         foreach (TestClient client in clients)
             await client.WriteAsync((byte[])[.. TestClient.Request(), .. TestClient.Text("x")]);
-        await Async.UntilAsync(() => inHandlers.IsSet);
+        await Polling.UntilAsync(() => inHandlers.IsSet);
         foreach (TestClient client in clients)
             client.Reset();
-        await Async.UntilAsync(() => ended.IsSet);
+        await Polling.UntilAsync(() => ended.IsSet);
         // Given back twice, it would be less than nothing.
-        await Async.UntilAsync(() => server.Server.BufferedBytes == 0);
+        await Polling.UntilAsync(() => server.Server.BufferedBytes == 0);
     }
 
     [Theory]
@@ -270,7 +270,7 @@ public class GoneDuringHandlerTests
         Assert.False(sending.IsCompleted);
         go.SetResult();
         await sending.Timely();
-        await Async.UntilAsync(() => Volatile.Read(ref received) == Count);
+        await Polling.UntilAsync(() => Volatile.Read(ref received) == Count);
         Assert.True(inOrder);
 
         async Task SendAllAsync()

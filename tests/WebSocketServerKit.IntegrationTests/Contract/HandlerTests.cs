@@ -86,9 +86,9 @@ public class HandlerTests
             unblock.Set();
         }
 
-        await Async.UntilAsync(() => others.Any(told => told == $"{which} /bad"));
+        await Polling.UntilAsync(() => others.Any(told => told == $"{which} /bad"));
         if (misdeed is Misdeed.Throws or Misdeed.ThrowsLater)
-            await Async.UntilAsync(() => !badClient.IsOpen && server.Log.Of(10).Count > 0);
+            await Polling.UntilAsync(() => !badClient.IsOpen && server.Log.Of(10).Count > 0);
 
         // The bad one's client can be got rid of, and its end is told.
         Task close = badClient.CloseAsync(cancellationToken: TestServer.Timely);
@@ -157,7 +157,7 @@ public class HandlerTests
             options => options.SlowHandlerThreshold = TimeSpan.FromMilliseconds(40));
         using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
-        await Async.UntilAsync(() => server.Log.Of(12).Count > 0);
+        await Polling.UntilAsync(() => server.Log.Of(12).Count > 0);
         await Task.Delay(100, TestServer.Timely); // a second line would have come by now
 
         Assert.Contains("MessageReceived", server.Log.Of(12)[0].Message, StringComparison.Ordinal);
@@ -402,7 +402,7 @@ public class HandlerTests
             options => options.HandlerExceptions = HandlerExceptionPolicy.KeepClient);
         using TestClient client = await server.OpenAsync();
         await client.WriteAsync((byte[])[.. TestClient.Text("1"), .. TestClient.Text("2")]);
-        await Async.UntilAsync(() => server.Log.Of(10).Count > 0);
+        await Polling.UntilAsync(() => server.Log.Of(10).Count > 0);
         Assert.IsType<InvalidTimeZoneException>(Assert.Single(server.Log.Of(10)).Exception);
         await client.LeaveAsync();
     }

@@ -169,7 +169,7 @@ public class PayloadTests
         using TestClient first = await server.OpenAsync(), second = await server.OpenAsync();
         await Task.WhenAll(SendAsync(first, 'a'), SendAsync(second, 'n'));
         await done.Task.Timely();
-        await Async.UntilAsync(() => Volatile.Read(ref taken) + Volatile.Read(ref refused) == Count);
+        await Polling.UntilAsync(() => Volatile.Read(ref taken) + Volatile.Read(ref refused) == Count);
         Assert.Equal(0, strange);
 
         // Each message is of one letter of its client's, so that a byte of any other shows.

@@ -41,7 +41,7 @@ public class WindowTests
         TestClient resets = await server.OpenAsync();
         resets.Reset();
         using TestClient aborted = await server.OpenAsync();
-        await Async.UntilAsync(() => server.Clients.Count == 3);
+        await Polling.UntilAsync(() => server.Clients.Count == 3);
         WebSocketClient third = server.Clients.Find(3)!;
         third.Abort();
         // It is out of the registry, though nobody has heard of it yet.
@@ -72,7 +72,8 @@ public class WindowTests
                         return;
                     e.ContinueReceiving();
                     // The loop goes on meanwhile, on another thread.
-                    SpinWait.SpinUntil(() => IsOver(e));
+                    if (!SpinWait.SpinUntil(() => IsOver(e), TimeSpan.FromSeconds(10)))
+                        told.SetException(new TimeoutException("The loop did not go on."));
                 };
                 server.MessageReceived += async (_, e) =>
                 {
@@ -168,7 +169,7 @@ public class WindowTests
     }
 
     // That a context has dropped something is seen when it is collected.
-    private static async Task UntilCollectedAsync(Func<bool> condition) => await Async.UntilAsync(() =>
+    private static async Task UntilCollectedAsync(Func<bool> condition) => await Polling.UntilAsync(() =>
     {
         GC.Collect();
         GC.WaitForPendingFinalizers();

@@ -37,7 +37,7 @@ public class MemoryBudgetTests
         Assert.Single(server.Log.Of(14));
 
         // Others are still served.
-        await Async.UntilAsync(() => server.Server.BufferedBytes <= Limit);
+        await Polling.UntilAsync(() => server.Server.BufferedBytes <= Limit);
         using TestClient other = await server.OpenAsync();
         await other.SendAsync("hello");
         Assert.Equal("hello", await other.ReadTextAsync());
@@ -64,10 +64,10 @@ public class MemoryBudgetTests
         await using TestServer server = await TestServer.StartEchoAsync(TestServer.LookOften);
         using TestClient client = await server.OpenAsync();
         await client.WriteAsync(TestClient.Frame(Opcode.Binary, new byte[100_000], fin: false));
-        await Async.UntilAsync(() => server.Server.BufferedBytes >= 100_000);
+        await Polling.UntilAsync(() => server.Server.BufferedBytes >= 100_000);
         await client.WriteAsync(TestClient.Frame(Opcode.Continuation, []));
         await client.SkipAsync(100_010);
-        await Async.UntilAsync(() => server.Server.BufferedBytes == 0);
+        await Polling.UntilAsync(() => server.Server.BufferedBytes == 0);
         await server.Server.StopAsync(new CancellationToken(canceled: true));
         Assert.Equal(0, server.Server.BufferedBytes);
     }

@@ -37,16 +37,16 @@ public class RateLimitTests
         {
             // A burst of one second's worth, then one by one as time goes by; those that are due come, and no more.
             int due = PerSecond + (int)(passed.TotalSeconds * PerSecond);
-            await Async.UntilAsync(() => Volatile.Read(ref received) >= due);
+            await Polling.UntilAsync(() => Volatile.Read(ref received) >= due);
             Assert.Equal(due, Volatile.Read(ref received));
             time.Advance(heartbeat);
         }
 
-        await Async.UntilAsync(() => Volatile.Read(ref received) == PerSecond * Seconds);
+        await Polling.UntilAsync(() => Volatile.Read(ref received) == PerSecond * Seconds);
         Assert.True(inOrder);
         using TestClient other = await server.OpenAsync();
         await other.SendAsync("50"); // its own allowance
-        await Async.UntilAsync(() => Volatile.Read(ref received) > PerSecond * Seconds);
+        await Polling.UntilAsync(() => Volatile.Read(ref received) > PerSecond * Seconds);
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public class RateLimitTests
         await raw.WriteAsync(Enumerable.Range(0, 1_000).SelectMany(i => TestClient.Text($"{i}")).ToArray());
         for (int second = 0; second < 60; second++)
         {
-            await Async.UntilAsync(() => Volatile.Read(ref received) > second);
+            await Polling.UntilAsync(() => Volatile.Read(ref received) > second);
             time.Advance(TimeSpan.FromSeconds(1));
         }
 
@@ -133,11 +133,11 @@ public class RateLimitTests
         // 50,000 bytes that are about a hundred on the wire.
         for (int i = 0; i < 20; i++)
             await client.SendAsync(new byte[PerSecond / 2], System.Net.WebSockets.WebSocketMessageType.Binary, endOfMessage: true, TestServer.Timely);
-        await Async.UntilAsync(() => Volatile.Read(ref received) == PerSecond);
+        await Polling.UntilAsync(() => Volatile.Read(ref received) == PerSecond);
         for (int second = 1; second <= 5; second++)
         {
             server.Pass(TimeSpan.FromSeconds(1));
-            await Async.UntilAsync(() => Volatile.Read(ref received) >= PerSecond * (second + 1L) - PerSecond / 2);
+            await Polling.UntilAsync(() => Volatile.Read(ref received) >= PerSecond * (second + 1L) - PerSecond / 2);
             Assert.InRange(Volatile.Read(ref received), 0, PerSecond * (second + 1L));
         }
     }

@@ -37,7 +37,7 @@ public class ChurnTests
             else
                 client.Reset();
         });
-        await Async.UntilAsync(() => ended.Count == Count);
+        await Polling.UntilAsync(() => ended.Count == Count);
 
         Assert.Equal(0, strange);
         Assert.Empty(living);

@@ -101,7 +101,7 @@ public class ServerRunTests
         await asked.Task.Timely();
 
         Task<StopResult> stop = server.Server.StopAsync(TestServer.Timely);
-        await Async.UntilAsync(() => server.Log.Of(2).Count == 1);
+        await Polling.UntilAsync(() => server.Log.Of(2).Count == 1);
         gate.SetResult();
         ReceivedAnswer answer = await client.ReadAnswerAsync();
         Assert.Equal(503, answer.Status);

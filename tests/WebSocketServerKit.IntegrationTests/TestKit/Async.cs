@@ -10,15 +10,4 @@ internal static class Async
 
     /// <summary>A source whose task ends on another thread, so that setting it runs nothing of the waiter.</summary>
     public static TaskCompletionSource Gate() => new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    /// <summary>Asks again and again, for something that no event tells.</summary>
-    public static async Task UntilAsync(Func<bool> condition)
-    {
-        CancellationToken timely = TestServer.Timely;
-        while (!condition())
-        {
-            timely.ThrowIfCancellationRequested();
-            await Task.Delay(1, timely);
-        }
-    }
 }

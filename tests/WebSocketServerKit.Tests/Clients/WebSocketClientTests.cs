@@ -121,12 +121,12 @@ public sealed class WebSocketClientTests : IDisposable
         Task again = client.CloseAsync(cancellationToken: Cancellation);
         Assert.False(client.IsOpen);
         Assert.False(first.IsCompleted);
-        stage.Transport.Receive(Wire.Close(4000));
+        stage.Transport.Receive(Frames.Close(4000));
         await first.InTime();
         await again.InTime();
         Assert.True(stage.Connection.WasCalled("Closed"));
         await client.CloseAsync(cancellationToken: Cancellation).InTime();
-        Assert.Equal((4000, "done"), Wire.CloseOf(Assert.Single(stage.Transport.Frames)));
+        Assert.Equal((4000, "done"), Assert.Single(stage.Transport.Frames).ReadClose());
     }
 
     [Fact]
@@ -153,7 +153,7 @@ public sealed class WebSocketClientTests : IDisposable
         };
         await stage.OpenAsync();
         // With more behind it, so that the handler runs inside a cork.
-        stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"));
+        stage.Transport.Receive(Frames.Text("1"), Frames.Text("2"));
         await closed.Task.InTime();
         Assert.Single(stage.Transport.Frames);
         Assert.False(stage.Connection.WasCalled("Message 2"));
@@ -168,7 +168,7 @@ public sealed class WebSocketClientTests : IDisposable
         Task closing = ClientOf(stage).CloseAsync(cancellationToken: source.Token);
         await source.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => closing.InTime());
-        stage.Transport.Receive(Wire.Close(1000));
+        stage.Transport.Receive(Frames.Close(1000));
         await stage.Connection.Called("Disconnected");
         Assert.True(stage.Connection.WasClean);
     }
@@ -209,7 +209,7 @@ public sealed class WebSocketClientTests : IDisposable
             Compression = new CompressionSettings(
                 new PerMessageDeflateParameters(true, true), System.IO.Compression.CompressionLevel.Fastest, MinMessageSize: 100, new CompressionLimits(1, 1)),
         });
-        await stage.OpenAsync(Wire.Request.Replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n", StringComparison.Ordinal));
+        await stage.OpenAsync(RequestHeads.Handshake.Replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n", StringComparison.Ordinal));
         WebSocketClient client = ClientOf(stage);
 
         await client.SendAsync(text, Cancellation);
@@ -242,7 +242,7 @@ public sealed class WebSocketClientTests : IDisposable
         ValueTask<TimeSpan> second = client.PingAsync(Cancellation);
         SentFrame ping = Assert.Single(stage.Transport.Frames); // they share it
         stage.Time.Advance(TimeSpan.FromMilliseconds(20));
-        stage.Transport.Receive(Wire.ClientFrame(Protocol.Framing.Opcode.Pong, ping.Payload));
+        stage.Transport.Receive(Frames.Frame(Protocol.Framing.Opcode.Pong, ping.Payload));
         Assert.Equal(TimeSpan.FromMilliseconds(20), await first.InTime());
         Assert.Equal(TimeSpan.FromMilliseconds(20), await second.InTime());
         Assert.Equal(TimeSpan.FromMilliseconds(20), client.Latency);

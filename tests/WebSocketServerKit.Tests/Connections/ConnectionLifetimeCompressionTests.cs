@@ -2,6 +2,7 @@ using System.IO.Compression;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Connections;
@@ -10,7 +11,7 @@ namespace WebSocketServerKit.Connections;
 public sealed class ConnectionLifetimeCompressionTests
 {
     private static readonly string Long = new('a', 500);
-    private static readonly string Offer = Wire.Request.Replace(
+    private static readonly string Offer = RequestHeads.Handshake.Replace(
         "\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n", StringComparison.Ordinal);
 
     private readonly CompressionLimits _limits = new(maxConcurrentCompressions: 10, maxContexts: 1);
@@ -45,7 +46,7 @@ public sealed class ConnectionLifetimeCompressionTests
     public async Task Without_an_offer_or_without_the_option_nothing_is_agreed_on()
     {
         await using ConnectionStage stage = Stage(contextTakeover: true);
-        Assert.DoesNotContain("Extensions", await stage.OpenAsync(Wire.Request), StringComparison.Ordinal);
+        Assert.DoesNotContain("Extensions", await stage.OpenAsync(RequestHeads.Handshake), StringComparison.Ordinal);
         Assert.Null(stage.Connection.Compressor);
 
         await using var off = new ConnectionStage();

@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.Extensions.Logging;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
+using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Connections;
@@ -14,8 +15,8 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
     {
         Connection.OnRequest = () => { };
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Text("1"), Wire.Text("2"));
-        Transport.Receive(Wire.Text("3"), Wire.Close(1000));
+        Transport.Receive(Frames.Text("1"), Frames.Text("2"));
+        Transport.Receive(Frames.Text("3"), Frames.Close(1000));
         Transport.EndInput();
         await _stage.AssertReleasedAsync();
         AssertCalls(
@@ -30,7 +31,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         TaskCompletionSource go = Timely.Signal();
         Connection.OnConnected = async () => await go.Task;
         _stage.Start();
-        Transport.Receive(Encoding.ASCII.GetBytes(Wire.Request), Wire.Text("early"));
+        Transport.Receive(Encoding.ASCII.GetBytes(RequestHeads.Handshake), Frames.Text("early"));
         await Connection.Called("Connected");
         _stage.Beats(30);
         Assert.False(Connection.WasCalled("Message early"));
@@ -42,7 +43,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
     public async Task A_message_waits_until_the_handlers_of_the_one_before_have_ended()
     {
         TaskCompletionSource go = await OpenWithPendingHandlerAsync("1");
-        Transport.Receive(Wire.Text("2"));
+        Transport.Receive(Frames.Text("2"));
         _stage.Beats(30);
         Assert.False(Connection.WasCalled("Message 2"));
         Assert.Equal("1", Connection.PayloadText);
@@ -56,7 +57,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
     {
         Connection.Answer = () => throw new InvalidTimeZoneException("a bug");
         _stage.Start();
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         await _stage.AssertReleasedAsync();
         Assert.IsType<InvalidTimeZoneException>(Assert.Single(_stage.Logged(13)).Exception);
         AssertCalls("EndRequest", "HandshakeEnded", "Released");
@@ -74,9 +75,9 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
             held.LeaveAlone(HandlersEnd.GoOn, held.Run);
         };
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Text("1"), Wire.Text("2"));
+        Transport.Receive(Frames.Text("1"), Frames.Text("2"));
         await Connection.Called("Message 1");
-        await Timely.UntilAsync(() => held is { IsRunning: false });
+        await Polling.UntilAsync(() => held is { IsRunning: false });
         Connection.BeginClose(HostCloses());
         _stage.Beats(12);
         await _stage.AssertReleasedAsync();
@@ -92,9 +93,9 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         TaskCompletionSource go = Timely.Signal();
         stage.Connection.OnMessage = async () => await go.Task;
         await stage.OpenAsync();
-        stage.Transport.Receive(Wire.Text("1"));
+        stage.Transport.Receive(Frames.Text("1"));
         await stage.Connection.Called("Message 1");
-        stage.Transport.Receive(Wire.Text("2"), Wire.Text("3"), Wire.Text("4"));
+        stage.Transport.Receive(Frames.Text("2"), Frames.Text("3"), Frames.Text("4"));
         stage.Transport.EndInput();
         stage.Beats(3);
         Assert.True(stage.Connection.IsEnding);
@@ -105,7 +106,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
             Assert.False(stage.Connection.WasCalled($"Message {i + 1}"));
             if (i == 4)
                 break;
-            await Timely.UntilAsync(() => stage.Connection.IsHoldingBack);
+            await Polling.UntilAsync(() => stage.Connection.IsHoldingBack);
             stage.Beats(1);
         }
 
@@ -118,10 +119,10 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         var failure = new InvalidTimeZoneException();
         Connection.OnMessage = async () => { await Task.Yield(); throw failure; };
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Text("1"), Wire.Text("2"));
+        Transport.Receive(Frames.Text("1"), Frames.Text("2"));
         await Transport.WhenIdle;
         AssertCloseSent(1011, "handler failed");
-        Transport.Receive(Wire.Close(1011));
+        Transport.Receive(Frames.Close(1011));
         Transport.EndInput();
         await _stage.AssertReleasedAsync();
         AssertEnding(DisconnectCause.HandlerFailed, ConnectionSide.Server, 1011, "handler failed", clean: true);
@@ -136,7 +137,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         await using var stage = new ConnectionStage(settings => settings with { CloseOnHandlerException = false });
         stage.Connection.OnMessage = () => throw new InvalidTimeZoneException();
         await stage.OpenAsync();
-        stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"));
+        stage.Transport.Receive(Frames.Text("1"), Frames.Text("2"));
         await stage.Connection.Called("Message 2");
         await stage.Transport.WhenIdle;
         Assert.True(stage.Connection.IsOpen);
@@ -149,7 +150,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
     {
         Connection.OnDisconnected = () => throw new InvalidTimeZoneException();
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Close(1000));
+        Transport.Receive(Frames.Close(1000));
         Transport.EndInput();
         await _stage.AssertReleasedAsync();
         Assert.Single(_stage.Logged(10));
@@ -167,7 +168,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
             throw new WebSocketException("The message was not sent");
         };
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Text("1"));
+        Transport.Receive(Frames.Text("1"));
         await Connection.Called("Message 1");
         // Nobody reads while the handler runs: only the write finds out.
         Transport.FailWrites(new IOException("broken pipe"));
@@ -183,7 +184,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
     {
         Connection.OnMessage = async () => await Task.Delay(Timeout.Infinite, Connection.Disconnected);
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Text("1"));
+        Transport.Receive(Frames.Text("1"));
         await Connection.Called("Message 1");
         Connection.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
         await _stage.AssertReleasedAsync();
@@ -196,7 +197,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
     {
         Connection.OnMessage = () => throw new OperationCanceledException("by something else");
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Text("1"));
+        Transport.Receive(Frames.Text("1"));
         await Transport.WhenIdle;
         Assert.Single(_stage.Logged(10));
         AssertCloseSent(1011, "handler failed");
@@ -207,7 +208,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
     {
         Connection.OnMessage = () => throw new WebSocketException("not this client's");
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Text("1"));
+        Transport.Receive(Frames.Text("1"));
         await Transport.WhenIdle;
         Assert.Single(_stage.Logged(10));
         AssertCloseSent(1011, "handler failed");
@@ -228,7 +229,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         };
         await _stage.OpenAsync();
         // In two pieces, so that it is gathered in an array of the pool.
-        byte[] frame = Wire.Text(text);
+        byte[] frame = Frames.Text(text);
         Transport.Receive(frame[..5000]);
         await Transport.WhenIdle;
         Transport.Receive(frame[5000..]);
@@ -258,7 +259,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         TaskCompletionSource never = Timely.Signal();
         Connection.OnMessage = async () => { payload = Connection.Payload; await never.Task; };
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Text("uncopied"));
+        Transport.Receive(Frames.Text("uncopied"));
         await Connection.Called("Message uncopied");
         Connection.EndStop();
         await _stage.AssertReleasedAsync();
@@ -274,7 +275,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         TaskCompletionSource never = Timely.Signal();
         Connection.OnConnected = async () => await never.Task;
         _stage.Start();
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         await Connection.Called("Connected");
         Connection.EndStop();
         await _stage.AssertReleasedAsync();
@@ -293,7 +294,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
             go.Wait(TimeSpan.FromSeconds(30));
         };
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Text("1"), Wire.Text("2"));
+        Transport.Receive(Frames.Text("1"), Frames.Text("2"));
         await blocking.Task.InTime();
         Assert.Empty(Transport.Frames);
         _stage.Settings.Clock.AddTick();
@@ -338,7 +339,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         await _stage.AssertReleasedAsync();
         Assert.True(Connection.WasCalled("Disconnected"));
         blocking.SetResult();
-        await Timely.UntilAsync(() => _stage.Logged(10).Any());
+        await Polling.UntilAsync(() => _stage.Logged(10).Any());
     }
 
     [Fact]
@@ -354,7 +355,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
             here &= CountingContext.IsHere;
         };
         await stage.OpenAsync();
-        stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"), Wire.Close(1000));
+        stage.Transport.Receive(Frames.Text("1"), Frames.Text("2"), Frames.Close(1000));
         stage.Transport.EndInput();
         await stage.AssertReleasedAsync();
         Assert.True(await stage.Connection.WhenEnded);
@@ -371,7 +372,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         stage.IsAbandoned = true;
         await stage.OpenAsync();
         TaskCompletionSource posted = context.Hold();
-        stage.Transport.Receive(Wire.Text("1"));
+        stage.Transport.Receive(Frames.Text("1"));
         await posted.Task.InTime();
         Task closed = stage.Connection.WhenClosed();
         // The thread is blocked, perhaps in the very call that stops the server.
@@ -393,7 +394,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         await using var stage = new ConnectionStage(settings => settings with { EventContext = context });
         TaskCompletionSource posted = context.Hold();
         stage.Start();
-        stage.Transport.Receive(Wire.Request);
+        stage.Transport.Receive(RequestHeads.Handshake);
         await posted.Task.InTime();
         stage.Connection.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
         await stage.AssertReleasedAsync();
@@ -411,11 +412,11 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         stage.IsAbandoned = true;
         await stage.OpenAsync();
         TaskCompletionSource posted = context.Hold();
-        stage.Transport.Receive(Wire.Text("1"));
+        stage.Transport.Receive(Frames.Text("1"));
         await posted.Task.InTime();
         stage.Beats(1);
         stage.Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
-        stage.Transport.Receive(Wire.Close(1001));
+        stage.Transport.Receive(Frames.Close(1001));
         stage.Transport.EndInput();
         stage.Beats(1);
         await stage.Connection.WhenClosed().InTime();

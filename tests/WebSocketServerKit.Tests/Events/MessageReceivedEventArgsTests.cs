@@ -37,7 +37,7 @@ public sealed class MessageReceivedEventArgsTests : IAsyncDisposable
             using System.Buffers.MemoryHandle pinned = memory[2..].Pin();
         };
         await _stage.OpenAsync();
-        _stage.Transport.Receive(Wire.Text("grüße"));
+        _stage.Transport.Receive(Frames.Text("grüße"));
         await _stage.Connection.Called("Message grüße");
         go.SetResult();
         await _stage.Transport.WhenIdle;
@@ -67,7 +67,7 @@ public sealed class MessageReceivedEventArgsTests : IAsyncDisposable
                 refused = Record.Exception(() => kept[0].Text);
         };
         await _stage.OpenAsync();
-        _stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"));
+        _stage.Transport.Receive(Frames.Text("1"), Frames.Text("2"));
         await _stage.Transport.WhenIdle;
         Assert.IsType<InvalidOperationException>(refused);
         Assert.True(kept[0] != kept[1]);
@@ -91,7 +91,7 @@ public sealed class MessageReceivedEventArgsTests : IAsyncDisposable
             seen.SetResult((message.Text, message.ToArray(), message.PayloadMemory.ToArray()));
         };
         await _stage.OpenAsync();
-        _stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"));
+        _stage.Transport.Receive(Frames.Text("1"), Frames.Text("2"));
         await _stage.Connection.Called("Message 1");
         _stage.Connection.EndStop();
         await _stage.AssertReleasedAsync();
@@ -117,7 +117,7 @@ public sealed class MessageReceivedEventArgsTests : IAsyncDisposable
             ended.SetResult();
         };
         await _stage.OpenAsync();
-        _stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"));
+        _stage.Transport.Receive(Frames.Text("1"), Frames.Text("2"));
         await _stage.Connection.Called("Message 2");
         go.SetResult();
         await ended.Task.InTime();

@@ -15,7 +15,7 @@ public sealed class OutlivingHandlersTests
         Assert.Equal((2, 0), (_outliving.Count, _outliving.Ended));
         Task none = _outliving.WhenNone();
         first.SetResult();
-        await Timely.UntilAsync(() => _outliving.Ended == 1);
+        await Polling.UntilAsync(() => _outliving.Ended == 1);
         Assert.False(none.IsCompleted);
         second.SetResult();
         await none.InTime();

@@ -29,7 +29,7 @@ public sealed class PayloadGuardTests : IAsyncDisposable
             pinned = slice.Span[2];
         };
         await _stage.OpenAsync();
-        _stage.Transport.Receive(Wire.Text("12345"));
+        _stage.Transport.Receive(Frames.Text("12345"));
         await _stage.Transport.WhenIdle;
 
         Assert.Equal("234"u8, seen!);

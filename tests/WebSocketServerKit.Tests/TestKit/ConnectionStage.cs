@@ -8,6 +8,7 @@ using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.Protocol.Handshake;
 
 namespace WebSocketServerKit.TestKit;
 
@@ -71,7 +72,7 @@ internal sealed class ConnectionStage : IAsyncDisposable
     public void Start() => _running = Connection.RunAsync();
 
     /// <summary>Starts, shakes hands and waits until the connection waits for frames.</summary>
-    public Task OpenAsync() => OpenAsync(Wire.Request);
+    public Task OpenAsync() => OpenAsync(RequestHeads.Handshake);
 
     /// <summary>The same with another request; gives back the answer.</summary>
     public async Task<string> OpenAsync(string request)
@@ -103,7 +104,7 @@ internal sealed class ConnectionStage : IAsyncDisposable
         Assert.Empty(Transport.Breaches);
         // Who answers a connection that is being turned away gives its buffer back by itself.
         if (!IsAbandoned)
-            await Timely.UntilAsync(() => Pool.Rented == 0);
+            await Polling.UntilAsync(() => Pool.Rented == 0);
     }
 
     /// <summary>The frames sent so far, as text.</summary>

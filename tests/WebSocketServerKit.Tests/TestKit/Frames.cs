@@ -46,20 +46,20 @@ internal static class Frames
     {
         ulong length = declared ?? (ulong)payload.Length;
         int extended = lengthBytes ?? (length < 126 ? 0 : length < 65_536 ? 2 : 8);
-        List<byte> frame = [(byte)((fin ? 0x80 : 0) | (reserved << 4) | (int)opcode)];
-
-        frame.Add((byte)((masked ? 0x80 : 0) | (extended == 0 ? (int)length : extended == 2 ? 126 : 127)));
         byte[] bigEndian = new byte[8];
         BinaryPrimitives.WriteUInt64BigEndian(bigEndian, length);
-        frame.AddRange(bigEndian[(8 - extended)..]);
+        byte first = (byte)((fin ? 0x80 : 0) | (reserved << 4) | (int)opcode);
+        byte second = (byte)((masked ? 0x80 : 0) | (extended == 0 ? (int)length : extended == 2 ? 126 : 127));
+        byte[] header = [first, second, .. bigEndian.AsSpan(8 - extended)];
         if (!masked)
-            return [.. frame, .. payload];
+            return [.. header, .. payload];
 
         key ??= Key;
-        frame.AddRange(key);
-        for (int i = 0; i < payload.Length; i++)
-            frame.Add((byte)(payload[i] ^ key[i % 4]));
-        return [.. frame];
+        byte[] frame = [.. header, .. key, .. payload];
+        Span<byte> maskedPayload = frame.AsSpan(header.Length + key.Length);
+        for (int i = 0; i < maskedPayload.Length; i++)
+            maskedPayload[i] ^= key[i % 4];
+        return frame;
     }
 
     public static byte[] Join(params IEnumerable<byte[]> frames) => [.. frames.SelectMany(frame => frame)];

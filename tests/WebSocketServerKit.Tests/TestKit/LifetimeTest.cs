@@ -30,7 +30,7 @@ public abstract class LifetimeTest : IAsyncDisposable
     }
 
     private protected void AssertCloseSent(int code, string reason = "") =>
-        Assert.Equal(((CloseCode)code, reason), Wire.CloseOf(Transport.Frames[^1]));
+        Assert.Equal(((CloseCode)code, reason), Transport.Frames[^1].ReadClose());
 
     private protected async Task<string> AnswerAsync() => Encoding.UTF8.GetString(await Transport.NextWriteAsync());
 
@@ -40,7 +40,7 @@ public abstract class LifetimeTest : IAsyncDisposable
         TaskCompletionSource go = Timely.Signal();
         Connection.OnMessage = async () => await go.Task;
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Text(message));
+        Transport.Receive(Frames.Text(message));
         await Connection.Called($"Message {message}");
         return go;
     }

@@ -96,7 +96,7 @@ internal sealed class ScriptedTransport : TransportConnection
             byte[] written = Written;
             ReadOnlySpan<byte> end = "\r\n\r\n"u8;
             int head = written.AsSpan().StartsWith("HTTP"u8) ? written.AsSpan().IndexOf(end) + end.Length : 0;
-            return Wire.Parse(written.AsSpan(head));
+            return SentFrame.Parse(written.AsSpan(head));
         }
     }
 

@@ -9,17 +9,6 @@ internal static class Timely
 
     public static Task<T> InTime<T>(this ValueTask<T> task) => task.AsTask().InTime();
 
-    /// <summary>Looks until something has come about that gives no signal of its own.</summary>
-    public static async Task UntilAsync(Func<bool> condition)
-    {
-        long start = TimeProvider.System.GetTimestamp();
-        while (!condition())
-        {
-            Assert.InRange(TimeProvider.System.GetElapsedTime(start).TotalSeconds, 0, 30);
-            await Task.Yield();
-        }
-    }
-
     /// <summary>A source that a test completes by hand; what waits for it goes on elsewhere.</summary>
     public static TaskCompletionSource Signal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

@@ -68,7 +68,7 @@ public sealed class SocketReaderTests : IAsyncLifetime
         Assert.Equal(1, _pool.Rented);
 
         _reader.ReleaseIdle();
-        await UntilAsync(() => _pool.Rented == 0);
+        await Polling.UntilAsync(() => _pool.Rented == 0);
         _reader.ReleaseIdle();
         Assert.False(read.IsCompleted);
 
@@ -220,14 +220,4 @@ public sealed class SocketReaderTests : IAsyncLifetime
     }
 
     private static string Text(ReadResult read) => Encoding.ASCII.GetString(read.Buffer);
-
-    private static async Task UntilAsync(Func<bool> condition)
-    {
-        CancellationToken timely = AcceptedConnections.Timely;
-        while (!condition())
-        {
-            timely.ThrowIfCancellationRequested();
-            await Task.Yield();
-        }
-    }
 }

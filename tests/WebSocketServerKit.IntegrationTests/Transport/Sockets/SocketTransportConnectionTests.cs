@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Reflection;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Transport.Sockets;
 
@@ -75,7 +76,7 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
         Assert.Equal((0, false), (_connection.TryReceive(buffer, out bool ended), ended));
         Assert.False(_connection.HasUnread);
         await _client.SendAsync("hello, world"u8.ToArray(), Token);
-        await UntilAsync(() => _connection.HasUnread);
+        await Polling.UntilAsync(() => _connection.HasUnread);
         Assert.Equal((10, false), (_connection.TryReceive(buffer, out ended), ended));
         Assert.Equal("hello, wor"u8.ToArray(), buffer);
         _client.Shutdown(SocketShutdown.Send);
@@ -88,7 +89,7 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
     {
         _client.LingerState = new LingerOption(enable: true, seconds: 0);
         _client.Dispose();
-        await UntilAsync(() => Record.Exception(() => _connection.TryReceive(new byte[1], out _)) is IOException { InnerException: SocketException });
+        await Polling.UntilAsync(() => Record.Exception(() => _connection.TryReceive(new byte[1], out _)) is IOException { InnerException: SocketException });
         _connection.Abort();
         Assert.IsType<ObjectDisposedException>(Assert.Throws<IOException>(() => _connection.TryReceive(new byte[1], out _)).InnerException);
         Assert.False(_connection.HasUnread);
@@ -99,7 +100,7 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
     {
         long before = _connection.BytesTaken;
         await _connection.WriteAsync(new byte[1000]);
-        await UntilAsync(() => _connection.BytesTaken == before + 1000);
+        await Polling.UntilAsync(() => _connection.BytesTaken == before + 1000);
     }
 
     [Fact]
@@ -114,16 +115,6 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
         Assert.Equal("other bytes"u8.ToArray(), await ReadToEndAsync());
         await _connection.DisposeAsync();
         Assert.Equal("theirs"u8.ToArray(), theirs.ToArray());
-    }
-
-    private static async Task UntilAsync(Func<bool> condition)
-    {
-        CancellationToken timely = Token;
-        while (!condition())
-        {
-            timely.ThrowIfCancellationRequested();
-            await Task.Yield();
-        }
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Transport.Sockets;
 
@@ -22,23 +23,13 @@ public sealed class TcpInfoTests : IAsyncLifetime
         await _server.DisposeAsync();
     }
 
-    private static async Task UntilAsync(Func<bool> condition)
-    {
-        CancellationToken timely = Token;
-        while (!condition())
-        {
-            timely.ThrowIfCancellationRequested();
-            await Task.Yield();
-        }
-    }
-
     [Fact]
     public async Task The_bytes_that_the_peer_has_acknowledged_are_told()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux tells.");
         Assert.True(TcpInfo.TryGet(_client, out TcpInfo before));
         await _client.SendAsync(new byte[1000], Token);
-        await UntilAsync(() => TcpInfo.TryGet(_client, out TcpInfo now) && now.BytesAcknowledged == before.BytesAcknowledged + 1000);
+        await Polling.UntilAsync(() => TcpInfo.TryGet(_client, out TcpInfo now) && now.BytesAcknowledged == before.BytesAcknowledged + 1000);
     }
 
     [Fact]
@@ -46,10 +37,10 @@ public sealed class TcpInfoTests : IAsyncLifetime
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux tells.");
         await _client.SendAsync("unread"u8.ToArray(), Token);
-        await UntilAsync(() => _connection.HasUnread);
+        await Polling.UntilAsync(() => _connection.HasUnread);
         Assert.False(_connection.HasPeerEnded);
         _client.Shutdown(SocketShutdown.Send);
-        await UntilAsync(() => _connection.HasPeerEnded);
+        await Polling.UntilAsync(() => _connection.HasPeerEnded);
         Assert.True(_connection.HasUnread);
     }
 
@@ -60,7 +51,7 @@ public sealed class TcpInfoTests : IAsyncLifetime
         await _client.SendAsync("unread"u8.ToArray(), Token);
         _client.LingerState = new LingerOption(enable: true, seconds: 0);
         _client.Dispose();
-        await UntilAsync(() => _connection.HasPeerEnded);
+        await Polling.UntilAsync(() => _connection.HasPeerEnded);
     }
 
     [Fact]

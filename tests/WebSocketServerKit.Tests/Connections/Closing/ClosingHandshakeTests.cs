@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.Extensions.Logging;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Connections.Closing;
@@ -12,7 +13,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
     public async Task The_clients_Close_frame_is_echoed_and_our_side_ends_first()
     {
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Close(3001, "bye"));
+        Transport.Receive(Frames.Close(3001, "bye"));
         await Connection.Called("Disconnected");
         AssertEnding(DisconnectCause.Closed, ConnectionSide.Client, 3001, "bye", clean: true);
         AssertCloseSent(3001, "bye");
@@ -28,7 +29,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
     public async Task A_Close_frame_without_a_code_is_reported_as_1005_and_answered_without_one()
     {
         await _stage.OpenAsync();
-        Transport.Receive(Wire.ClientFrame(Opcode.Close, []));
+        Transport.Receive(Frames.Frame(Opcode.Close, []));
         await Connection.Called("Disconnected");
         AssertEnding(DisconnectCause.Closed, ConnectionSide.Client, 1005, clean: true);
         AssertCloseSent(1005);
@@ -48,7 +49,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
         Assert.False(closed.IsCompleted);
         Assert.Equal(0, Transport.Shutdowns);
 
-        Transport.Receive(Wire.Close(1000));
+        Transport.Receive(Frames.Close(1000));
         await closed.InTime();
         Assert.True(Connection.WasCalled("Closed"));
         Transport.EndInput();
@@ -64,7 +65,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
     {
         await _stage.OpenAsync();
         Connection.BeginClose(HostCloses());
-        Transport.Receive(Wire.Text("crossing"), Wire.ClientFrame(Opcode.Ping, "crossing"u8), Wire.Close(1000));
+        Transport.Receive(Frames.Text("crossing"), Frames.Frame(Opcode.Ping, "crossing"u8), Frames.Close(1000));
         Transport.EndInput();
         await _stage.AssertReleasedAsync();
         Assert.False(Connection.WasCalled("Message crossing"));
@@ -103,7 +104,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
         TaskCompletionSource go = await OpenWithPendingHandlerAsync();
         Connection.BeginClose(HostCloses());
         AssertCloseSent(1000, "enough");
-        Transport.Receive(Wire.Text("not raised"), Wire.Close(1000));
+        Transport.Receive(Frames.Text("not raised"), Frames.Close(1000));
         _stage.Beats(3);
         Assert.False(Connection.WasCalled("Closed"));
         go.SetResult();
@@ -119,7 +120,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
     {
         TaskCompletionSource go = await OpenWithPendingHandlerAsync();
         Connection.BeginClose(HostCloses());
-        Transport.Receive(Wire.Close(1000));
+        Transport.Receive(Frames.Close(1000));
         _stage.Beats(8); // the close timeout is 5 of them
         Assert.Equal(0, Transport.Aborts);
         go.SetResult();
@@ -136,7 +137,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
         _stage.IsAbandoned = true;
         await OpenWithPendingHandlerAsync();
         Connection.BeginClose(HostCloses());
-        Transport.Receive(Wire.Close(1000));
+        Transport.Receive(Frames.Close(1000));
         _stage.Beats(12);
         await _stage.AssertReleasedAsync();
         Assert.False(Connection.WasClean);
@@ -147,7 +148,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
     {
         Connection.OnOpened = Connection.CloseForMemory;
         _stage.Start();
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         await Connection.Called("Connected");
         Assert.StartsWith("HTTP/1.1 101 ", Encoding.ASCII.GetString(Transport.Written), StringComparison.Ordinal);
         AssertCloseSent(1013, "server is short of memory");
@@ -186,7 +187,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
         await _stage.OpenAsync();
         Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
         AssertCloseSent(1001, "server is stopping");
-        Transport.Receive(Wire.Close(1001));
+        Transport.Receive(Frames.Close(1001));
         Transport.EndInput();
         await _stage.AssertReleasedAsync();
         AssertEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, 1001, "server is stopping", clean: true);
@@ -214,7 +215,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
         Connection.Queue.TrySend("queued");
         Transport.EndInput();
         // Ended: from now on the queue refuses.
-        await Timely.UntilAsync(() => Connection.Queue.TrySend("new") == SendOutcome.Closed);
+        await Polling.UntilAsync(() => Connection.Queue.TrySend("new") == SendOutcome.Closed);
         Assert.Equal(0, Transport.Shutdowns);
         Transport.LetAllWritesEnd();
         await _stage.AssertReleasedAsync();
@@ -229,7 +230,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
         Transport.HoldWrites();
         Connection.Queue.TrySend("never taken");
         Transport.EndInput();
-        await Timely.UntilAsync(() => Connection.Queue.TrySend("") == SendOutcome.Closed);
+        await Polling.UntilAsync(() => Connection.Queue.TrySend("") == SendOutcome.Closed);
         _stage.Beats(6);
         await _stage.AssertReleasedAsync();
         Assert.NotEqual(0, Transport.Aborts);
@@ -274,7 +275,7 @@ public sealed class ClosingHandshakeTests : LifetimeTest
     public async Task A_broken_rule_is_answered_with_its_code_and_half_a_close()
     {
         await _stage.OpenAsync();
-        Transport.Receive([0x81, 0x01, (byte)'x'], Wire.Text("behind"));
+        Transport.Receive([0x81, 0x01, (byte)'x'], Frames.Text("behind"));
         await Connection.Called("Disconnected");
         AssertCloseSent(1002, "frame not masked");
         AssertEnding(DisconnectCause.ProtocolViolation, ConnectionSide.Server, 1002, "frame not masked");

@@ -8,9 +8,9 @@ public sealed class LingerTests : LifetimeTest
     public async Task What_the_client_sends_behind_its_Close_frame_is_read_and_thrown_away()
     {
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Close(1000), Wire.Text("behind"));
+        Transport.Receive(Frames.Close(1000), Frames.Text("behind"));
         await Connection.Called("Disconnected");
-        Transport.Receive(Wire.Text("late"), new byte[100_000]);
+        Transport.Receive(Frames.Text("late"), new byte[100_000]);
         await Transport.WhenIdle;
         Transport.EndInput();
         await _stage.AssertReleasedAsync();
@@ -23,7 +23,7 @@ public sealed class LingerTests : LifetimeTest
     public async Task Who_closes_and_does_not_end_its_side_is_cut_after_the_close_timeout()
     {
         await _stage.OpenAsync();
-        Transport.Receive(Wire.Close(1000));
+        Transport.Receive(Frames.Close(1000));
         await Connection.Called("Disconnected");
         _stage.Beats(5);
         Assert.Equal(0, Transport.Aborts);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using WebSocketServerKit.TestKit;
 
@@ -604,12 +605,14 @@ public sealed class HandlerScopeTests
     private static void Start(Action handler) => handler();
 
     // What nobody refers to any more is finalized by and by.
-    private static Task CollectUntilAsync(Func<bool> condition) => Timely.UntilAsync(() =>
-    {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        return condition();
-    });
+    private static Task CollectUntilAsync(Func<bool> condition, [CallerArgumentExpression(nameof(condition))] string name = "") => Polling.UntilAsync(
+        () =>
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            return condition();
+        },
+        name: name);
 
     private sealed class ScriptedHandlers : IHandlers
     {

@@ -6,6 +6,7 @@ using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Connections.Memory;
@@ -56,7 +57,7 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
         ConnectionSettings settings = ConnectionStage.DefaultSettings(_pool) with { Budget = _budget, SendQueueLimit = Limit };
         ScriptedConnection connection = new(transport, settings, _heartbeat, _log);
         _clients.Add((connection, transport, connection.RunAsync()));
-        transport.Receive(Wire.Request);
+        transport.Receive(RequestHeads.Handshake);
         await connection.Called("Connected");
         await transport.WhenIdle;
         return (connection, transport);
@@ -66,7 +67,7 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
     private async Task<(ScriptedConnection Connection, ScriptedTransport Transport)> OpenWithHalfAMessageAsync()
     {
         (ScriptedConnection connection, ScriptedTransport transport) = await OpenAsync();
-        transport.Receive(Wire.ClientFrame(Opcode.Binary, new byte[HalfMessage], fin: false));
+        transport.Receive(Frames.Frame(Opcode.Binary, new byte[HalfMessage], fin: false));
         await transport.WhenIdle;
         Assert.InRange(connection.HeldBytes, HalfMessage, 525_000);
         return (connection, transport);
@@ -75,7 +76,7 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
     private static void AssertClosedForMemory(ScriptedConnection connection, ScriptedTransport transport)
     {
         Assert.Equal((DisconnectCause.OutOfMemoryBudget, 1013), (connection.Ending!.Cause, (int)connection.Ending.Code));
-        Assert.Equal((1013, "server is short of memory"), ((int)Wire.CloseOf(transport.Frames[^1]).Code, Wire.CloseOf(transport.Frames[^1]).Reason));
+        Assert.Equal((1013, "server is short of memory"), ((int)transport.Frames[^1].ReadClose().Code, transport.Frames[^1].ReadClose().Reason));
     }
 
     [Fact]
@@ -101,12 +102,12 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
         Assert.True(_budget.Pauses(large.HeldBytes));
         Assert.False(_budget.Pauses(small.HeldBytes));
 
-        toSmall.Receive(Wire.Text("goes on"));
+        toSmall.Receive(Frames.Text("goes on"));
         await small.Called("Message goes on");
         // The read that was under way is the last one.
-        toLarge.Receive(Wire.ClientFrame(Opcode.Continuation, "1"u8, fin: false));
-        await Timely.UntilAsync(() => large.IsHoldingBack);
-        toLarge.Receive(Wire.ClientFrame(Opcode.Continuation, "2"u8, fin: false));
+        toLarge.Receive(Frames.Frame(Opcode.Continuation, "1"u8, fin: false));
+        await Polling.UntilAsync(() => large.IsHoldingBack);
+        toLarge.Receive(Frames.Frame(Opcode.Continuation, "2"u8, fin: false));
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.True(toLarge.HasUnread);
         Assert.True(large.IsOpen);
@@ -145,15 +146,15 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
         await OpenWithHalfAMessageAsync();
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.True(_budget.IsShort);
-        toPaused.Receive(Wire.ClientFrame(Opcode.Continuation, "."u8, fin: false));
-        await Timely.UntilAsync(() => paused.IsHoldingBack);
-        toPaused.Receive(Wire.ClientFrame(Opcode.Continuation, "!"u8));
+        toPaused.Receive(Frames.Frame(Opcode.Continuation, "."u8, fin: false));
+        await Polling.UntilAsync(() => paused.IsHoldingBack);
+        toPaused.Receive(Frames.Frame(Opcode.Continuation, "!"u8));
 
         other.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, 1006, ""));
         await other.Called("Released");
         _time.Advance(TimeSpan.FromSeconds(1));
         _time.Advance(TimeSpan.FromSeconds(1));
-        await Timely.UntilAsync(() => paused.MessagesReceived == 1);
+        await Polling.UntilAsync(() => paused.MessagesReceived == 1);
         Assert.Single(Logged(14));
         Assert.Single(Logged(15));
     }

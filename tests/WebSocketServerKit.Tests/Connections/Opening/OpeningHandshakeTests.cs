@@ -45,7 +45,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
         _stage.Beats(11);
         Assert.StartsWith("HTTP/1.1 408 ", await AnswerAsync(), StringComparison.Ordinal);
         Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         await Transport.WhenIdle;
         Assert.Equal(0, Transport.Disposals);
         Transport.EndInput();
@@ -72,7 +72,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
         await Transport.WhenIdle;
         _stage.Beats(11);
         await AnswerAsync();
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         await Transport.WhenIdle;
         _stage.Beats(7);
         await _stage.AssertReleasedAsync();
@@ -114,7 +114,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
         TaskCompletionSource go = Timely.Signal();
         Connection.OnRequest = async () => await go.Task;
         _stage.Start();
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         await Connection.Called("Request /chat");
         _stage.Beats(3600);
         go.SetResult();
@@ -155,12 +155,12 @@ public sealed class OpeningHandshakeTests : LifetimeTest
         Connection.OnRequest = async () => await go.Task;
         Connection.OnOpened = () => Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
         _stage.Start();
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         await Connection.Called("Request /chat");
         Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
         go.SetResult();
         await Connection.Called("Connected");
-        Transport.Receive(Wire.Close(1001));
+        Transport.Receive(Frames.Close(1001));
         Transport.EndInput();
         await _stage.AssertReleasedAsync();
         AssertCloseSent(1001, "server is stopping");
@@ -173,7 +173,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
         Connection.Admission = Admission.TooManyClients;
         _stage.Start();
         Assert.StartsWith("HTTP/1.1 503 ", await AnswerAsync(), StringComparison.Ordinal);
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         Transport.EndInput();
         await _stage.AssertReleasedAsync();
         AssertCalls("TurnAway TooManyClients", "HandshakeEnded", "Released");
@@ -222,7 +222,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
     {
         Connection.OnRequest = () => throw new InvalidTimeZoneException();
         _stage.Start();
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         Assert.StartsWith("HTTP/1.1 500 ", await AnswerAsync(), StringComparison.Ordinal);
         Assert.Equal(LogLevel.Error, Assert.Single(_stage.Logged(10)).Level);
         Transport.EndInput();
@@ -239,7 +239,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
             throw new WebSocketException("the service that authorises is down");
         };
         _stage.Start();
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         Assert.StartsWith("HTTP/1.1 500 ", await AnswerAsync(), StringComparison.Ordinal);
         Assert.Single(_stage.Logged(10));
         Transport.EndInput();
@@ -251,7 +251,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
     {
         Connection.OnRequest = async () => await new TaskCompletionSource().Task;
         _stage.Start();
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         await Connection.Called("Request /chat");
         Connection.EndStop();
         await _stage.AssertReleasedAsync();
@@ -268,7 +268,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
         _stage.Beats(30);
         Assert.Empty(Transport.Writes);
         Transport.PretendsUnread = false;
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         Assert.StartsWith("HTTP/1.1 101 ", await AnswerAsync(), StringComparison.Ordinal);
         await Connection.Called("Connected");
     }

@@ -86,9 +86,9 @@ public sealed class LookAheadTests : IAsyncDisposable
     [Fact]
     public void A_Ping_is_answered_once_and_not_again_in_its_turn()
     {
-        _stage.Transport.Receive(Wire.Text("before"), Wire.ClientFrame(Opcode.Ping, "1"u8));
-        _ahead.Look(run: 1, Wire.ClientFrame(Opcode.Ping, "rest"u8), isOpen: true);
-        _ahead.Look(run: 1, Wire.ClientFrame(Opcode.Ping, "rest"u8), isOpen: true);
+        _stage.Transport.Receive(Frames.Text("before"), Frames.Frame(Opcode.Ping, "1"u8));
+        _ahead.Look(run: 1, Frames.Frame(Opcode.Ping, "rest"u8), isOpen: true);
+        _ahead.Look(run: 1, Frames.Frame(Opcode.Ping, "rest"u8), isOpen: true);
         Assert.Equal("Pong rest\nPong 1", _stage.Sent);
         Assert.True(_ahead.TakeAnswered());
         Assert.True(_ahead.TakeAnswered());
@@ -98,19 +98,19 @@ public sealed class LookAheadTests : IAsyncDisposable
     [Fact]
     public void The_next_handler_that_runs_for_long_has_no_Ping_answered_twice()
     {
-        byte[] pings = [.. Wire.ClientFrame(Opcode.Ping, "1"u8), .. Wire.ClientFrame(Opcode.Ping, "2"u8)];
+        byte[] pings = [.. Frames.Frame(Opcode.Ping, "1"u8), .. Frames.Frame(Opcode.Ping, "2"u8)];
         _ahead.Look(run: 1, pings, isOpen: true);
         // The first has had its turn, then another handler runs.
         Assert.True(_ahead.TakeAnswered());
-        _stage.Transport.Receive(Wire.ClientFrame(Opcode.Ping, "3"u8));
-        _ahead.Look(run: 3, Wire.ClientFrame(Opcode.Ping, "2"u8), isOpen: true);
+        _stage.Transport.Receive(Frames.Frame(Opcode.Ping, "3"u8));
+        _ahead.Look(run: 3, Frames.Frame(Opcode.Ping, "2"u8), isOpen: true);
         Assert.Equal("Pong 1\nPong 2\nPong 3", _stage.Sent);
     }
 
     [Fact]
     public void Before_the_answer_to_the_handshake_no_frame_is_answered()
     {
-        _stage.Transport.Receive(Wire.ClientFrame(Opcode.Ping, "early"u8));
+        _stage.Transport.Receive(Frames.Frame(Opcode.Ping, "early"u8));
         _ahead.Look(run: 1, [], isOpen: false);
         Assert.Empty(_stage.Transport.Writes);
         _ahead.Look(run: 3, [], isOpen: true);

@@ -20,7 +20,7 @@ public sealed class ReceiveLoopTests
         await using var stage = new ConnectionStage();
         Echo(stage);
         await stage.OpenAsync();
-        stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"), Wire.ClientFrame(Opcode.Ping, "3"u8), Wire.Text("4"));
+        stage.Transport.Receive(Frames.Text("1"), Frames.Text("2"), Frames.Frame(Opcode.Ping, "3"u8), Frames.Text("4"));
         await AnswersAsync(stage, "Text 1\nText 2\nPong 3\nText 4");
         Assert.Equal(2, stage.Transport.Writes.Count);
     }
@@ -37,7 +37,7 @@ public sealed class ReceiveLoopTests
                 await go.Task;
         };
         await stage.OpenAsync();
-        stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"), Wire.Text("3"));
+        stage.Transport.Receive(Frames.Text("1"), Frames.Text("2"), Frames.Text("3"));
         await stage.Transport.NextWriteAsync();
         Assert.Equal("Text 1\nText 2", stage.Sent);
         go.SetResult();
@@ -56,9 +56,9 @@ public sealed class ReceiveLoopTests
         string longText = string.Concat(Enumerable.Range(0, 100).Select(i => $"{i}äß"));
         byte[] input =
         [
-            .. Wire.Text("one"), .. Wire.ClientFrame(Opcode.Ping, "ping"u8), .. Wire.Text(longText), .. Wire.Text(""),
-            .. Wire.ClientFrame(Opcode.Text, "frag"u8, fin: false), .. Wire.ClientFrame(Opcode.Ping, "between"u8),
-            .. Wire.ClientFrame(Opcode.Continuation, "ment"u8), .. Wire.Text("last"),
+            .. Frames.Text("one"), .. Frames.Frame(Opcode.Ping, "ping"u8), .. Frames.Text(longText), .. Frames.Text(""),
+            .. Frames.Frame(Opcode.Text, "frag"u8, fin: false), .. Frames.Frame(Opcode.Ping, "between"u8),
+            .. Frames.Frame(Opcode.Continuation, "ment"u8), .. Frames.Text("last"),
         ];
         string expected = $"Text one\nPong ping\nText {longText}\nText \nPong between\nText fragment\nText last";
         stage.Transport.Receive(input);
@@ -83,12 +83,12 @@ public sealed class ReceiveLoopTests
         int rented = -1;
         stage.Connection.OnMessage = () => rented = stage.Pool.Rented;
         await stage.OpenAsync();
-        stage.Transport.Receive(Wire.Text("in one piece"));
+        stage.Transport.Receive(Frames.Text("in one piece"));
         await stage.Transport.WhenIdle;
         Assert.Equal(0, rented);
-        stage.Transport.Receive(Wire.Text("in two pieces")[..10]);
+        stage.Transport.Receive(Frames.Text("in two pieces")[..10]);
         await stage.Transport.WhenIdle;
-        stage.Transport.Receive(Wire.Text("in two pieces")[10..]);
+        stage.Transport.Receive(Frames.Text("in two pieces")[10..]);
         await stage.Transport.WhenIdle;
         Assert.Equal(1, rented);
         Assert.Equal(0, stage.Pool.Rented);
@@ -101,7 +101,7 @@ public sealed class ReceiveLoopTests
         List<WebSocketMessageType> types = [];
         stage.Connection.OnMessage = () => types.Add(stage.Connection.MessageType);
         await stage.OpenAsync();
-        stage.Transport.Receive(Wire.Text("text"), Wire.ClientFrame(Opcode.Binary, "bytes"u8));
+        stage.Transport.Receive(Frames.Text("text"), Frames.Frame(Opcode.Binary, "bytes"u8));
         await stage.Transport.WhenIdle;
         Assert.Equal([WebSocketMessageType.Text, WebSocketMessageType.Binary], types);
     }
@@ -114,9 +114,9 @@ public sealed class ReceiveLoopTests
         string? after = null;
         stage.Connection.OnMessage = async () => { await go.Task; after ??= stage.Connection.PayloadText; };
         await stage.OpenAsync();
-        stage.Transport.Receive(Wire.Text("kept"));
+        stage.Transport.Receive(Frames.Text("kept"));
         await stage.Connection.Called("Message kept");
-        stage.Transport.Receive(Wire.Text("next"));
+        stage.Transport.Receive(Frames.Text("next"));
         go.SetResult();
         await stage.Connection.Called("Message next");
         Assert.Equal("kept", after);
@@ -130,7 +130,7 @@ public sealed class ReceiveLoopTests
         await using var stage = new ConnectionStage();
         await stage.OpenAsync();
         stage.Transport.Receive(
-            Wire.ClientFrame(Opcode.Ping, "1"u8), Wire.ClientFrame(Opcode.Pong, "x"u8), Wire.ClientFrame(Opcode.Ping, []), Wire.ClientFrame(Opcode.Ping, "3"u8));
+            Frames.Frame(Opcode.Ping, "1"u8), Frames.Frame(Opcode.Pong, "x"u8), Frames.Frame(Opcode.Ping, []), Frames.Frame(Opcode.Ping, "3"u8));
         await AnswersAsync(stage, "Pong 1\nPong \nPong 3");
         Assert.Equal(0, stage.Connection.MessagesReceived);
     }
@@ -144,11 +144,11 @@ public sealed class ReceiveLoopTests
         await using var stage = new ConnectionStage(settings => settings with { MaxMessagesPerSecond = 2 });
         ReceiveLoop loop = Loop(stage);
         Task running = loop.RunAsync();
-        stage.Transport.Receive(Wire.Text("1"), Wire.Text("2"));
+        stage.Transport.Receive(Frames.Text("1"), Frames.Text("2"));
         await stage.Transport.WhenIdle;
         Assert.Equal((2, false), (loop.MessagesReceived, loop.IsHoldingBack));
-        stage.Transport.Receive(Wire.Text("3"));
-        await Timely.UntilAsync(() => loop.IsHoldingBack);
+        stage.Transport.Receive(Frames.Text("3"));
+        await Polling.UntilAsync(() => loop.IsHoldingBack);
         Assert.Equal(2, loop.MessagesReceived);
 
         stage.Beats(1);
@@ -166,11 +166,11 @@ public sealed class ReceiveLoopTests
         ReceiveLoop loop = Loop(stage);
         Task running = loop.RunAsync();
         // Control frames and headers count as well.
-        stage.Transport.Receive(Wire.ClientFrame(Opcode.Pong, new byte[50]));
+        stage.Transport.Receive(Frames.Frame(Opcode.Pong, new byte[50]));
         await stage.Transport.WhenIdle;
         Assert.False(loop.IsHoldingBack);
-        stage.Transport.Receive(Wire.ClientFrame(Opcode.Pong, new byte[50]));
-        await Timely.UntilAsync(() => loop.IsHoldingBack);
+        stage.Transport.Receive(Frames.Frame(Opcode.Pong, new byte[50]));
+        await Polling.UntilAsync(() => loop.IsHoldingBack);
         stage.Beats(1);
         await stage.Transport.WhenIdle;
         Assert.False(loop.IsHoldingBack);
@@ -186,7 +186,7 @@ public sealed class ReceiveLoopTests
         ReceiveLoop loop = Loop(stage);
         Task running = loop.RunAsync();
         stage.Heartbeat.Dispose();
-        stage.Transport.Receive(Wire.Text("1"));
+        stage.Transport.Receive(Frames.Text("1"));
         await stage.Transport.WhenIdle;
         stage.Transport.EndInput();
         await running.InTime();
@@ -200,7 +200,7 @@ public sealed class ReceiveLoopTests
         await stage.OpenAsync();
         for (int i = 0; i < 5; i++)
         {
-            stage.Transport.Receive(Wire.Text($"{i}"));
+            stage.Transport.Receive(Frames.Text($"{i}"));
             await stage.Connection.Called($"Message {i}");
             stage.Beats(1);
             await stage.Transport.WhenIdle;
@@ -214,7 +214,7 @@ public sealed class ReceiveLoopTests
     {
         await using var stage = new ConnectionStage();
         ReceiveLoop loop = Loop(stage);
-        stage.Transport.Receive(Wire.Text("1"), Wire.Close(4000, "why"), Wire.Text("behind"));
+        stage.Transport.Receive(Frames.Text("1"), Frames.Close(4000, "why"), Frames.Text("behind"));
         await loop.RunAsync().InTime();
         Assert.Equal(ReceiveEnd.CloseReceived, loop.End);
         Assert.Equal((4000, "why", 1), ((int)loop.CloseCode, loop.CloseReason, loop.MessagesReceived));
@@ -225,7 +225,7 @@ public sealed class ReceiveLoopTests
     {
         await using var stage = new ConnectionStage();
         ReceiveLoop loop = Loop(stage);
-        stage.Transport.Receive(Wire.ClientFrame(Opcode.Text, "half a message"u8, fin: false), Wire.Text("another"));
+        stage.Transport.Receive(Frames.Frame(Opcode.Text, "half a message"u8, fin: false), Frames.Text("another"));
         await loop.RunAsync().InTime();
         Assert.Equal(ReceiveEnd.Violation, loop.End);
         Assert.Equal(Protocol.ProtocolViolation.MessageInterrupted, loop.Violation);
@@ -237,7 +237,7 @@ public sealed class ReceiveLoopTests
     {
         await using var stage = new ConnectionStage();
         ReceiveLoop loop = Loop(stage);
-        stage.Transport.Receive(Wire.Text("half a message")[..9]);
+        stage.Transport.Receive(Frames.Text("half a message")[..9]);
         stage.Transport.EndInput();
         await loop.RunAsync().InTime();
         Assert.Equal(ReceiveEnd.Lost, loop.End);
@@ -252,7 +252,7 @@ public sealed class ReceiveLoopTests
         ReceiveLoop loop = Loop(stage);
         stage.Pool.LargestRent = 100;
         Task running = loop.RunAsync();
-        stage.Transport.Receive(Wire.Text(new string('x', 5000))[..4000]);
+        stage.Transport.Receive(Frames.Text(new string('x', 5000))[..4000]);
         await running.InTime();
         Assert.Equal(ReceiveEnd.Lost, loop.End);
         Assert.IsType<InvalidOperationException>(loop.Failure);

@@ -12,9 +12,9 @@ public sealed class SliceClockTests
         for (int round = 0; round < 3; round++)
         {
             int began = clock.Now;
-            await Timely.UntilAsync(() => clock.IsOver(began));
+            await Polling.UntilAsync(() => clock.IsOver(began));
             Assert.True(clock.IsTicking);
-            await Timely.UntilAsync(() => !clock.IsTicking);
+            await Polling.UntilAsync(() => !clock.IsTicking);
         }
     }
 

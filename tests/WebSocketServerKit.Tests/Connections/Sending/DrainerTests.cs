@@ -45,7 +45,8 @@ public sealed class DrainerTests : SendQueueTest
         SendQueue queue = Queue();
         int rounds = 0;
         int here = Environment.CurrentManagedThreadId;
-        bool stillHere = true;
+        using ManualResetEventSlim cameBack = new();
+        bool waited = false;
         // Each write brings the next message, as if another sender were as fast as the transport.
         Transport.OnWrite = () =>
         {
@@ -53,7 +54,7 @@ public sealed class DrainerTests : SendQueueTest
             if (rounds <= 16)
                 Assert.Equal(here, Environment.CurrentManagedThreadId);
             if (rounds == 17)
-                SpinWait.SpinUntil(() => !Volatile.Read(ref stillHere), TimeSpan.FromSeconds(30));
+                waited = cameBack.Wait(TimeSpan.FromSeconds(30));
             if (rounds < 40)
                 queue.TrySend("next");
         };
@@ -61,8 +62,9 @@ public sealed class DrainerTests : SendQueueTest
         queue.TrySend("first");
 
         // It came back though there was more to do; the seventeenth round waits for that.
-        Volatile.Write(ref stillHere, false);
+        cameBack.Set();
         await queue.WhenDrained().InTime();
+        Assert.True(waited, "The seventeenth round was run before the sender came back.");
         Assert.Equal(40, Transport.Frames.Count);
         Assert.Equal(0, Pool.Rented);
     }

@@ -115,7 +115,7 @@ public sealed class SendQueueTests : SendQueueTest
 
         await AssertDrainedAsync(queue);
         Assert.Equal(2, Transport.Frames.Count);
-        Assert.Equal((CloseCode.NormalClosure, "bye"), Wire.CloseOf(Transport.Frames[1]));
+        Assert.Equal((CloseCode.NormalClosure, "bye"), Transport.Frames[1].ReadClose());
         Assert.Equal((1, 10), (queue.MessagesSent, queue.BytesSent));
     }
 

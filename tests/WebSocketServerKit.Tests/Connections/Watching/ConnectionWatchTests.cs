@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Connections.Watching;
@@ -23,7 +24,7 @@ public sealed class ConnectionWatchTests : LifetimeTest
         await Transport.WhenIdle;
         TaskCompletionSource second = Timely.Signal();
         Connection.OnMessage = async () => await second.Task;
-        Transport.Receive(Wire.Text("2"));
+        Transport.Receive(Frames.Text("2"));
         await Connection.Called("Message 2");
         _stage.Beats(5);
         Assert.Equal(2, _stage.Logged(12).Count());
@@ -40,7 +41,7 @@ public sealed class ConnectionWatchTests : LifetimeTest
         SentFrame ping = Assert.Single(Transport.Frames);
         Assert.Equal(Opcode.Ping, ping.Opcode);
         _stage.Time.Advance(TimeSpan.FromMilliseconds(20));
-        Transport.Receive(Wire.ClientFrame(Opcode.Pong, ping.Payload));
+        Transport.Receive(Frames.Frame(Opcode.Pong, ping.Payload));
         await Transport.WhenIdle;
         Assert.Equal(TimeSpan.FromMilliseconds(20), Connection.Latency);
 
@@ -72,16 +73,16 @@ public sealed class ConnectionWatchTests : LifetimeTest
         Assert.Equal(Opcode.Ping, ping.Opcode);
 
         _stage.Time.Advance(TimeSpan.FromMilliseconds(30));
-        Transport.Receive(Wire.ClientFrame(Opcode.Pong, "unsolicited"u8));
+        Transport.Receive(Frames.Frame(Opcode.Pong, "unsolicited"u8));
         await Transport.WhenIdle;
         Assert.Null(Connection.Latency);
-        Transport.Receive(Wire.ClientFrame(Opcode.Pong, ping.Payload));
+        Transport.Receive(Frames.Frame(Opcode.Pong, ping.Payload));
         await Transport.WhenIdle;
         Assert.Equal(TimeSpan.FromMilliseconds(30), Connection.Latency);
 
         // A second copy of the same pong is no new measurement.
         _stage.Time.Advance(TimeSpan.FromMilliseconds(500));
-        Transport.Receive(Wire.ClientFrame(Opcode.Pong, ping.Payload));
+        Transport.Receive(Frames.Frame(Opcode.Pong, ping.Payload));
         await Transport.WhenIdle;
         Assert.Equal(TimeSpan.FromMilliseconds(30), Connection.Latency);
         _stage.Beats(19);
@@ -110,7 +111,7 @@ public sealed class ConnectionWatchTests : LifetimeTest
         for (int i = 0; i < 5; i++)
         {
             _stage.Beats(19);
-            Transport.Receive(i == 0 ? Wire.ClientFrame(Opcode.Binary, new byte[100])[..7] : [0x20]);
+            Transport.Receive(i == 0 ? Frames.Frame(Opcode.Binary, new byte[100])[..7] : [0x20]);
             await Transport.WhenIdle;
         }
 
@@ -126,7 +127,7 @@ public sealed class ConnectionWatchTests : LifetimeTest
             while (Transport.Frames.Count < i)
                 _stage.Beats(1);
             _stage.Beats(3);
-            Transport.Receive(Wire.ClientFrame(Opcode.Pong, Transport.Frames[^1].Payload));
+            Transport.Receive(Frames.Frame(Opcode.Pong, Transport.Frames[^1].Payload));
             _stage.Beats(1);
             Assert.Equal(TimeSpan.FromSeconds(4), Connection.Latency);
         }
@@ -152,20 +153,24 @@ public sealed class ConnectionWatchTests : LifetimeTest
         else
             Connection.OnRequest = wait;
         _stage.Start();
-        Transport.Receive(Wire.Request);
+        Transport.Receive(RequestHeads.Handshake);
         if (handled == "Message 1")
-            Transport.Receive(Wire.Text("1"));
+            Transport.Receive(Frames.Text("1"));
         await Connection.Called(handled);
         bool wentOn = false;
+        bool decided = false;
         long contentions = Monitor.LockContentionCount;
         Transport.OnTryReceive = () =>
         {
             handler.SetResult();
             // Either the loop goes on, or it has to wait for the lock.
-            SpinWait.SpinUntil(() => (wentOn = handled.StartsWith('R') ? Connection.WasCalled("EndRequest") : Transport.IsWaitedFor) || Monitor.LockContentionCount != contentions, TimeSpan.FromSeconds(30));
+            decided = SpinWait.SpinUntil(
+                () => (wentOn = handled.StartsWith('R') ? Connection.WasCalled("EndRequest") : Transport.IsWaitedFor) || Monitor.LockContentionCount != contentions,
+                TimeSpan.FromSeconds(30));
         };
         _stage.Beats(2);
         Assert.Null(Transport.OnTryReceive);
+        Assert.True(decided, "The loop neither went on nor waited for the lock.");
         Assert.False(wentOn);
         await Connection.Called("Connected");
         await Transport.WhenIdle;
@@ -190,7 +195,7 @@ public sealed class ConnectionWatchTests : LifetimeTest
         for (int i = 0; i < 36; i++)
         {
             Assert.True(Connection.IsOpen);
-            Transport.Receive(Wire.ClientFrame(Opcode.Pong, []));
+            Transport.Receive(Frames.Frame(Opcode.Pong, []));
             await Transport.WhenIdle;
             _stage.Beats(1);
         }

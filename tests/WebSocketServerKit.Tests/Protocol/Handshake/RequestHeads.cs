@@ -20,6 +20,16 @@ internal static class RequestHeads
         + "Sec-WebSocket-Version: 13\r\n"
         + "\r\n";
 
+    /// <summary>A handshake of a client that is no browser: without Origin. It offers no subprotocol; its target has a query.</summary>
+    public const string Handshake =
+        "GET /chat?room=1 HTTP/1.1\r\n"
+        + "Host: localhost\r\n"
+        + "Upgrade: websocket\r\n"
+        + "Connection: Upgrade\r\n"
+        + "Sec-WebSocket-Key: " + SampleKey + "\r\n"
+        + "Sec-WebSocket-Version: 13\r\n"
+        + "\r\n";
+
     /// <summary>A GET request with these header lines, each without its line end.</summary>
     public static string Get(params IEnumerable<string> headerLines) =>
         string.Concat(["GET / HTTP/1.1\r\n", "Host: localhost\r\n", .. headerLines.Select(line => line + "\r\n"), "\r\n"]);

@@ -77,7 +77,7 @@ public sealed class PipeInputTests : IAsyncDisposable
     public async Task So_much_is_read_ahead_and_no_more()
     {
         Start(new byte[1_000_000]);
-        await Timely.UntilAsync(() => _memory.Held >= 64 * 1024);
+        await Polling.UntilAsync(() => _memory.Held >= 64 * 1024);
         Assert.True(_input.HasUnread);
         Assert.InRange(_memory.Held, 64 * 1024, 80 * 1024);
     }
@@ -89,7 +89,7 @@ public sealed class PipeInputTests : IAsyncDisposable
         ReadResult read = await ReadAsync();
         Assert.NotEqual(0, _memory.Held);
         _input.AdvanceTo(read.Buffer.End);
-        await Timely.UntilAsync(() => _memory.Held == 0);
+        await Polling.UntilAsync(() => _memory.Held == 0);
     }
 
     [Fact]
@@ -139,7 +139,7 @@ public sealed class PipeInputTests : IAsyncDisposable
         Assert.Equal(0, _input.TryReceive(received, out bool ended));
         Assert.False(ended);
         more.SetResult();
-        await Timely.UntilAsync(() => _input.HasUnread);
+        await Polling.UntilAsync(() => _input.HasUnread);
         Assert.Equal(3, _input.TryReceive(received, out ended));
         Assert.Equal("yyy"u8, received);
         Assert.Equal("xxx"u8, held.Buffer.ToArray());

@@ -19,7 +19,7 @@ public sealed class PipeTransportConnectionTests : IAsyncDisposable
         await Connection.DisposeAsync();
         _hangs.TrySetResult();
         await Connection.WhenClosed().InTime();
-        await Timely.UntilAsync(() => Connection.HeldBytes == 0);
+        await Polling.UntilAsync(() => Connection.HeldBytes == 0);
         Assert.Equal(_forgotten, _pool.RentedBytes);
         await _stream.DisposeAsync();
     }
@@ -40,7 +40,7 @@ public sealed class PipeTransportConnectionTests : IAsyncDisposable
         int written = 0;
         _stream.OnWrite = (piece, _) => ++written == 2 ? new ValueTask(_hangs.Task) : ValueTask.CompletedTask;
         Task writing = Connection.WriteAsync(bytes).AsTask();
-        await Timely.UntilAsync(() => Connection.BytesTaken == 16 * 1024);
+        await Polling.UntilAsync(() => Connection.BytesTaken == 16 * 1024);
         Assert.False(writing.IsCompleted);
         _hangs.SetResult();
         await writing.InTime();
@@ -63,7 +63,7 @@ public sealed class PipeTransportConnectionTests : IAsyncDisposable
         _forgotten = Connection.ForgetBuffers();
         Assert.Equal((4, 0), (_forgotten, Connection.HeldBytes));
         _hangs.SetResult();
-        await Timely.UntilAsync(() => _stream.Writes.Length == 1);
+        await Polling.UntilAsync(() => _stream.Writes.Length == 1);
         Assert.Equal("mine"u8, _stream.Writes[0]);
     }
 
@@ -76,7 +76,7 @@ public sealed class PipeTransportConnectionTests : IAsyncDisposable
                 await _hangs.Task;
             return buffer.Length;
         };
-        await Timely.UntilAsync(() => Connection.HeldBytes > 0);
+        await Polling.UntilAsync(() => Connection.HeldBytes > 0);
         Connection.Abort();
         await Connection.DisposeAsync();
         _forgotten = Connection.ForgetBuffers();
@@ -150,7 +150,7 @@ public sealed class PipeTransportConnectionTests : IAsyncDisposable
     {
         _stream.OnDispose = () => new ValueTask(_hangs.Task);
         Task disposing = Connection.DisposeAsync().AsTask();
-        await Timely.UntilAsync(() => _stream.Disposals == 1);
+        await Polling.UntilAsync(() => _stream.Disposals == 1);
         Assert.False(disposing.IsCompleted);
         Connection.Abort();
         await disposing.InTime();
@@ -205,7 +205,7 @@ public sealed class PipeTransportConnectionTests : IAsyncDisposable
     public async Task Bytes_that_nobody_has_received_yet_are_seen()
     {
         _stream.Feed("x"u8.ToArray());
-        await Timely.UntilAsync(() => Connection.HasUnread);
+        await Polling.UntilAsync(() => Connection.HasUnread);
         byte[] received = new byte[2];
         Assert.Equal(1, Connection.TryReceive(received, out bool ended));
         Assert.Equal((false, false, (byte)'x'), (ended, Connection.HasUnread, received[0]));

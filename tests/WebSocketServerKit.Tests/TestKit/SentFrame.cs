@@ -14,36 +14,6 @@ internal sealed record SentFrame(Opcode Opcode, byte[] Payload, bool Rsv1, bool 
     public string Text => Encoding.UTF8.GetString(Payload);
 
     public override string ToString() => (Rsv1 ? $"compressed {Opcode} {Convert.ToHexString(Payload)}" : $"{Opcode} {Text}") + (Fin ? "" : "…");
-}
-
-/// <summary>What a client sends, and what it reads from the bytes of the server.</summary>
-internal static class Wire
-{
-    public const string Request =
-        "GET /chat?room=1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-
-    public static byte[] Text(string text) => ClientFrame(Opcode.Text, Encoding.UTF8.GetBytes(text));
-
-    public static byte[] Close(int code, string reason = "")
-    {
-        byte[] payload = new byte[2 + Encoding.UTF8.GetByteCount(reason)];
-        BinaryPrimitives.WriteUInt16BigEndian(payload, (ushort)code);
-        Encoding.UTF8.GetBytes(reason, payload.AsSpan(2));
-        return ClientFrame(Opcode.Close, payload);
-    }
-
-    public static byte[] ClientFrame(Opcode opcode, ReadOnlySpan<byte> payload, bool fin = true)
-    {
-        ReadOnlySpan<byte> key = [0x37, 0xfa, 0x21, 0x3d];
-        byte[] frame = new byte[FrameHeaderWriter.SizeFor(payload.Length) + key.Length + payload.Length];
-        int header = FrameHeaderWriter.Write(frame, opcode, payload.Length, fin);
-        frame[1] |= 0x80;
-        key.CopyTo(frame.AsSpan(header));
-        for (int i = 0; i < payload.Length; i++)
-            frame[header + 4 + i] = (byte)(payload[i] ^ key[i & 3]);
-        return frame;
-    }
 
     /// <summary>The frames of a server's bytes, which have to be whole and not masked.</summary>
     public static IReadOnlyList<SentFrame> Parse(ReadOnlySpan<byte> bytes)
@@ -67,11 +37,12 @@ internal static class Wire
         return frames;
     }
 
-    public static (CloseCode Code, string Reason) CloseOf(SentFrame frame)
+    /// <summary>The status code and the reason of a Close frame.</summary>
+    public (CloseCode Code, string Reason) ReadClose()
     {
-        Assert.Equal(Opcode.Close, frame.Opcode);
-        return frame.Payload.Length == 0
+        Assert.Equal(Opcode.Close, Opcode);
+        return Payload.Length == 0
             ? (CloseCode.NoStatusReceived, "")
-            : ((CloseCode)BinaryPrimitives.ReadUInt16BigEndian(frame.Payload), Encoding.UTF8.GetString(frame.Payload.AsSpan(2)));
+            : ((CloseCode)BinaryPrimitives.ReadUInt16BigEndian(Payload), Encoding.UTF8.GetString(Payload.AsSpan(2)));
     }
 }
