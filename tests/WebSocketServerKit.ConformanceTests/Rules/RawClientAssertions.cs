@@ -8,7 +8,7 @@ internal static class RawClientAssertions
     /// <summary>A Close frame is the next and last thing, and a FIN ends the connection although the client has not.</summary>
     public static async Task AssertClosedAsync(this RawClient client, int code, string? reason = null)
     {
-        ServerFrame? close = await client.ReadAsync();
+        ServerFrame? close = await client.ReadFrameAsync();
         Assert.Equal((ClientFrame.CloseOpcode, code), (close?.Opcode, close?.CloseCode));
         Assert.Equal(reason ?? close!.CloseReason, close!.CloseReason);
         Assert.Equal(ConnectionEnd.Fin, await client.ReadEndAsync());

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using WebSocketServerKit.Conformance.Rules;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.Raw;
 
@@ -70,15 +71,7 @@ internal sealed class TestClient : IDisposable
     }
 
     /// <summary>The server's Close frame: the last of its bytes.</summary>
-    public async Task AssertClosedAsync(int code, string? reason = null)
-    {
-        ReceivedFrame frame = await ReadFrameAsync();
-        Assert.Equal(Opcode.Close, frame.Opcode);
-        Assert.Equal(code, frame.CloseCode);
-        if (reason is not null)
-            Assert.Equal(reason, frame.CloseReason);
-        await AssertEndAsync();
-    }
+    public Task AssertClosedAsync(int code, string? reason = null) => _client.AssertClosedAsync(code, reason);
 
     /// <summary>The server ended its side without sending anything more, and without a reset.</summary>
     public async Task AssertEndAsync() => Assert.Equal(ConnectionEnd.Fin, await _client.ReadEndAsync());
