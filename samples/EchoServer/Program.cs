@@ -81,7 +81,7 @@ static async Task<int> RunAsync(WebSocketServerOptions options, string host, int
 
         await stop.Task;
         StopResult result = await server.StopAsync();
-        Console.WriteLine($"Stopped. Clients that left cleanly: {result.ClosedCleanly}, that were cut: {result.Cut}.");
+        Console.WriteLine($"Stopped. Clients that left cleanly: {result.ClosedCleanly}, that were cut: {result.Aborted}.");
         return 0;
 
         void OnSignal(PosixSignalContext signal)

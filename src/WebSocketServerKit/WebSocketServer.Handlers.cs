@@ -9,7 +9,7 @@ public sealed partial class WebSocketServer
     /// <summary>
     /// Subscribes a function to <see cref="Handshaking"/>, and awaits what it returns before the client is accepted. An exception refuses the client with 500, as that of any handler of the event does.
     /// </summary>
-    /// <param name="handler">Called like a handler of the event: see <see cref="Handshaking"/>.</param>
+    /// <param name="handler">Called like a handler of the event: see <see cref="Handshaking"/>. It must return a task; for synchronous code subscribe to the event.</param>
     /// <returns>This server.</returns>
     /// <remarks>
     /// Prefer this to <c>server.Handshaking += (_, e) => HandleAsync(e)</c>, which drops the task: nobody waits for it, and its exception is lost. All functions that were subscribed, and all
@@ -35,7 +35,7 @@ public sealed partial class WebSocketServer
     /// Subscribes a function to <see cref="HttpRequestReceived"/>, and awaits what it returns before the request is answered. An exception answers it with 500, as that of any handler of the
     /// event does.
     /// </summary>
-    /// <param name="handler">Called like a handler of the event: see <see cref="HttpRequestReceived"/>.</param>
+    /// <param name="handler">Called like a handler of the event: see <see cref="HttpRequestReceived"/>. It must return a task; for synchronous code subscribe to the event.</param>
     /// <returns>This server.</returns>
     /// <inheritdoc cref="OnHandshaking(Func{HandshakingEventArgs, ValueTask})" path="/remarks"/>
     [OverloadResolutionPriority(1)]
@@ -58,7 +58,7 @@ public sealed partial class WebSocketServer
     /// Subscribes a function to <see cref="ClientConnected"/>, and awaits what it returns before the client's first message is raised:
     /// <c>server.OnConnected(async (client, e) => await client.SendAsync("welcome"))</c>. <see cref="WebSocketServerOptions.HandlerExceptions"/> says what an exception does.
     /// </summary>
-    /// <param name="handler">Called like a handler of the event: see <see cref="ClientConnected"/>.</param>
+    /// <param name="handler">Called like a handler of the event: see <see cref="ClientConnected"/>. It must return a task; for synchronous code subscribe to the event.</param>
     /// <returns>This server.</returns>
     /// <inheritdoc cref="OnHandshaking(Func{HandshakingEventArgs, ValueTask})" path="/remarks"/>
     [OverloadResolutionPriority(1)]
@@ -81,7 +81,7 @@ public sealed partial class WebSocketServer
     /// Subscribes a function to <see cref="MessageReceived"/>, and awaits what it returns before the client's next message is raised:
     /// <c>server.OnMessage(async (client, message) => await client.SendAsync(message.Text))</c>. <see cref="WebSocketServerOptions.HandlerExceptions"/> says what an exception does.
     /// </summary>
-    /// <param name="handler">Called like a handler of the event: see <see cref="MessageReceived"/>.</param>
+    /// <param name="handler">Called like a handler of the event: see <see cref="MessageReceived"/>. It must return a task; for synchronous code subscribe to the event.</param>
     /// <returns>This server.</returns>
     /// <inheritdoc cref="OnHandshaking(Func{HandshakingEventArgs, ValueTask})" path="/remarks"/>
     [OverloadResolutionPriority(1)]
@@ -101,7 +101,7 @@ public sealed partial class WebSocketServer
     }
 
     /// <summary>Subscribes a function to <see cref="ClientDisconnected"/>, and awaits what it returns; the stop of the server waits for it.</summary>
-    /// <param name="handler">Called like a handler of the event: see <see cref="ClientDisconnected"/>.</param>
+    /// <param name="handler">Called like a handler of the event: see <see cref="ClientDisconnected"/>. It must return a task; for synchronous code subscribe to the event.</param>
     /// <returns>This server.</returns>
     /// <inheritdoc cref="OnHandshaking(Func{HandshakingEventArgs, ValueTask})" path="/remarks"/>
     [OverloadResolutionPriority(1)]

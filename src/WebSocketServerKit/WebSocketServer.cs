@@ -66,13 +66,13 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         _log = new ServerLog((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<WebSocketServer>());
     }
 
-    /// <summary>A client asks to connect, and its request is valid. Handlers accept it by doing nothing, or refuse it.</summary>
+    /// <summary>A client asks to connect, and its request is valid. Handlers accept it by doing nothing, or refuse it. If one throws, the client gets 500.</summary>
     public event EventHandler<HandshakingEventArgs>? Handshaking;
 
-    /// <summary>A plain HTTP request was received. A handler may answer it.</summary>
+    /// <summary>A plain HTTP request was received. A handler may answer it; if none does, the response is 426 (upgrade required).</summary>
     public event EventHandler<HttpRequestReceivedEventArgs>? HttpRequestReceived;
 
-    /// <summary>A client has connected.</summary>
+    /// <summary>A client has connected. Its messages wait until the handlers have ended, async ones included.</summary>
     public event EventHandler<ClientConnectedEventArgs>? ClientConnected;
 
     /// <summary>
@@ -93,7 +93,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <summary>Bytes of memory that the server holds for its clients, approximately: see <see cref="WebSocketServerOptions.MaxBufferedBytes"/>. 0 while the server is stopped.</summary>
     public long BufferedBytes => Volatile.Read(ref _run)?.Budget.Used ?? 0;
 
-    /// <summary>Whether the server listens. One without a place to listen serves only what <see cref="AcceptAsync(Stream, EndPoint?, EndPoint?, CancellationToken)"/> is given.</summary>
+    /// <summary>Whether the server listens. One without a place to listen serves only what <see cref="AcceptAsync(Stream, AcceptOptions?, CancellationToken)"/> is given.</summary>
     public bool IsListening => EndPoints.Count > 0;
 
     internal bool HasHandshakingHandlers => Handshaking is not null;
@@ -104,6 +104,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <exception cref="IOException">An end point cannot be listened on: the port is taken, the address is not this machine's. The message tells what to do. None is listened on then.</exception>
     /// <exception cref="ArgumentException">An option has an invalid value; the message names it.</exception>
     /// <exception cref="InvalidOperationException">The server is started already, or is still stopping.</exception>
+    /// <exception cref="ObjectDisposedException">The server is disposed of.</exception>
     /// <param name="cancellationToken">Cancelled before the call, nothing is started.</param>
     public Task StartAsync(CancellationToken cancellationToken = default)
     {
@@ -126,7 +127,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
 
     /// <summary>
     /// Serves a connection that was made elsewhere, as if a client had connected to one of <see cref="EndPoints"/>: TLS, a named pipe, a tunnel, two streams in memory. The first bytes that are
-    /// read are the client's request for the opening handshake. All limits, timeouts and events apply; a client too many gets 503.
+    /// read are the client's request for the opening handshake. All limits, timeouts and events apply; clients over the limit get 503.
     /// </summary>
     /// <remarks>
     /// <para>
@@ -139,15 +140,12 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// else waits for it. To cut the connection, the server cancels the token that reads and writes get, and disposes of the stream.
     /// </para>
     /// <para>
-    /// Behind the closing handshake, a <see cref="System.Net.Sockets.NetworkStream"/> and an <see cref="System.Net.Security.SslStream"/> are shut down for sending, and the client ends the
+    /// After the closing handshake, a <see cref="System.Net.Sockets.NetworkStream"/> and an <see cref="System.Net.Security.SslStream"/> are shut down for sending, and the client ends the
     /// connection; any other stream is disposed of. How far a client has read is not known: its progress is what the stream has taken.
     /// </para>
     /// </remarks>
     /// <param name="stream">Readable and writable, with the client at its other end.</param>
-    /// <param name="remoteEndPoint">The client's address, for limits and handlers. Null for unknown: all clients without an IP address count as one remote address.</param>
-    /// <param name="localEndPoint">
-    /// The address that the client connected to. Without an IP address, or null, it is taken for a loopback address: see <see cref="WebSocketServerOptions.AllowedHosts"/>.
-    /// </param>
+    /// <param name="options">The addresses of the connection; null for unknown ones.</param>
     /// <param name="cancellationToken">Cancelled, it cuts the connection.</param>
     /// <returns>
     /// Completes when the connection has ended, however that came about, the stream is disposed of, and the handlers of <see cref="ClientDisconnected"/> have ended. Cancelled if the token is what
@@ -156,7 +154,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <exception cref="ArgumentException">The stream cannot be read and written.</exception>
     /// <exception cref="InvalidOperationException">The server is not started, or is stopping.</exception>
     /// <exception cref="ObjectDisposedException">The server is disposed of.</exception>
-    public Task AcceptAsync(Stream stream, EndPoint? remoteEndPoint = null, EndPoint? localEndPoint = null, CancellationToken cancellationToken = default)
+    public Task AcceptAsync(Stream stream, AcceptOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(stream);
         if (!stream.CanRead || !stream.CanWrite)
@@ -165,20 +163,17 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
                 "The stream has to be open, readable and writable. Authenticate an SslStream first, and join two streams of one direction each in an IDuplexPipe.", nameof(stream));
         }
 
-        return ServeAsync(new StreamCarrier(stream), remoteEndPoint, localEndPoint, cancellationToken);
+        return ServeAsync(new StreamCarrier(stream), options, cancellationToken);
     }
 
-    /// <summary>Serves a connection that was made elsewhere, like <see cref="AcceptAsync(Stream, EndPoint?, EndPoint?, CancellationToken)"/>.</summary>
+    /// <summary>Serves a connection that was made elsewhere, like <see cref="AcceptAsync(Stream, AcceptOptions?, CancellationToken)"/>.</summary>
     /// <remarks>
     /// From the call on the server owns the pipe, and has completed both of its ends when the task completes; after a cut, with an <see cref="IOException"/>. If the call itself throws, the pipe is
-    /// still the caller's. Behind the closing handshake the output is completed, and the client ends the connection. To cut it, the server cancels the token that reads and flushes get, and
+    /// still the caller's. After the closing handshake the output is completed, and the client ends the connection. To cut it, the server cancels the token that reads and flushes get, and
     /// waits for them: a pipe must not be completed while it is in use.
     /// </remarks>
     /// <param name="transport">What the client sends is its <see cref="IDuplexPipe.Input"/>, what the client is sent its <see cref="IDuplexPipe.Output"/>.</param>
-    /// <param name="remoteEndPoint">The client's address, for limits and handlers. Null for unknown: all clients without an IP address count as one remote address.</param>
-    /// <param name="localEndPoint">
-    /// The address that the client connected to. Without an IP address, or null, it is taken for a loopback address: see <see cref="WebSocketServerOptions.AllowedHosts"/>.
-    /// </param>
+    /// <param name="options">The addresses of the connection; null for unknown ones.</param>
     /// <param name="cancellationToken">Cancelled, it cuts the connection.</param>
     /// <returns>
     /// Completes when the connection has ended, however that came about, the pipe is completed, and the handlers of <see cref="ClientDisconnected"/> have ended. Cancelled if the token is what
@@ -187,12 +182,12 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <exception cref="ArgumentException">One end of the pipe is null.</exception>
     /// <exception cref="InvalidOperationException">The server is not started, or is stopping.</exception>
     /// <exception cref="ObjectDisposedException">The server is disposed of.</exception>
-    public Task AcceptAsync(IDuplexPipe transport, EndPoint? remoteEndPoint = null, EndPoint? localEndPoint = null, CancellationToken cancellationToken = default)
+    public Task AcceptAsync(IDuplexPipe transport, AcceptOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(transport);
         if (transport is not { Input: { } input, Output: { } output })
             throw new ArgumentException("The pipe has no Input or no Output. It needs both.", nameof(transport));
-        return ServeAsync(new DuplexPipeCarrier(input, output), remoteEndPoint, localEndPoint, cancellationToken);
+        return ServeAsync(new DuplexPipeCarrier(input, output), options, cancellationToken);
     }
 
     /// <summary>
@@ -219,7 +214,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <returns>How many clients left cleanly, how many were reset, and how many have events that have not ended.</returns>
     /// <remarks>If the server is being stopped already, the code and the reason of the first call are sent.</remarks>
     /// <exception cref="ArgumentException">The code must not be sent, or the reason is too long.</exception>
-    public Task<StopResult> StopAsync(CloseCode code, string reason, CancellationToken cancellationToken = default)
+    public Task<StopResult> StopAsync(CloseCode code, string reason = "", CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(reason);
         CloseFrame.Check(code, reason);
@@ -264,7 +259,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             return start();
     }
 
-    private Task ServeAsync(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, CancellationToken cancellationToken)
+    private Task ServeAsync(ICarrier carrier, AcceptOptions? options, CancellationToken cancellationToken)
     {
         ServerRun run;
         lock (_gate)
@@ -275,7 +270,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
                 throw ServerRun.Stopping();
         }
 
-        return WithoutAsyncLocals(() => run.ServeAsync(carrier, remoteEndPoint, localEndPoint, cancellationToken));
+        return WithoutAsyncLocals(() => run.ServeAsync(carrier, options?.RemoteEndPoint, options?.LocalEndPoint, cancellationToken));
     }
 
     internal long NextClientId() => Interlocked.Increment(ref _lastClientId);
@@ -287,7 +282,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         lock (_gate)
         {
             if (_run is null)
-                return default;
+                return new StopResult();
             Volatile.Write(ref _endPoints, []);
             run = _run;
             stopping = _stopping ??= EndAsync(run, code, reason);

@@ -188,6 +188,6 @@ public sealed class HostTests
         await left.Task.WaitAsync(TestClient.Timely);
         Assert.Equal(1, observer.EndsBy(DisconnectCause.Closed, CloseCode.NormalClosure));
         StopResult result = await server.StopAsync(TestClient.Timely);
-        Assert.Equal((0, 0, 0), (result.ClosedCleanly, result.Cut, result.Unfinished));
+        Assert.Equal((0, 0, 0), (result.ClosedCleanly, result.Aborted, result.Unfinished));
     }
 }

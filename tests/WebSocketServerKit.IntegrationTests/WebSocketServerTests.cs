@@ -186,10 +186,10 @@ public class WebSocketServerTests
     public async Task Stop_and_dispose_do_nothing_on_a_server_that_is_not_started()
     {
         var server = new WebSocketServer(new IPEndPoint(IPAddress.Loopback, 0));
-        Assert.Equal(default, await server.StopAsync(TestServer.Timely));
+        Assert.Equal(new StopResult(), await server.StopAsync(TestServer.Timely));
         await server.DisposeAsync();
         await server.DisposeAsync();
-        Assert.Equal(default, await server.StopAsync(TestServer.Timely));
+        Assert.Equal(new StopResult(), await server.StopAsync(TestServer.Timely));
         await Assert.ThrowsAsync<ObjectDisposedException>(() => server.StartAsync(TestContext.Current.CancellationToken));
     }
 
@@ -227,7 +227,7 @@ public class WebSocketServerTests
 
         Assert.Equal(new StopResult { ClosedCleanly = 1 }, await first.Timely());
         Assert.Equal(new StopResult { ClosedCleanly = 1 }, await second.Timely());
-        Assert.Equal(default, await server.Server.StopAsync(TestServer.Timely));
+        Assert.Equal(new StopResult(), await server.Server.StopAsync(TestServer.Timely));
     }
 
     [Fact]
@@ -264,8 +264,8 @@ public class WebSocketServerTests
         Task<StopResult> second = server.Server.StopAsync(enough.Token);
         Assert.False(first.IsCompleted);
         await enough.CancelAsync();
-        Assert.Equal(new StopResult { Cut = 1 }, await second.Timely());
-        Assert.Equal(new StopResult { Cut = 1 }, await first.Timely());
+        Assert.Equal(new StopResult { Aborted = 1 }, await second.Timely());
+        Assert.Equal(new StopResult { Aborted = 1 }, await first.Timely());
         await deaf.AssertResetAsync();
     }
 

@@ -27,7 +27,7 @@ public sealed class WebSocketServerTests
     public async Task Stopping_what_was_not_started_does_nothing()
     {
         await using var server = new WebSocketServer(new IPEndPoint(IPAddress.Loopback, 0));
-        Assert.Equal(default, await server.StopAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(new StopResult(), await server.StopAsync(TestContext.Current.CancellationToken));
         Assert.Empty(server.EndPoints);
         Assert.False(server.IsListening);
         Assert.Empty(server.Clients);

@@ -32,7 +32,7 @@ internal sealed record ClientRow(long Id, string Path, string Address, string Ag
 }
 
 /// <summary>What changes while a client is online. The latency is in milliseconds, and null before the first ping.</summary>
-internal sealed record ClientCounters(long Id, double? Latency, long MessagesIn, long BytesIn, long MessagesOut, long BytesOut, int Waiting)
+internal sealed record ClientCounters(long Id, double? Latency, long MessagesIn, long BytesIn, long MessagesOut, long BytesOut, long Waiting)
 {
     public static ClientCounters Of(WebSocketClient client) => new(
         client.Id,
@@ -41,5 +41,5 @@ internal sealed record ClientCounters(long Id, double? Latency, long MessagesIn,
         client.BytesReceived,
         client.MessagesSent,
         client.BytesSent,
-        client.BufferedBytes);
+        client.UnsentBytes);
 }

@@ -109,7 +109,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
                 throw new RefusedCommandException("The server is closed already.");
             _state = _state with { Status = EndpointStatus.Closing };
             StopResult result = await _server.StopAsync();
-            return $"Closed. Clients that left cleanly: {result.ClosedCleanly}, that were cut: {result.Cut}.";
+            return $"Closed. Clients that left cleanly: {result.ClosedCleanly}, that were cut: {result.Aborted}.";
         }
         finally
         {

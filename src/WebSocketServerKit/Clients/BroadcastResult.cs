@@ -9,7 +9,7 @@ public readonly record struct BroadcastResult
     /// <summary>Clients for which it was accepted, and waits in the send queue: see <see cref="SendResult.Queued"/>.</summary>
     public int Queued { get; init; }
 
-    /// <summary>Clients that do not get it because their send queue was full: they read too slowly.</summary>
+    /// <summary>Clients that do not get it because it would have to wait: see <see cref="SendResult.Full"/>.</summary>
     public int Full { get; init; }
 
     /// <summary>Clients that do not get it because they were leaving already.</summary>

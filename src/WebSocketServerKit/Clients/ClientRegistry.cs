@@ -50,6 +50,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
     /// <summary>The clients with this <see cref="WebSocketClient.Path"/>, in no particular order. Paths are case-sensitive.</summary>
     public IReadOnlyList<WebSocketClient> FindByPath(string path)
     {
+        ArgumentNullException.ThrowIfNull(path);
         lock (_gate)
             return _byPath.Find(path);
     }
@@ -74,6 +75,8 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
     /// Sends a text message to all clients, or to some: <c>Broadcast(text, client => client.Path == "/news")</c>, <c>Broadcast(text, except: sender)</c>. It is encoded once, and compressed
     /// once for all clients that negotiated compression. It never waits: a client whose send queue is full does not get the message.
     /// </summary>
+    /// <returns>The number of clients for each <see cref="SendResult"/>.</returns>
+    /// <remarks>An exception of <paramref name="where"/> comes out; the clients before have the message then.</remarks>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="where">Selects the clients; null for all. Called once per client, on the calling thread, outside of any lock.</param>
     /// <param name="except">A client to leave out: often the sender.</param>
@@ -86,6 +89,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
     /// <param name="where">Selects the clients; null for all. Called once per client, on the calling thread, outside of any lock.</param>
     /// <param name="except">A client to leave out: often the sender.</param>
     /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
+    [OverloadResolutionPriority(1)]
     public BroadcastResult Broadcast(string text, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -108,6 +112,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
     /// <param name="where">Selects the clients; null for all. Called once per client, on the calling thread, outside of any lock.</param>
     /// <param name="except">A client to leave out: often the sender.</param>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    [OverloadResolutionPriority(1)]
     public BroadcastResult Broadcast(ReadOnlySpan<byte> payload, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null)
     {
         Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Binary, payload);
@@ -122,7 +127,6 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
         Broadcast(payload.Span, default(SendOptions), where, except);
 
     /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, SendOptions, Func{WebSocketClient, bool}?, WebSocketClient?)"/>
-    [OverloadResolutionPriority(-1)]
     public BroadcastResult Broadcast(ReadOnlyMemory<byte> payload, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
         Broadcast(payload.Span, options, where, except);
 
@@ -131,6 +135,7 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
         Broadcast(payload, default(SendOptions), where, except);
 
     /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, SendOptions, Func{WebSocketClient, bool}?, WebSocketClient?)"/>
+    [OverloadResolutionPriority(1)]
     public BroadcastResult Broadcast(ReadOnlySequence<byte> payload, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null)
     {
         using GatheredPayload gathered = new(payload);

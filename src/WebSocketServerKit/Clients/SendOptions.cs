@@ -4,13 +4,13 @@ using System.Net.WebSockets;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// How a message is sent. A <see cref="WebSocketMessageType"/> converts to it, so <c>client.SendAsync(bytes, WebSocketMessageType.Text)</c> is enough where no more is to be said:
-/// <c>client.SendAsync(token, SendOptions.Uncompressed)</c>.
+/// How a message is sent: <c>client.SendAsync(token, SendOptions.Uncompressed)</c>. A <see cref="WebSocketMessageType"/> converts to it:
+/// <c>client.SendAsync(bytes, WebSocketMessageType.Text)</c>.
 /// </summary>
 [SuppressMessage("Usage", "CA2225", Justification = "new SendOptions { MessageType = … } is the alternative.")]
 public readonly record struct SendOptions
 {
-    /// <summary>Never compressed, and otherwise as usual.</summary>
+    /// <summary>Options that only disable compression.</summary>
     public static SendOptions Uncompressed => new() { DisableCompression = true };
 
     /// <summary>
@@ -25,6 +25,6 @@ public readonly record struct SendOptions
     /// </summary>
     public bool DisableCompression { get; init; }
 
-    /// <summary>As usual, as a message of this type.</summary>
+    /// <summary>Options that only set <see cref="MessageType"/>.</summary>
     public static implicit operator SendOptions(WebSocketMessageType messageType) => new() { MessageType = messageType };
 }

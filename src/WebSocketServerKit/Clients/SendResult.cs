@@ -9,14 +9,17 @@ public enum SendResult
     /// <summary>Accepted, and it waits in the send queue: the client, or the network, has not taken what was sent before.</summary>
     Queued,
 
-    /// <summary>Not sent: the send queue is full, because the client reads too slowly. See <see cref="WebSocketServerOptions.SendQueueLimit"/>.</summary>
+    /// <summary>
+    /// Not sent: it would have to wait. The send queue is full (<see cref="WebSocketServerOptions.SendQueueLimit"/>), because the client reads too slowly, or calls of <c>SendAsync</c> wait for
+    /// their turn already, such as a second streamed message behind a first one.
+    /// </summary>
     Full,
 
     /// <summary>Not sent: the client has left or is leaving.</summary>
     Closed,
 }
 
-/// <summary>What can be asked of a <see cref="SendResult"/>.</summary>
+/// <summary>Extensions of <see cref="SendResult"/>.</summary>
 public static class SendResults
 {
     extension(SendResult result)

@@ -12,7 +12,8 @@ namespace WebSocketServerKit;
 
 // Sends. Every kind of content has an overload with and one without options.
 //
-// byte[] converts to a span and to memory alike, and compilers before C# 14 cannot decide between them. So the overloads that take memory have the lower priority.
+// byte[] converts to a span and to memory alike, and compilers before C# 14 cannot decide between them: so the overloads that take memory have the lower priority. The overloads with
+// options have the higher one, so that new() { … } means options, and not a CancellationToken.
 public sealed partial class WebSocketClient
 {
     /// <summary>
@@ -34,6 +35,7 @@ public sealed partial class WebSocketClient
     /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
     /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
     /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
+    [OverloadResolutionPriority(1)]
     public ValueTask SendAsync(string text, SendOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -46,7 +48,7 @@ public sealed partial class WebSocketClient
     }
 
     /// <summary>Sends a binary message. The bytes are copied before the call returns. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
-    /// <param name="payload">May be empty.</param>
+    /// <param name="payload">May be empty. A null array counts as empty.</param>
     /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
     /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
     public ValueTask SendAsync(ReadOnlySpan<byte> payload, CancellationToken cancellationToken = default) => SendAsync(payload, default(SendOptions), cancellationToken);
@@ -57,6 +59,7 @@ public sealed partial class WebSocketClient
     /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
     /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
+    [OverloadResolutionPriority(1)]
     public ValueTask SendAsync(ReadOnlySpan<byte> payload, SendOptions options, CancellationToken cancellationToken = default)
     {
         Opcode opcode = OpcodeOf(payload, options);
@@ -74,7 +77,6 @@ public sealed partial class WebSocketClient
         SendAsync(payload.Span, default(SendOptions), cancellationToken);
 
     /// <inheritdoc cref="SendAsync(ReadOnlySpan{byte}, SendOptions, CancellationToken)"/>
-    [OverloadResolutionPriority(-1)]
     public ValueTask SendAsync(ReadOnlyMemory<byte> payload, SendOptions options, CancellationToken cancellationToken = default) =>
         SendAsync(payload.Span, options, cancellationToken);
 
@@ -83,6 +85,7 @@ public sealed partial class WebSocketClient
         SendAsync(payload, default(SendOptions), cancellationToken);
 
     /// <inheritdoc cref="SendAsync(ReadOnlySpan{byte}, SendOptions, CancellationToken)"/>
+    [OverloadResolutionPriority(1)]
     public ValueTask SendAsync(ReadOnlySequence<byte> payload, SendOptions options, CancellationToken cancellationToken = default)
     {
         using GatheredPayload gathered = new(payload);
@@ -112,6 +115,7 @@ public sealed partial class WebSocketClient
     /// <exception cref="ArgumentException">The stream cannot be read; or the type is neither text nor binary, or a text is not valid UTF-8.</exception>
     /// <exception cref="WebSocketException">The client has left or is leaving. A handler need not catch it: it is logged at Debug and closes no client.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
+    [OverloadResolutionPriority(1)]
     public ValueTask SendAsync(Stream content, SendOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(content);
@@ -147,6 +151,7 @@ public sealed partial class WebSocketClient
     /// <exception cref="InvalidOperationException">A write was not awaited, or one failed and <paramref name="write"/> went on all the same.</exception>
     /// <exception cref="WebSocketException">The client has left or is leaving; writes throw it too. A handler need not catch it: it is logged at Debug and closes no client.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
+    [OverloadResolutionPriority(1)]
     public ValueTask SendAsync(Func<Stream, CancellationToken, Task> write, SendOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(write);
@@ -157,6 +162,7 @@ public sealed partial class WebSocketClient
     public ValueTask SendAsync(Func<Stream, Task> write, CancellationToken cancellationToken = default) => SendAsync(write, default(SendOptions), cancellationToken);
 
     /// <inheritdoc cref="SendAsync(Func{Stream, CancellationToken, Task}, SendOptions, CancellationToken)"/>
+    [OverloadResolutionPriority(1)]
     public ValueTask SendAsync(Func<Stream, Task> write, SendOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(write);

@@ -92,7 +92,7 @@ public sealed partial class WebSocketClient
     public TimeSpan? Latency => _lifetime.Latency;
 
     /// <summary>Pending bytes: accepted for this client, frame headers included, and not yet taken by the operating system.</summary>
-    public int BufferedBytes => _lifetime.Queue.BufferedBytes;
+    public long UnsentBytes => _lifetime.Queue.BufferedBytes;
 
     /// <summary>Messages received from this client so far.</summary>
     public long MessagesReceived => _lifetime.MessagesReceived;

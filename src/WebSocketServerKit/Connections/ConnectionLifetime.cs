@@ -214,7 +214,7 @@ internal abstract class ConnectionLifetime : IHandlers
     public void CloseForMemory()
     {
         var ending = new ConnectionEnding(
-            DisconnectCause.OutOfMemoryBudget, ConnectionSide.Server, CloseCode.TryAgainLater, "server is short of memory");
+            DisconnectCause.MemoryBudgetExceeded, ConnectionSide.Server, CloseCode.TryAgainLater, "server is short of memory");
         if (IsOpen && TryEnd(ending))
             Closing.BeginForMemory(ending, isAnswered: _answered);
         else

@@ -9,7 +9,7 @@ public enum DisconnectCause
     /// <summary>The connection ended without a Close frame: the program was killed, the network failed, the browser tab crashed.</summary>
     ConnectionLost,
 
-    /// <summary>The client broke a rule of the protocol or a limit of the options; the close code and reason say which.</summary>
+    /// <summary>The client broke a rule of the protocol; the close code and the reason say which.</summary>
     ProtocolViolation,
 
     /// <summary>The client was silent for <see cref="WebSocketServerOptions.PingInterval"/> and did not answer a ping within <see cref="WebSocketServerOptions.PingTimeout"/>.</summary>
@@ -36,5 +36,10 @@ public enum DisconnectCause
     /// The server held more bytes than <see cref="WebSocketServerOptions.MaxBufferedBytes"/>, and this client was one of those for which it held most. The close code is 1013
     /// (<see cref="CloseCode.TryAgainLater"/>).
     /// </summary>
-    OutOfMemoryBudget,
+    MemoryBudgetExceeded,
+
+    /// <summary>
+    /// A message of the client exceeded <see cref="WebSocketServerOptions.MaxMessageSize"/> (close code 1009) or <see cref="WebSocketServerOptions.MaxFragmentsPerMessage"/> (1008).
+    /// </summary>
+    LimitExceeded,
 }

@@ -95,6 +95,7 @@ public sealed class HandshakingEventArgs : EventArgs
 
     /// <summary>Adds a header to the response that accepts the client, such as <c>Set-Cookie</c>. It may be called several times for one name.</summary>
     /// <exception cref="ArgumentException">The name or the value is null or cannot stand in a header, or the server sets this header itself.</exception>
+    /// <exception cref="InvalidOperationException">The handlers of the event have ended.</exception>
     public void AddResponseHeader(string name, string value)
     {
         ThrowIfDecided();
@@ -109,12 +110,15 @@ public sealed class HandshakingEventArgs : EventArgs
     /// <summary>Refuses the client. The last call counts.</summary>
     /// <param name="status">300 to 599: 401 or 403 for a client without the right, 404 for an unknown path, 429 for one that comes too often.</param>
     /// <param name="body">The body of the response, as plain text. Browsers do not show it; tools and logs do.</param>
+    /// <param name="contentType">What the body is: a media type such as <c>application/json</c>.</param>
     /// <param name="headers">More headers, such as <c>WWW-Authenticate</c> or <c>Retry-After</c>.</param>
-    /// <exception cref="ArgumentException">The status is no refusal, the body is null, or a header is not possible.</exception>
-    public void Refuse(HttpStatusCode status, string body = "", IEnumerable<KeyValuePair<string, string>>? headers = null)
+    /// <exception cref="ArgumentException">The status is no refusal, the body is null, or the content type or a header is invalid.</exception>
+    /// <exception cref="InvalidOperationException">The handlers of the event have ended.</exception>
+    public void Refuse(
+        HttpStatusCode status, string body = "", string contentType = "text/plain; charset=utf-8", IEnumerable<KeyValuePair<string, string>>? headers = null)
     {
         ThrowIfDecided();
-        Refusal = HandshakeResponse.Refuse(status, body, headers: headers);
+        Refusal = HandshakeResponse.Refuse(status, body, contentType, headers);
     }
 
     internal void Decide() => _decided = true;

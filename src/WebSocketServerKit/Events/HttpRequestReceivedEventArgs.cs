@@ -56,7 +56,8 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
     /// <param name="body">May be empty.</param>
     /// <param name="contentType">What the bytes are: a media type such as <c>image/png</c> or <c>text/html; charset=utf-8</c>.</param>
     /// <param name="headers">More headers, such as <c>Cache-Control</c>.</param>
-    /// <exception cref="ArgumentException">The status, the content type, the body or a header is not possible; null is none.</exception>
+    /// <exception cref="ArgumentException">The status, the content type or a header is invalid, or the status allows no body.</exception>
+    /// <exception cref="InvalidOperationException">The handlers of the event have ended.</exception>
     public void Respond(
         HttpStatusCode status,
         ReadOnlyMemory<byte> body,

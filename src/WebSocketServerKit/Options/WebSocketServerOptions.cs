@@ -19,7 +19,7 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// The addresses to listen on, as text; <see cref="Listen(EndPoint)"/> adds end points. Default: none. A server without any serves only the connections that
-    /// <see cref="WebSocketServer.AcceptAsync(Stream, EndPoint?, EndPoint?, CancellationToken)"/> is given.
+    /// <see cref="WebSocketServer.AcceptAsync(Stream, AcceptOptions?, CancellationToken)"/> is given.
     /// <list type="bullet">
     /// <item><c>http://localhost:8080</c>: the loopback addresses 127.0.0.1 and [::1], on one port.</item>
     /// <item><c>http://192.0.2.1:8080</c>, <c>http://[2001:db8::1]:8080</c>: one address of this machine.</item>
@@ -135,8 +135,7 @@ public sealed class WebSocketServerOptions
     /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached,
     /// <see cref="WebSocketClient.SendAsync(string, CancellationToken)"/> waits,
     /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns <see cref="SendResult.Full"/> and a broadcast leaves the client out. A single larger message still goes, alone.
-    /// Messages that wait stand in line: as many bytes again, or 64 KiB if that is more, or one larger message. What comes then without waiting for them is
-    /// refused with an exception.
+    /// Pending <c>SendAsync</c> calls may hold as many bytes again (at least 64 KiB, or one larger message); further calls throw.
     /// </summary>
     public int SendQueueLimit { get; set; } = 1024 * 1024;
 

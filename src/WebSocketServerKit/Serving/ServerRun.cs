@@ -186,8 +186,8 @@ internal sealed class ServerRun
 
         Heartbeat.Dispose();
         // A client whose handler blocks its thread is still in the registry.
-        var result = new StopResult { ClosedCleanly = _closedCleanly, Cut = _closedOtherwise + Server.Clients.Count, Unfinished = _outliving.Count };
-        Log.Stopped(result.ClosedCleanly, result.Cut, result.Unfinished);
+        var result = new StopResult { ClosedCleanly = _closedCleanly, Aborted = _closedOtherwise + Server.Clients.Count, Unfinished = _outliving.Count };
+        Log.Stopped(result.ClosedCleanly, result.Aborted, result.Unfinished);
         return result;
     }
 

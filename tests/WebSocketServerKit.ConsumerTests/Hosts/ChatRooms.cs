@@ -18,7 +18,7 @@ internal sealed class ChatRooms(string url) : IAsyncDisposable
     {
         _server.Handshaking += (_, e) =>
         {
-            if (e.Request.Path.StartsWith(Prefix, StringComparison.Ordinal) && e.Request.Query.TryGetValue("name", out string? name))
+            if (e.Request.Path.StartsWith(Prefix, StringComparison.Ordinal) && e.Request.Query["name"] is { } name)
                 e.State = new Member(e.Request.Path[Prefix.Length..], name);
             else
                 e.Refuse(HttpStatusCode.NotFound, "Connect to /chat/{room}?name={you}.");

@@ -24,7 +24,7 @@ internal sealed class LoadObserver
         _server.Clients.Count,
         _server.Clients.Sum(client => client.BytesReceived),
         _server.Clients.Sum(client => client.BytesSent),
-        _server.Clients.Sum(client => (long)client.BufferedBytes),
+        _server.Clients.Sum(client => client.UnsentBytes),
         _server.BufferedBytes,
         _server.Clients.Max(client => client.Latency));
 

@@ -159,7 +159,7 @@ public class FrameAttackTests
 
         await attacker.SendAsync(Attacker.Frame(0x82));
         WebSocketClient client = await allCame.Task.WaitAsync(AttackedServer.Timely);
-        Assert.InRange(client.BufferedBytes, 0, 128 * 1024);
+        Assert.InRange(client.UnsentBytes, 0, 128 * 1024);
         Assert.True(AttackedServer.Heap - before < 8 * MiB);
 
         int pongs = 0, last = 0;

@@ -14,7 +14,7 @@ public class SlowReaderAttackTests
         const int Messages = 1_200;
         const int Size = 8 * 1024;
         const int Limit = 64 * 1024;
-        int dropped = 0, most = 0;
+        long dropped = 0, most = 0;
         WebSocketClient? lazyClient = null;
         await using AttackedServer server = await AttackedServer.StartAsync(
             new() { SendQueueLimit = Limit },
@@ -24,7 +24,7 @@ public class SlowReaderAttackTests
                 server.MessageReceived += (_, e) =>
                 {
                     dropped += server.Clients.Broadcast(e.Payload, except: e.Client).Full;
-                    most = Math.Max(most, lazyClient!.BufferedBytes);
+                    most = Math.Max(most, lazyClient!.UnsentBytes);
                 };
             });
         using Attacker lazy = await server.OpenAsync(receiveBuffer: 4096);
@@ -98,9 +98,9 @@ public class SlowReaderAttackTests
         byte[] buffer = new byte[64 * 1024];
         int received = 0, waits = 0;
         // Until the system has the rest: what that still holds is not seen to be taken.
-        for (int buffered; (buffered = client!.BufferedBytes) > 0; waits++)
+        for (long buffered; (buffered = client!.UnsentBytes) > 0; waits++)
         {
-            while (client.BufferedBytes == buffered)
+            while (client.UnsentBytes == buffered)
             {
                 int count = await slow.Socket.ReceiveAsync(buffer, AttackedServer.Timely);
                 Assert.NotEqual(0, count);

@@ -177,7 +177,7 @@ public class StreamAttackTests
         Task served = server.Server.AcceptAsync(stream, cancellationToken: TestServer.Timely);
         await server.NextClientAsync();
         StopResult result = await server.Server.StopAsync(TestServer.Timely).Timely();
-        Assert.Equal((0, 1), (result.ClosedCleanly, result.Cut));
+        Assert.Equal((0, 1), (result.ClosedCleanly, result.Aborted));
         Assert.False(served.IsCompleted);
         end.SetResult();
         await served.Timely();

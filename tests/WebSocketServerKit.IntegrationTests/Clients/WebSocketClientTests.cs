@@ -49,7 +49,7 @@ public class WebSocketClientTests
 
         await sending;
         Assert.Equal((2, 2L * size), (client.MessagesSent, client.BytesSent));
-        await Polling.UntilAsync(() => client.BufferedBytes == 0);
+        await Polling.UntilAsync(() => client.UnsentBytes == 0);
         raw.Dispose();
     }
 
@@ -352,7 +352,7 @@ public class WebSocketClientTests
         Assert.False(client.TrySend("x").IsAccepted);
         Assert.False(client.TrySend([1]).IsAccepted);
         Assert.False(client.IsOpen);
-        Assert.Equal(0, client.BufferedBytes);
+        Assert.Equal(0, client.UnsentBytes);
         await client.CloseAsync(cancellationToken: TestServer.Timely);
         client.Abort();
         server.AssertNoMoreEnds();
@@ -372,7 +372,7 @@ public class WebSocketClientTests
         // Full: nothing goes without waiting, and the memory is bounded.
         Assert.False(client.TrySend(block).IsAccepted);
         Assert.False(client.TrySend(new string('x', Block)).IsAccepted);
-        Assert.InRange(client.BufferedBytes, Limit - Block - 16, Limit);
+        Assert.InRange(client.UnsentBytes, Limit - Block - 16, Limit);
         Assert.Equal(accepted, client.MessagesSent);
 
         // A send waits, and cancelling it leaves the connection alive.
@@ -392,7 +392,7 @@ public class WebSocketClientTests
         Assert.Equal(Block, (await other.ReadFrameAsync()).Payload.Length);
         await other.SendAsync("x");
         Assert.Equal("x", await other.ReadTextAsync());
-        await Polling.UntilAsync(() => otherClient.BufferedBytes == 0);
+        await Polling.UntilAsync(() => otherClient.UnsentBytes == 0);
 
         // When it reads, all that was accepted comes, and then what waited.
         for (long i = 0; i < accepted; i++)

@@ -30,7 +30,7 @@ public class CompressionAttackTests
         long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
         // A buffer that grows by doubling, and what else the process does.
         Assert.InRange(allocated, 0, 3 * Limit);
-        Assert.Equal(DisconnectCause.ProtocolViolation, (await server.NextEndAsync()).Cause);
+        Assert.Equal(DisconnectCause.LimitExceeded, (await server.NextEndAsync()).Cause);
     }
 
     [Fact]

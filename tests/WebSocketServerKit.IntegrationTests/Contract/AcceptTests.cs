@@ -271,7 +271,7 @@ public class AcceptTests
         Assert.Equal(1001, (await client.ReadFrameAsync()).CloseCode);
         await client.WriteAsync(TestClient.Close(1001));
         await client.EndAsync();
-        Assert.Equal((1, 0), ((await stopping.Timely()) is var result ? (result.ClosedCleanly, result.Cut) : default));
+        Assert.Equal((1, 0), ((await stopping.Timely()) is var result ? (result.ClosedCleanly, result.Aborted) : default));
         await client.Served.Timely();
     }
 
@@ -403,7 +403,7 @@ public class AcceptTests
         await client.WriteAsync((byte[])[.. TestClient.Text("mine"), .. TestClient.Text("the next")]);
         await inHandler.Task.Timely();
         StopResult result = await server.Server.StopAsync(TestServer.Timely);
-        Assert.Equal((0, 1), (result.ClosedCleanly, result.Cut));
+        Assert.Equal((0, 1), (result.ClosedCleanly, result.Aborted));
         await client.Served.Timely();
         goOn.SetResult();
         Assert.Equal("mine", await seen.Task.Timely());
@@ -545,7 +545,7 @@ public class AcceptTests
         using var client = new ClientWebSocket();
         Task connecting = client.ConnectAsync(new Uri($"ws://{listener.LocalEndpoint}/chat"), TestServer.Timely);
         using TcpClient accepted = await listener.AcceptTcpClientAsync(TestServer.Timely);
-        Task served = server.Server.AcceptAsync(accepted.GetStream(), accepted.Client.RemoteEndPoint, accepted.Client.LocalEndPoint, CancellationToken.None);
+        Task served = server.Server.AcceptAsync(accepted.GetStream(), new AcceptOptions { RemoteEndPoint = accepted.Client.RemoteEndPoint, LocalEndPoint = accepted.Client.LocalEndPoint }, CancellationToken.None);
         await connecting;
         Assert.Equal("/chat", (await server.NextClientAsync()).Path);
         await client.SendAsync("hello"u8.ToArray(), WebSocketMessageType.Text, true, TestServer.Timely);
@@ -601,7 +601,7 @@ public class AcceptTests
                 return; // no TLS client
             }
 
-            await server.AcceptAsync(stream, accepted.Client.RemoteEndPoint, accepted.Client.LocalEndPoint, TestContext.Current.CancellationToken);
+            await server.AcceptAsync(stream, new AcceptOptions { RemoteEndPoint = accepted.Client.RemoteEndPoint, LocalEndPoint = accepted.Client.LocalEndPoint }, TestContext.Current.CancellationToken);
         }
     }
 }

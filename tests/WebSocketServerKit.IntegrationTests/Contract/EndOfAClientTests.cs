@@ -179,7 +179,8 @@ public class EndOfAClientTests
         await raw.AssertClosedAsync(code, reason);
         raw.Dispose();
 
-        AssertEnd(await server.NextEndAsync(), DisconnectCause.ProtocolViolation, ConnectionSide.Server, code, reason, clean: false);
+        DisconnectCause cause = code == 1009 ? DisconnectCause.LimitExceeded : DisconnectCause.ProtocolViolation;
+        AssertEnd(await server.NextEndAsync(), cause, ConnectionSide.Server, code, reason, clean: false);
         Assert.False(raised);
         Assert.Contains(reason, Assert.Single(server.Log.Of(9)).Message, StringComparison.Ordinal);
         await AssertOnlyOnceAsync(server);

@@ -126,7 +126,7 @@ public class WindowTests
         await Task.WhenAll(first.LeaveAsync(), second.LeaveAsync());
         StopResult result = await stopped.Task.Timely();
         Assert.Equal(2, result.ClosedCleanly + result.Unfinished);
-        Assert.Equal(0, result.Cut);
+        Assert.Equal(0, result.Aborted);
 
         await server.NextEndAsync();
         await server.NextEndAsync();

@@ -31,7 +31,7 @@ public class MemoryBudgetTests
         }
 
         ClientDisconnectedEventArgs end = await server.NextEndAsync();
-        Assert.Equal((DisconnectCause.OutOfMemoryBudget, 1013), (end.Cause, (int)end.CloseCode));
+        Assert.Equal((DisconnectCause.MemoryBudgetExceeded, 1013), (end.Cause, (int)end.CloseCode));
         // What is just arriving makes it a little more. They send 60 MiB.
         Assert.InRange(most, 0, Limit + 8 * 1024 * 1024);
         Assert.Single(server.Log.Of(14));

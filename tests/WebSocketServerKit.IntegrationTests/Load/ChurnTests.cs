@@ -46,7 +46,7 @@ public class ChurnTests
         Assert.Equal(Count / 2, ended.Values.Count(end => end.WasClean && end.Cause == DisconnectCause.Closed));
         Assert.Equal(Count / 2, ended.Values.Count(end => !end.WasClean && end.Cause == DisconnectCause.ConnectionLost));
         Assert.All(ended.Values, end => Assert.Equal((1, 1), (end.Client.MessagesReceived, end.Client.MessagesSent)));
-        Assert.Equal(default, await server.Server.StopAsync(TestServer.Timely));
+        Assert.Equal(new StopResult(), await server.Server.StopAsync(TestServer.Timely));
         Assert.Empty(server.Log.Of(13));
     }
 }

@@ -23,7 +23,7 @@ public class ClientSessionTests
             if (later)
                 await Task.Yield();
             if (e.Request.Path == "/secret")
-                e.Refuse(HttpStatusCode.Unauthorized, "Who are you?\n", [new("WWW-Authenticate", "Bearer"), new("X-Why", "no token")]);
+                e.Refuse(HttpStatusCode.Unauthorized, "Who are you?\n", headers: [new("WWW-Authenticate", "Bearer"), new("X-Why", "no token")]);
         });
         using TestClient refused = await TestClient.ConnectAsync(server.EndPoint);
         await refused.WriteAsync(TestClient.Request("/secret"));
@@ -46,7 +46,7 @@ public class ClientSessionTests
             server.Handshaking += async (_, e) =>
             {
                 await Task.Yield();
-                e.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.Name, e.Request.Query["user"])], "test"));
+                e.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ClaimTypes.Name, e.Request.Query["user"]!)], "test"));
                 e.State = e.Request.Cookies["sid"];
                 e.AddResponseHeader("Set-Cookie", "a=1");
                 e.AddResponseHeader("X-Served-By", "me");

@@ -40,7 +40,7 @@ public class ServerRunTests
             client.Dispose();
         }
 
-        Assert.Equal(new StopResult { ClosedCleanly = 5, Cut = 3 }, await stop.Timely());
+        Assert.Equal(new StopResult { ClosedCleanly = 5, Aborted = 3 }, await stop.Timely());
         Assert.Empty(server.Clients);
         for (int i = 0; i < 8; i++)
         {
@@ -106,7 +106,7 @@ public class ServerRunTests
         ReceivedAnswer answer = await client.ReadAnswerAsync();
         Assert.Equal(503, answer.Status);
         client.Dispose();
-        Assert.Equal(default(StopResult), await stop.Timely());
+        Assert.Equal(new StopResult(), await stop.Timely());
     }
 
     [Fact]
@@ -176,9 +176,9 @@ public class ServerRunTests
 
         StopResult expected = which switch
         {
-            "ClientConnected" or "MessageReceived" => new StopResult { Cut = 1 },
+            "ClientConnected" or "MessageReceived" => new StopResult { Aborted = 1 },
             "ClientDisconnected" => new StopResult { Unfinished = 1 },
-            _ => default,
+            _ => new StopResult(),
         };
         Assert.Equal(expected, result);
         Assert.Empty(server.Clients);
@@ -204,7 +204,7 @@ public class ServerRunTests
         await client.SendAsync("x");
         await inHandler.Task.Timely();
 
-        Assert.Equal(new StopResult { Cut = 1 }, await server.Server.StopAsync(TestServer.Timely).Timely());
+        Assert.Equal(new StopResult { Aborted = 1 }, await server.Server.StopAsync(TestServer.Timely).Timely());
         gate.Set();
         Assert.Equal(DisconnectCause.ServerStopping, (await server.NextEndAsync()).Cause);
         Assert.Empty(server.Clients);
@@ -220,7 +220,7 @@ public class ServerRunTests
         using TestClient client = await server.OpenAsync();
         await client.SendAsync("stop");
 
-        Assert.Equal(new StopResult { Cut = 1 }, await stopped.Task.Timely());
+        Assert.Equal(new StopResult { Aborted = 1 }, await stopped.Task.Timely());
         Assert.Equal(DisconnectCause.ServerStopping, (await server.NextEndAsync()).Cause);
     }
 
@@ -234,14 +234,14 @@ public class ServerRunTests
         Task<StopResult> stop = server.Server.StopAsync(cut.Token);
         Assert.Equal(1001, (await deaf.ReadFrameAsync()).CloseCode);
         await cut.CancelAsync();
-        Assert.Equal(new StopResult { Cut = 1 }, await stop.Timely());
+        Assert.Equal(new StopResult { Aborted = 1 }, await stop.Timely());
         await deaf.AssertResetAsync();
         deaf.Dispose();
 
         await server.Server.StartAsync(TestContext.Current.CancellationToken);
         using TestClient other = await server.OpenAsync();
         long before = Stopwatch.GetTimestamp();
-        Assert.Equal(new StopResult { Cut = 1 }, await server.Server.StopAsync(new CancellationToken(canceled: true)).Timely());
+        Assert.Equal(new StopResult { Aborted = 1 }, await server.Server.StopAsync(new CancellationToken(canceled: true)).Timely());
         Assert.True(Stopwatch.GetElapsedTime(before) < TimeSpan.FromSeconds(20));
     }
 
@@ -260,7 +260,7 @@ public class ServerRunTests
             await Task.WhenAll(leaving).Timely();
 
             // Those that left before it began to stop are in neither number; all others left cleanly.
-            Assert.Equal(0, result.Cut);
+            Assert.Equal(0, result.Aborted);
             Assert.InRange(result.ClosedCleanly, 0, clients.Length);
             for (int i = 0; i < clients.Length; i++)
                 Assert.True((await server.NextEndAsync()).WasClean);

@@ -80,7 +80,8 @@ internal sealed class FedClient : IAsyncDisposable
             end = secureOurs.ShutdownAsync;
         }
 
-        Task served = server.AcceptAsync(theirs, remoteEndPoint ?? accepted.Client.RemoteEndPoint, accepted.Client.LocalEndPoint, cut?.Token ?? default);
+        Task served = server.AcceptAsync(
+            theirs, new AcceptOptions { RemoteEndPoint = remoteEndPoint ?? accepted.Client.RemoteEndPoint, LocalEndPoint = accepted.Client.LocalEndPoint }, cut?.Token ?? default);
         return new FedClient(ours, served, end, () =>
         {
             client.Client.LingerState = new LingerOption(true, 0);
@@ -191,7 +192,7 @@ internal sealed class FedClient : IAsyncDisposable
     {
         var fromClient = new Pipe();
         var toClient = new Pipe();
-        Task served = server.AcceptAsync(new DuplexPipe(fromClient.Reader, toClient.Writer), remoteEndPoint, null, cancellationToken);
+        Task served = server.AcceptAsync(new DuplexPipe(fromClient.Reader, toClient.Writer), new AcceptOptions { RemoteEndPoint = remoteEndPoint }, cancellationToken);
         var stream = new TwoStreams(toClient.Reader.AsStream(), fromClient.Writer.AsStream());
         return new FedClient(stream, served, () => fromClient.Writer.CompleteAsync().AsTask(), () =>
         {

@@ -9,6 +9,7 @@ public sealed class MirrorTests
         ["Clients/SendOptions.cs"] = "Values; WebSocketClient acts on them.",
         ["Clients/SendResult.cs"] = "An enum; WebSocketClient tells it.",
         ["Events/ClientConnectedEventArgs.cs"] = "Two properties; ClientSession fills them.",
+        ["Options/AcceptOptions.cs"] = "Values; WebSocketServer.AcceptAsync takes them.",
         ["Options/HandlerExceptionPolicy.cs"] = "An enum; ConnectionLifetime acts on it.",
         ["Options/PerMessageDeflateOptions.cs"] = "Values; WebSocketServerOptions checks them.",
         ["StopResult.cs"] = "A record of counts; WebSocketServer fills it.",

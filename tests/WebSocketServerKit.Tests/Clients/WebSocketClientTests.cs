@@ -45,7 +45,7 @@ public sealed class WebSocketClientTests : IDisposable
         payload.AsSpan().Clear();
         Assert.False(waiting.IsCompleted);
         Assert.False(client.TrySend("x").IsAccepted);
-        Assert.Equal(10, client.BufferedBytes);
+        Assert.Equal(10, client.UnsentBytes);
         transport.LetAllWritesEnd();
         await waiting.InTime();
         await _bench.ConnectionOf(client).Queue.WhenDrained().InTime();

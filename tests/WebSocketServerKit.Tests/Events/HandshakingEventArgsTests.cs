@@ -33,7 +33,7 @@ public sealed class HandshakingEventArgsTests
     [Fact]
     public void The_last_refusal_counts()
     {
-        _handshake.Refuse(HttpStatusCode.Unauthorized, "who are you?", [new("WWW-Authenticate", "Basic")]);
+        _handshake.Refuse(HttpStatusCode.Unauthorized, "who are you?", headers: [new("WWW-Authenticate", "Basic")]);
         _handshake.Refuse(HttpStatusCode.Forbidden, "not you");
         Assert.True(_handshake.IsRefused);
         Assert.Equal(HttpStatusCode.Forbidden, _handshake.Refusal!.Status);
@@ -44,7 +44,7 @@ public sealed class HandshakingEventArgsTests
     public void What_is_no_refusal_is_refused()
     {
         Assert.Throws<ArgumentOutOfRangeException>(() => _handshake.Refuse(HttpStatusCode.OK));
-        Assert.Throws<ArgumentException>(() => _handshake.Refuse(HttpStatusCode.Forbidden, "", [new("Bad Name", "x")]));
+        Assert.Throws<ArgumentException>(() => _handshake.Refuse(HttpStatusCode.Forbidden, headers: [new("Bad Name", "x")]));
         Assert.False(_handshake.IsRefused);
     }
 

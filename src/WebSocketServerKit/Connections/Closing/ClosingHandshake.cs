@@ -154,6 +154,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     {
         (CloseCode code, string reason, string section) = violation.Describe();
         connection.Log.ProtocolViolated(connection.RemoteEndPoint, reason, section, code.Value);
-        return new ConnectionEnding(DisconnectCause.ProtocolViolation, ConnectionSide.Server, code, reason);
+        DisconnectCause cause = violation is ProtocolViolation.MessageTooBig or ProtocolViolation.TooManyFragments ? DisconnectCause.LimitExceeded : DisconnectCause.ProtocolViolation;
+        return new ConnectionEnding(cause, ConnectionSide.Server, code, reason);
     }
 }

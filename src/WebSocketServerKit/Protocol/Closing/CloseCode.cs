@@ -59,7 +59,7 @@ public readonly record struct CloseCode
     /// <summary>1015: the TLS handshake failed. It is never sent.</summary>
     public static CloseCode TlsHandshakeFailed => new(1015);
 
-    /// <summary>The number.</summary>
+    /// <summary>The number: for a <see langword="switch"/>, and for comparisons such as <c>e.CloseCode.Value >= 4000</c>.</summary>
     public int Value { get; }
 
     /// <summary>The close code of this number.</summary>
@@ -70,6 +70,9 @@ public readonly record struct CloseCode
 
     /// <summary>The number: <c>(int)e.CloseCode</c>.</summary>
     public static explicit operator int(CloseCode code) => code.Value;
+
+    /// <summary>The number as the framework's type, which has no names for 1006 and for 1012 to 1015.</summary>
+    public static explicit operator WebSocketCloseStatus(CloseCode code) => (WebSocketCloseStatus)code.Value;
 
     /// <summary>The number, and its name if it has one: <c>1001 (going away)</c>, <c>4000</c>.</summary>
     public override string ToString()

@@ -1,4 +1,3 @@
-using System.Collections.ObjectModel;
 using WebSocketServerKit.Protocol.Handshake;
 
 namespace WebSocketServerKit;
@@ -7,8 +6,8 @@ namespace WebSocketServerKit;
 /// <remarks>Immutable. It may be read from any thread and kept for any time.</remarks>
 public sealed class HandshakeRequest
 {
-    private IReadOnlyDictionary<string, string>? _query;
-    private IReadOnlyDictionary<string, string>? _cookies;
+    private RequestValues? _query;
+    private RequestValues? _cookies;
     private IReadOnlyList<string>? _requestedSubprotocols;
 
     internal HandshakeRequest(
@@ -40,12 +39,12 @@ public sealed class HandshakeRequest
     /// <summary>What follows the <c>?</c> of the target, as sent and without the <c>?</c>; empty if there is none.</summary>
     public string QueryString { get; }
 
-    /// <summary>The query's parameters, percent-decoded, <c>+</c> read as a space; of several with one name, the first.</summary>
+    /// <summary>The query's parameters, percent-decoded, <c>+</c> read as a space: <c>Request.Query["token"]</c> is the value, or null if it was not sent.</summary>
     /// <remarks>
-    /// Names are case-sensitive. A parameter without <c>=</c> has an empty value. Invalid escapes are not decoded.
+    /// Parsed when it is first read. Names are case-sensitive. A parameter without <c>=</c> has an empty value. Invalid escapes are not decoded.
     /// Unlike the path, a value may contain control characters.
     /// </remarks>
-    public IReadOnlyDictionary<string, string> Query => _query ??= ParseQuery(QueryString);
+    public RequestValues Query => _query ??= ParseQuery(QueryString);
 
     /// <summary>The HTTP version, 1.1 as a rule; a plain request may have 1.0.</summary>
     public Version Version { get; }
@@ -63,9 +62,9 @@ public sealed class HandshakeRequest
     /// <summary>The origin of the page whose script opens the connection, or <see langword="null"/> if the client is no browser.</summary>
     public string? Origin => Headers["Origin"];
 
-    /// <summary>The cookies, values as sent; of several with one name, the first, which is the one with the most specific path.</summary>
-    /// <remarks>Names are case-sensitive. What is no <c>name=value</c> is left out. Bytes become text as in <see cref="HeaderFields"/>.</remarks>
-    public IReadOnlyDictionary<string, string> Cookies => _cookies ??= ParseCookies(Headers.GetValues("Cookie"));
+    /// <summary>The cookies, values as sent: <c>Request.Cookies["session"]</c> is the value, or null if it was not sent. Of several with one name the first has the most specific path.</summary>
+    /// <remarks>Parsed when they are first read. Names are case-sensitive. What is no <c>name=value</c> is left out. Bytes become text as in <see cref="HeaderFields"/>.</remarks>
+    public RequestValues Cookies => _cookies ??= ParseCookies(Headers.GetValues("Cookie"));
 
     /// <summary>The subprotocols that the client offers, in its order of preference; empty if it offers none.</summary>
     public IReadOnlyList<string> RequestedSubprotocols => _requestedSubprotocols ??= HeaderTokens.Parse(Headers["Sec-WebSocket-Protocol"]);
@@ -80,24 +79,24 @@ public sealed class HandshakeRequest
     /// </remarks>
     internal bool IsWebSocket { get; }
 
-    private static ReadOnlyDictionary<string, string> ParseQuery(string query)
+    private static RequestValues ParseQuery(string query)
     {
-        Dictionary<string, string> parameters = new(StringComparer.Ordinal);
+        List<KeyValuePair<string, string>> parameters = [];
         foreach (string parameter in query.Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
             int equals = parameter.IndexOf('=');
             string name = equals < 0 ? parameter : parameter[..equals];
             string value = equals < 0 ? "" : parameter[(equals + 1)..];
-            parameters.TryAdd(PercentEncoding.DecodeForm(name), PercentEncoding.DecodeForm(value));
+            parameters.Add(new(PercentEncoding.DecodeForm(name), PercentEncoding.DecodeForm(value)));
         }
 
-        return parameters.AsReadOnly();
+        return new RequestValues(parameters);
     }
 
-    private static ReadOnlyDictionary<string, string> ParseCookies(IReadOnlyList<string> lines)
+    private static RequestValues ParseCookies(IReadOnlyList<string> lines)
     {
         // RFC 6265 5.4: "Cookies with longer paths are listed before cookies with shorter paths." So the first is the most specific.
-        Dictionary<string, string> cookies = new(StringComparer.Ordinal);
+        List<KeyValuePair<string, string>> cookies = [];
         foreach (string line in lines)
         {
             foreach (string cookie in line.Split(';'))
@@ -105,10 +104,10 @@ public sealed class HandshakeRequest
                 int equals = cookie.IndexOf('=');
                 string name = equals < 0 ? "" : cookie[..equals].Trim();
                 if (name is not "")
-                    cookies.TryAdd(name, cookie[(equals + 1)..].Trim());
+                    cookies.Add(new(name, cookie[(equals + 1)..].Trim()));
             }
         }
 
-        return cookies.AsReadOnly();
+        return new RequestValues(cookies);
     }
 }

@@ -75,7 +75,7 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
 
     private static void AssertClosedForMemory(ScriptedConnection connection, ScriptedTransport transport)
     {
-        Assert.Equal((DisconnectCause.OutOfMemoryBudget, 1013), (connection.Ending!.Cause, (int)connection.Ending.Code));
+        Assert.Equal((DisconnectCause.MemoryBudgetExceeded, 1013), (connection.Ending!.Cause, (int)connection.Ending.Code));
         Assert.Equal((1013, "server is short of memory"), ((int)transport.Frames[^1].ReadClose().Code, transport.Frames[^1].ReadClose().Reason));
     }
 
@@ -173,7 +173,7 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
 
         _time.Advance(TimeSpan.FromSeconds(1));
         ScriptedConnection closed = Assert.Single(clients, client => !client.IsOpen);
-        Assert.Equal(DisconnectCause.OutOfMemoryBudget, closed.Ending!.Cause);
+        Assert.Equal(DisconnectCause.MemoryBudgetExceeded, closed.Ending!.Cause);
     }
 
     [Fact]
@@ -186,7 +186,7 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
         Task<SendOutcome> inLine = connection.Queue.WaitAndSendFrameAsync(new byte[MiB / 2], 0, TestContext.Current.CancellationToken);
         Assert.InRange(_budget.Used, 2 * MiB, 3 * MiB);
         _time.Advance(TimeSpan.FromSeconds(1));
-        Assert.Equal(DisconnectCause.OutOfMemoryBudget, connection.Ending!.Cause);
+        Assert.Equal(DisconnectCause.MemoryBudgetExceeded, connection.Ending!.Cause);
         Assert.Equal(SendOutcome.Closed, await inLine.InTime());
         Assert.InRange(_budget.Used, MiB / 4, MiB / 2); // what the transport is busy with
         transport.LetAllWritesEnd();
