@@ -62,7 +62,7 @@ public class InMemoryEcho
         WebSocketServer server = new(options);
         server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
 
-        ClientSession session = new(new ServerRun(server, options, new ServerLog(NullLogger.Instance)), _ours);
+        ClientSession session = new(server, new ServerRun(server, options, new ServerLog(NullLogger.Instance)), _ours);
         _ = session.RunAsync();
         // Once it waits for the request, everything happens within Receive; Exchange would see it if not.
         await Task.Delay(100);

@@ -1,15 +1,19 @@
 using System.IO.Pipelines;
 using System.Net;
+using System.Threading.Tasks.Sources;
 using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Microbenchmarks;
 
 /// <summary>A connection without a network: what the client sends is handled before <see cref="Receive"/> returns, and what is sent to it is counted.</summary>
-internal sealed class MemoryTransport : TransportConnection
+internal sealed class MemoryTransport : TransportConnection, IValueTaskSource
 {
     // Whoever reads goes on within the call that brings the bytes.
     private readonly Pipe _input = new(new PipeOptions(readerScheduler: PipeScheduler.Inline, pauseWriterThreshold: 0, useSynchronizationContext: false));
 
+    private ManualResetValueTaskSourceCore<bool> _arrival;
+    private bool _hasArrived; // bytes, since the last wait for them
+    private bool _isWaitedFor;
     private long _bytesSent;
 
     /// <summary>How many bytes were sent to the client.</summary>
@@ -29,7 +33,35 @@ internal sealed class MemoryTransport : TransportConnection
         ValueTask<FlushResult> flush = _input.Writer.FlushAsync();
         if (!flush.IsCompletedSuccessfully)
             throw new InvalidOperationException("Nothing holds this writer back.");
+        _hasArrived = true;
+        if (_isWaitedFor)
+        {
+            _isWaitedFor = false;
+            _arrival.SetResult(true);
+        }
     }
+
+    public override ValueTask WaitToReadAsync()
+    {
+        bool hasArrived = _hasArrived;
+        _hasArrived = false;
+        if (hasArrived)
+            return default;
+        _arrival.Reset();
+        _isWaitedFor = true;
+        return new ValueTask(this, _arrival.Version);
+    }
+
+    void IValueTaskSource.GetResult(short token)
+    {
+        _hasArrived = false;
+        _arrival.GetResult(token);
+    }
+
+    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _arrival.GetStatus(token);
+
+    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _arrival.OnCompleted(continuation, state, token, flags);
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {

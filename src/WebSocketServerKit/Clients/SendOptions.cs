@@ -10,6 +10,9 @@ namespace WebSocketServerKit;
 [SuppressMessage("Usage", "CA2225", Justification = "new SendOptions { MessageType = … } is the alternative.")]
 public readonly record struct SendOptions
 {
+    // One more than the type; 0 for null. So the options are passed in one register.
+    private readonly int _messageType;
+
     /// <summary>Options that only disable compression.</summary>
     public static SendOptions Uncompressed => new() { DisableCompression = true };
 
@@ -17,7 +20,11 @@ public readonly record struct SendOptions
     /// <see cref="WebSocketMessageType.Text"/> or <see cref="WebSocketMessageType.Binary"/>. Null, the default, is text for a string and binary for bytes and streams. A string that goes out as
     /// binary is encoded as UTF-8; bytes that go out as text must be valid UTF-8.
     /// </summary>
-    public WebSocketMessageType? MessageType { get; init; }
+    public WebSocketMessageType? MessageType
+    {
+        get => _messageType == 0 ? null : (WebSocketMessageType)(_messageType - 1);
+        init => _messageType = value is { } type ? (int)type + 1 : 0;
+    }
 
     /// <summary>
     /// True never compresses the message: for one that has a secret beside text of strangers, see <see cref="PerMessageDeflateOptions"/>. False, the default, compresses it if that was agreed on

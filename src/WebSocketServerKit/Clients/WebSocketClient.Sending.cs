@@ -255,7 +255,9 @@ public sealed partial class WebSocketClient
         var message = new StreamedMessage(this, _lifetime.Queue, compressor, opcode, _lifetime.Pool, cancellationToken);
         try
         {
-            await write(message, cancellationToken).ConfigureAwait(false);
+            Task writing = write(message, cancellationToken)
+                ?? throw new InvalidOperationException("The function that writes the message returned null in place of a task. Return Task.CompletedTask, or make it an async lambda.");
+            await writing.ConfigureAwait(false);
             await message.EndAsync().ConfigureAwait(false);
             message.Release();
         }

@@ -10,20 +10,20 @@ namespace WebSocketServerKit.Serving;
 /// does the same for the request.
 /// <para>The connection calls the overrides one at a time, in the order of its phases.</para>
 /// </summary>
-internal sealed class ClientSession(ServerRun run, TransportConnection transport)
+internal sealed class ClientSession(WebSocketServer server, ServerRun run, TransportConnection transport)
     : ConnectionLifetime(transport, run.Settings, run.Heartbeat, run.Log)
 {
     private RequestDecision? _decision;   // null once ClientConnected is raised
     private WebSocketClient? _client;     // null until the connection is open
 
-    public override IRequestDecision Decide() => _decision = new RequestDecision(run.Server, run, this);
+    public override IRequestDecision Decide() => _decision = new RequestDecision(server, run, this);
 
     public override void HandshakeEnded() => run.HandshakeEnded(this);
 
     protected override void Opened()
     {
         _client = _decision!.Client!;
-        run.Server.Clients.Add(_client);
+        server.Clients.Add(_client);
         Log.ClientConnected(_client.Id, RemoteEndPoint, new PeerText(_client.Path));
         // The stop may have visited this connection while the host's handlers decided. It visits each connection only once.
         if (run.IsStopping)
@@ -35,7 +35,7 @@ internal sealed class ClientSession(ServerRun run, TransportConnection transport
         switch (what)
         {
             case ConnectionEvent.Message:
-                run.Server.RaiseMessageReceived(new MessageReceivedEventArgs(_client!, MessageType, handlersRun), this);
+                server.RaiseMessageReceived(new MessageReceivedEventArgs(_client!, MessageType, handlersRun), this);
                 break;
             case ConnectionEvent.Request:
                 _decision!.Raise();
@@ -43,10 +43,10 @@ internal sealed class ClientSession(ServerRun run, TransportConnection transport
             case ConnectionEvent.Connected:
                 var connected = new ClientConnectedEventArgs(_client!, _decision!.Request!, handlersRun);
                 _decision = null; // idle clients must not keep the headers
-                run.Server.RaiseClientConnected(connected, this);
+                server.RaiseClientConnected(connected, this);
                 break;
             case ConnectionEvent.Disconnected:
-                run.Server.RaiseClientDisconnected(new ClientDisconnectedEventArgs(_client!, Ending!, WasClean), this);
+                server.RaiseClientDisconnected(new ClientDisconnectedEventArgs(_client!, Ending!, WasClean), this);
                 break;
         }
     }
@@ -55,7 +55,7 @@ internal sealed class ClientSession(ServerRun run, TransportConnection transport
 
     protected override void Closed()
     {
-        run.Server.Clients.Remove(_client!);
+        server.Clients.Remove(_client!);
         Log.ClientDisconnected(_client!.Id, Ending!.Cause, Ending.Code.Value, new PeerText(Ending.Reason));
     }
 

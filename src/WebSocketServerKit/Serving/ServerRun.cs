@@ -22,6 +22,7 @@ internal sealed class ServerRun
     // The time that cut connections have to end after the stop timeout. Only a handler that blocks its thread takes longer, and the server cannot end that.
     private static readonly TimeSpan UnwindTime = TimeSpan.FromSeconds(1);
 
+    private readonly WebSocketServer _server;
     private readonly TimeProvider _time;
     private readonly TimeSpan _stopTimeout;
     private readonly int _maxTurnedAway;
@@ -42,7 +43,7 @@ internal sealed class ServerRun
     /// <exception cref="IOException">One of the end points cannot be listened on. Then all listeners are closed.</exception>
     public ServerRun(WebSocketServer server, WebSocketServerOptions options, ServerLog log)
     {
-        Server = server;
+        _server = server;
         _time = options.TimeProvider;
         _stopTimeout = options.StopTimeout;
         ClientLimits limits = ClientLimits.Of(options, OpenFileLimit.Read(), log);
@@ -68,8 +69,6 @@ internal sealed class ServerRun
             _accepting.Add(listener.RunAsync(Accepted, trouble => log.AcceptTrouble(trouble, listener.LocalEndPoint), _time));
         }
     }
-
-    public WebSocketServer Server { get; }
 
     public ServerLog Log { get; }
 
@@ -171,7 +170,7 @@ internal sealed class ServerRun
         StopReason = reason;
         _stopping = true;
         _table.BeginStop();
-        Log.Stopping(Server.Clients.Count);
+        Log.Stopping(_server.Clients.Count);
         StopListening();
         await Task.WhenAll(_accepting).ConfigureAwait(false);
 
@@ -186,7 +185,7 @@ internal sealed class ServerRun
 
         Heartbeat.Dispose();
         // A client whose handler blocks its thread is still in the registry.
-        var result = new StopResult { ClosedCleanly = _closedCleanly, Aborted = _closedOtherwise + Server.Clients.Count, Unfinished = _outliving.Count };
+        var result = new StopResult { ClosedCleanly = _closedCleanly, Aborted = _closedOtherwise + _server.Clients.Count, Unfinished = _outliving.Count };
         Log.Stopped(result.ClosedCleanly, result.Aborted, result.Unfinished);
         return result;
     }
@@ -242,7 +241,7 @@ internal sealed class ServerRun
 
     private ClientSession Enter(TransportConnection transport)
     {
-        var session = new ClientSession(this, transport);
+        var session = new ClientSession(_server, this, transport);
         _table.Add(session, out ConnectionLifetime? givesWay);
         givesWay?.GiveWay();
         return session;

@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Net;
+using System.Runtime.CompilerServices;
 
 namespace WebSocketServerKit.Transport;
 
@@ -29,6 +30,7 @@ internal abstract class TransportConnection : IAsyncDisposable
 
     /// <summary>Waits until <see cref="Input"/> has bytes that were not examined, or has ended, so that its <see cref="PipeReader.TryRead"/> succeeds.</summary>
     /// <remarks>It has no result, because the state machine of an idle connection stores its awaiter.</remarks>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public virtual async ValueTask WaitToReadAsync()
     {
         ReadResult read = await Input.ReadAsync().ConfigureAwait(false);

@@ -133,12 +133,18 @@ public sealed class WebSocketClientSendingTests : IDisposable
         await Assert.ThrowsAsync<ArgumentNullException>(async () => await client.SendAsync((Stream)null!));
         await Assert.ThrowsAsync<ArgumentNullException>(async () => await client.SendAsync((Func<Stream, Task>)null!));
         await Assert.ThrowsAsync<ArgumentNullException>(async () => await client.SendAsync((Func<Stream, CancellationToken, Task>)null!));
+        InvalidOperationException nothing = await Assert.ThrowsAsync<InvalidOperationException>(async () => await client.SendAsync(NoTask));
+        Assert.Contains("returned null", nothing.Message, StringComparison.Ordinal);
         MemoryStream disposed = new();
         await disposed.DisposeAsync();
         ArgumentException refusal = await Assert.ThrowsAsync<ArgumentException>(async () => await client.SendAsync(disposed));
         Assert.Contains("disposed", refusal.Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>(() => client.TrySend("x", WebSocketMessageType.Close));
         Assert.Equal("", _bench.SentTo(client));
+
+#pragma warning disable MA0022 // this is the mistake of a host
+        static Task NoTask(Stream message) => null!;
+#pragma warning restore MA0022
     }
 
     [Fact]

@@ -130,7 +130,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
         if (IsPayloadLeft)
         {
-            connection.Settings.Budget.Forget(_protocol.HeldBytes + (_ahead?.TakenBytes ?? 0));
+            settings.Budget.Forget(_protocol.HeldBytes + (_ahead?.TakenBytes ?? 0));
             _protocol.Abandon();
         }
         else
@@ -214,7 +214,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     private void LookDuring(long run, bool isOpen)
     {
-        _ahead ??= new LookAhead(connection, connection.Transport, connection.Settings.Pool, _expectsRsv1);
+        _ahead ??= new LookAhead(connection, connection.Transport, settings.Pool, _expectsRsv1);
         // Before the loop begins, bytes that followed the request are still in the reader.
         if (!_hasBegun && _input.TryRead(out ReadResult read))
         {
@@ -309,7 +309,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private bool IsOverRate => (_messageRate ?? _byteRate) is not null && !connection.DiscardsMessages && (IsReached(_messageRate) || IsReached(_byteRate));
 
     // The server is short of memory, and this client is one of those that hold the most.
-    private bool IsPaused => connection.Settings.Budget.IsShort && _end is null && !connection.IsEnding && connection.Settings.Budget.Pauses(connection.HeldBytes);
+    private bool IsPaused => settings.Budget.IsShort && _end is null && !connection.IsEnding && settings.Budget.Pauses(connection.HeldBytes);
 
     private bool IsReached(RateLimit? limit) => limit is not null && limit.IsReached(connection.Heartbeat.Now);
 
@@ -331,7 +331,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 _left = left.Length;
                 // More frames have been received already: their answers leave in one write with this one's.
                 if (_left > 0)
-                    cork ??= Cork.Put(connection.Settings.Clock);
+                    cork ??= Cork.Put(settings.Clock);
                 _isUnfinished = found == ProtocolEvent.Unfinished;
                 if (_byteRate is not null)
                     CountInflated(_byteRate);
@@ -423,7 +423,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         if (_protocol.HasInflater == _hasInflater)
             return;
         _hasInflater = !_hasInflater;
-        connection.Settings.Budget.Count(_hasInflater ? MemoryBudget.InflaterSize : -MemoryBudget.InflaterSize);
+        settings.Budget.Count(_hasInflater ? MemoryBudget.InflaterSize : -MemoryBudget.InflaterSize);
     }
 
     private async Task HoldBackAsync()

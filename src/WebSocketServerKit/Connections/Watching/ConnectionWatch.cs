@@ -96,7 +96,8 @@ internal struct ConnectionWatch(long now)
     private void Ping(ConnectionLifetime connection)
     {
         Span<byte> payload = stackalloc byte[PingLatency.PayloadSize];
-        _ping.Begin(connection.Heartbeat, payload);
-        connection.Queue.Ping(payload);
+        // A ping of PingAsync that may still be answered in time serves as well.
+        if (_ping.TryBegin(connection.Heartbeat, connection.Settings.PingTimeout, payload))
+            connection.Queue.Ping(payload);
     }
 }

@@ -42,14 +42,6 @@ internal struct PingLatency()
         return true;
     }
 
-    /// <summary>Starts a measurement in any case: writes the payload of the ping, which the caller sends at once.</summary>
-    public void Begin(Heartbeat heartbeat, Span<byte> payload)
-    {
-        long now = heartbeat.Timestamp();
-        Volatile.Write(ref _sentAt, now);
-        BinaryPrimitives.WriteInt64BigEndian(payload, now);
-    }
-
     /// <summary>Ends the measurement if the payload is that of the latest ping. Any other pong is ignored.</summary>
     public void End(Heartbeat heartbeat, ReadOnlySpan<byte> payload)
     {

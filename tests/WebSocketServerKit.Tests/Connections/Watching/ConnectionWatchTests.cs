@@ -92,6 +92,19 @@ public sealed class ConnectionWatchTests : LifetimeTest
     }
 
     [Fact]
+    public async Task A_keep_alive_ping_does_not_replace_the_ping_of_a_caller_that_waits()
+    {
+        await _stage.OpenAsync();
+        _stage.Beats(18);
+        Task<TimeSpan?> waiting = Connection.PingAsync();
+        SentFrame ping = Assert.Single(Transport.Frames);
+        _stage.Beats(4); // the client has been silent for the interval
+        Assert.Single(Transport.Frames);
+        Transport.Receive(Frames.Frame(Opcode.Pong, ping.Payload));
+        Assert.Equal(TimeSpan.FromSeconds(4), await waiting.InTime());
+    }
+
+    [Fact]
     public async Task A_client_that_does_not_answer_a_ping_is_gone()
     {
         await _stage.OpenAsync();

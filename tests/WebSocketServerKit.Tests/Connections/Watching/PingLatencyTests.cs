@@ -16,7 +16,7 @@ public sealed class PingLatencyTests : IDisposable
     private byte[] Begin()
     {
         byte[] payload = new byte[PingLatency.PayloadSize];
-        _ping.Begin(_heartbeat, payload);
+        Assert.True(_ping.TryBegin(_heartbeat, TimeSpan.Zero, payload));
         return payload;
     }
 
