@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Attacks;
 
@@ -18,6 +19,9 @@ internal sealed class AttackedServer : IAsyncDisposable
     private readonly FakeLogCollector _log = new();
     private readonly ConcurrentDictionary<long, int> _connected = new();
     private readonly ConcurrentQueue<string> _unobserved = [];
+    private readonly Lock _gate = new();
+    private readonly List<ClientDisconnectedEventArgs> _left = [];
+    private TaskCompletionSource _oneMoreLeft = Async.Gate();
 
     private AttackedServer(WebSocketServerOptions options, Action<WebSocketServer>? subscribe)
     {
@@ -27,7 +31,14 @@ internal sealed class AttackedServer : IAsyncDisposable
         Server.ClientDisconnected += (_, e) =>
         {
             _connected.AddOrUpdate(e.Client.Id, -1, (_, times) => times + 1);
-            Left.Add(e);
+            TaskCompletionSource oneMore;
+            lock (_gate)
+            {
+                _left.Add(e);
+                (oneMore, _oneMoreLeft) = (_oneMoreLeft, Async.Gate());
+            }
+
+            oneMore.SetResult();
         };
         if (subscribe is not null)
             subscribe(Server);
@@ -43,8 +54,15 @@ internal sealed class AttackedServer : IAsyncDisposable
 
     public IPEndPoint EndPoint => (IPEndPoint)Server.EndPoints[0];
 
-    /// <summary>Those who left, in the order in which they did.</summary>
-    public ConcurrentBag<ClientDisconnectedEventArgs> Left { get; } = [];
+    /// <summary>Those who have left so far, in the order in which they did.</summary>
+    public IReadOnlyList<ClientDisconnectedEventArgs> Left
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _left];
+        }
+    }
 
     /// <summary>Bytes on the managed heap after a full collection.</summary>
     public static long Heap => GC.GetTotalMemory(forceFullCollection: true);
@@ -77,11 +95,22 @@ internal sealed class AttackedServer : IAsyncDisposable
         await other.CloseAsync();
     }
 
-    public static async Task Until(Func<bool> holds)
+    /// <summary>Completes when so many have left.</summary>
+    public async Task WhenLeftAsync(int count)
     {
         CancellationToken timely = Timely;
-        while (!holds())
-            await Task.Delay(5, timely);
+        while (true)
+        {
+            Task oneMore;
+            lock (_gate)
+            {
+                if (_left.Count >= count)
+                    return;
+                oneMore = _oneMoreLeft.Task;
+            }
+
+            await oneMore.WaitAsync(timely);
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Attacks;
 
@@ -18,7 +19,7 @@ public class FrameAttackTests
         foreach (byte octet in Attacker.Frame(0x82, payload))
         {
             await attacker.SendAsync(new[] { octet });
-            await Task.Delay(5, AttackedServer.Timely);
+            await Task.Delay(5, AttackedServer.Timely); // the pace of the attack: the whole frame takes longer than a ping and its timeout
         }
 
         (byte First, byte[] Payload) frame = await attacker.ReceiveFrameAsync();
@@ -192,7 +193,7 @@ public class FrameAttackTests
             Assert.True(GC.GetTotalMemory(forceFullCollection: false) < before + 32 * MiB);
 
         Assert.Equal(0, messages);
-        await AttackedServer.Until(() => !server.Left.IsEmpty);
+        await server.WhenLeftAsync(1);
         ClientDisconnectedEventArgs left = Assert.Single(server.Left);
         Assert.True(left.WasClean);
         Assert.Equal((DisconnectCause.Closed, ConnectionSide.Client, 1000), (left.Cause, left.ClosedBy, (int)left.CloseCode));
@@ -205,7 +206,7 @@ public class FrameAttackTests
         await using AttackedServer server = await AttackedServer.StartAsync(
             new() { CloseTimeout = TimeSpan.FromSeconds(1) }, server => server.MessageReceived += (_, _) => Interlocked.Increment(ref messages));
         using Attacker attacker = await server.OpenAsync();
-        await AttackedServer.Until(() => server.Server.Clients.Count == 1);
+        await Polling.UntilAsync(() => server.Server.Clients.Count == 1);
         Task closing = server.Server.Clients.Single().CloseAsync(4000, "enough", AttackedServer.Timely);
         Assert.Equal(4000, await attacker.ReceiveCloseCodeAsync());
         byte[] flood = [.. Enumerable.Repeat(Attacker.Frame(0x82, new byte[1_000]), 64).SelectMany(frame => frame)];
@@ -215,7 +216,7 @@ public class FrameAttackTests
 
         await closing;
         Assert.Equal(0, messages);
-        await AttackedServer.Until(() => !server.Left.IsEmpty);
+        await server.WhenLeftAsync(1);
         ClientDisconnectedEventArgs left = Assert.Single(server.Left);
         Assert.False(left.WasClean);
         Assert.Equal((ConnectionSide.Server, 4000, "enough"), (left.ClosedBy, (int)left.CloseCode, left.CloseReason));

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Microsoft.Extensions.Time.Testing;
 
 namespace WebSocketServerKit.Attacks;
 
@@ -8,22 +9,25 @@ public class HandshakeAttackTests
     [Fact]
     public async Task A_request_that_comes_byte_by_byte_is_answered_408_when_the_time_is_up_however_busy_it_looks()
     {
-        await using AttackedServer server = await AttackedServer.StartAsync(new() { HandshakeTimeout = TimeSpan.FromSeconds(1), CloseTimeout = TimeSpan.FromSeconds(1) });
+        FakeTimeProvider time = new();
+        await using AttackedServer server = await AttackedServer.StartAsync(
+            new() { HandshakeTimeout = TimeSpan.FromSeconds(1), CloseTimeout = TimeSpan.FromSeconds(1), TimeProvider = time });
         using Attacker attacker = await server.ConnectAsync();
         Task<string> answer = attacker.ReceiveHeadAsync();
         await attacker.SendAsync("GET /");
         while (!answer.IsCompleted)
         {
             await attacker.SendAsync("a");
-            await Task.Delay(5, AttackedServer.Timely);
+            time.Advance(TimeSpan.FromMilliseconds(5));
+            await Task.Yield();
         }
 
         Assert.StartsWith("HTTP/1.1 408 ", await answer);
         // The dribble goes on, and is cut in the end.
         while (await attacker.TrySendAsync("a"u8.ToArray()))
-            await Task.Delay(5, AttackedServer.Timely);
+            time.Advance(TimeSpan.FromMilliseconds(5));
         await server.AssertServesOthersAsync();
-        await AttackedServer.Until(() => server.Left.Count == 1); // the other one, not the attacker: it never was a client
+        await server.WhenLeftAsync(1); // the other one, not the attacker: it never was a client
     }
 
     [Theory]
@@ -210,7 +214,7 @@ public class HandshakeAttackTests
                 // To the server it was one more of the flood.
             }
 
-            await Task.Delay(10, timely);
+            timely.ThrowIfCancellationRequested();
         }
     }
 }

@@ -1,3 +1,5 @@
+using WebSocketServerKit.TestKit;
+
 namespace WebSocketServerKit.Attacks;
 
 /// <summary>A reset may come at any moment: whoever came leaves once, and nobody else notices.</summary>
@@ -34,7 +36,7 @@ public class ResetAttackTests
         {
             using Attacker attacker = await server.ConnectAsync();
             await attacker.SendAsync(Attacker.Request);
-            await AttackedServer.Until(() => asked == i + 1);
+            await Polling.UntilAsync(() => asked == i + 1);
             attacker.Reset();
         }
 
@@ -57,7 +59,7 @@ public class ResetAttackTests
             attacker.Reset();
         }
 
-        await AttackedServer.Until(() => server.Left.Count == Times);
+        await server.WhenLeftAsync(Times);
         Assert.All(server.Left, left => Assert.Equal((DisconnectCause.ConnectionLost, 1006, false), (left.Cause, (int)left.CloseCode, left.WasClean)));
         await server.AssertServesOthersAsync();
     }
@@ -73,7 +75,7 @@ public class ResetAttackTests
             attacker.Reset();
         }
 
-        await AttackedServer.Until(() => server.Left.Count == Times);
+        await server.WhenLeftAsync(Times);
         Assert.All(server.Left, left => Assert.Contains((int)left.CloseCode, new[] { 1001, 1006 }));
         await server.AssertServesOthersAsync();
     }
@@ -95,13 +97,13 @@ public class ResetAttackTests
         {
             using Attacker attacker = await server.OpenAsync();
             await attacker.SendAsync(Attacker.Frame(0x82, [1, 2, 3]));
-            await AttackedServer.Until(() => running == i + 1);
+            await Polling.UntilAsync(() => running == i + 1);
             attacker.Reset();
         }
 
         Assert.Empty(server.Left);
         goOn.SetResult();
-        await AttackedServer.Until(() => server.Left.Count == Times);
+        await server.WhenLeftAsync(Times);
     }
 
     [Fact]
@@ -116,7 +118,7 @@ public class ResetAttackTests
             attacker.Reset();
         }
 
-        await AttackedServer.Until(() => server.Left.Count == Times);
+        await server.WhenLeftAsync(Times);
         Assert.All(server.Left, left => Assert.Equal(DisconnectCause.ConnectionLost, left.Cause));
     }
 
@@ -136,7 +138,7 @@ public class ResetAttackTests
             attacker.Reset();
         }
 
-        await AttackedServer.Until(() => server.Left.Count == Times);
+        await server.WhenLeftAsync(Times);
         Assert.All(server.Left, left => Assert.Equal(DisconnectCause.ConnectionLost, left.Cause));
     }
 
@@ -153,7 +155,7 @@ public class ResetAttackTests
             attacker.Reset();
         }
 
-        await AttackedServer.Until(() => server.Left.Count == Times);
+        await server.WhenLeftAsync(Times);
         Assert.All(server.Left, left => Assert.Equal((ConnectionSide.Server, false), (left.ClosedBy, left.WasClean)));
     }
 
@@ -173,6 +175,6 @@ public class ResetAttackTests
         }
 
         await server.AssertServesOthersAsync();
-        await AttackedServer.Until(() => server.Left.Count == 101);
+        await server.WhenLeftAsync(101);
     }
 }

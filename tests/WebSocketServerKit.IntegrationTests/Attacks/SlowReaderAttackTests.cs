@@ -1,5 +1,6 @@
 using System.Net.WebSockets;
 using Microsoft.Extensions.Time.Testing;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Attacks;
 
@@ -28,10 +29,10 @@ public class SlowReaderAttackTests
                 };
             });
         using Attacker lazy = await server.OpenAsync(receiveBuffer: 4096);
-        await AttackedServer.Until(() => lazyClient is not null);
+        await Polling.UntilAsync(() => lazyClient is not null);
         using Attacker speaker = await server.OpenAsync();
         Attacker[] listeners = [await server.OpenAsync(), await server.OpenAsync(), await server.OpenAsync()];
-        await AttackedServer.Until(() => server.Server.Clients.Count == 5);
+        await Polling.UntilAsync(() => server.Server.Clients.Count == 5);
         long before = AttackedServer.Heap;
         byte[] payload = new byte[Size];
         for (int i = 0; i < Messages; i++)
@@ -71,7 +72,7 @@ public class SlowReaderAttackTests
             });
         using Attacker lazy = await server.OpenAsync(receiveBuffer: 4096);
         await senderEnded.Task.WaitAsync(AttackedServer.Timely);
-        await AttackedServer.Until(() => !server.Left.IsEmpty);
+        await server.WhenLeftAsync(1);
         Assert.Equal(DisconnectCause.SendTimeout, Assert.Single(server.Left).Cause);
     }
 
@@ -93,7 +94,7 @@ public class SlowReaderAttackTests
         // Far more than one segment of the loopback holds: below that, TCP itself makes the sender wait, for seconds.
         using Attacker slow = await server.OpenAsync(receiveBuffer: 512 * 1024);
         await slow.SendAsync(Attacker.Frame(0x82));
-        await AttackedServer.Until(() => client is not null);
+        await Polling.UntilAsync(() => client is not null);
 
         byte[] buffer = new byte[64 * 1024];
         int received = 0, waits = 0;

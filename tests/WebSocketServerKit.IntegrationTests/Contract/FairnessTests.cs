@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using WebSocketServerKit.Attacks;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Contract;
 
@@ -27,7 +28,7 @@ public class FairnessTests
         byte[] flood = [.. Enumerable.Repeat(Attacker.Frame(0x82, new byte[payload]), 20_000).SelectMany(frame => frame)];
         Attacker[] flooders = await Task.WhenAll(Enumerable.Range(0, Flooders).Select(_ => server.OpenAsync()));
         Task[] sending = [.. flooders.Select(flooder => flooder.TrySendAsync(flood))];
-        await AttackedServer.Until(() => server.Server.Clients.Count(client => client.MessagesReceived > 0) == Flooders);
+        await Polling.UntilAsync(() => server.Server.Clients.Count(client => client.MessagesReceived > 0) == Flooders);
 
         for (int i = 0; i < 3; i++)
         {

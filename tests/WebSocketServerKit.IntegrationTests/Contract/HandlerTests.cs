@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -151,15 +152,20 @@ public class HandlerTests
     [Fact]
     public async Task A_slow_handler_is_logged_once_with_the_way_out()
     {
-        TaskCompletionSource gate = Async.Gate();
+        TaskCompletionSource gate = Async.Gate(), began = Async.Gate();
         await using TestServer server = await TestServer.StartAsync(
-            server => server.MessageReceived += async (_, _) => await gate.Task,
-            options => options.SlowHandlerThreshold = TimeSpan.FromMilliseconds(40));
+            server => server.MessageReceived += async (_, _) =>
+            {
+                began.SetResult();
+                await gate.Task;
+            },
+            options => options.TimeProvider = new FakeTimeProvider());
         using TestClient client = await server.OpenAsync();
         await client.SendAsync("x");
-        await Polling.UntilAsync(() => server.Log.Of(12).Count > 0);
-        await Task.Delay(100, TestServer.Timely); // a second line would have come by now
-
+        await began.Task.Timely();
+        server.Pass(TimeSpan.FromSeconds(4));
+        Assert.Empty(server.Log.Of(12));
+        server.Pass(TimeSpan.FromSeconds(20));
         Assert.Contains("MessageReceived", server.Log.Of(12)[0].Message, StringComparison.Ordinal);
         Assert.Equal(LogLevel.Warning, Assert.Single(server.Log.Of(12)).Level);
         gate.SetResult();
@@ -299,7 +305,7 @@ public class HandlerTests
                 server.MessageReceived += async (_, e) =>
                 {
                     Check("MessageReceived");
-                    await Task.Delay(1);
+                    await Task.Run(static () => { });
                     Check("MessageReceived, continued");
                     await e.Client.SendAsync(e.Text);
                     Check("MessageReceived, after a send");
