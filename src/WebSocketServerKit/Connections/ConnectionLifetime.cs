@@ -240,8 +240,9 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Turns the connection away, because a new connection has taken its handshake place.</summary>
     public void GiveWay() => Volatile.Read(ref _opening)?.Interrupt(Admission.TooManyHandshakes);
 
-    /// <summary>Updates <see cref="HasSpoken"/> by polling the socket for unread bytes, and returns it. From any thread.</summary>
-    public bool PollHasSpoken() => _hasSpoken |= Transport.HasUnread;
+    /// <summary>Updates <see cref="HasSpoken"/> by polling the transport for bytes, and returns it. From any thread.</summary>
+    // In this order: bytes that are no longer unread are in a buffer, which was rented before they were received.
+    public bool PollHasSpoken() => _hasSpoken |= Transport.HasUnread || Transport.HeldBytes > 0;
 
     /// <summary>Completes when the client is out of the registry. The closing handshake has then ended or failed.</summary>
     public Task WhenClosed()

@@ -127,4 +127,13 @@ public abstract class DashboardTest(Chromium chromium) : IAsyncLifetime
             _ => $"closed: {(int?)client.CloseStatus} {client.CloseStatusDescription}",
         };
     }
+
+    /// <summary>The page's commands are carried out in their order: when this one has its answer, what was chosen before it counts.</summary>
+    protected async Task WhenToldAsync()
+    {
+        await Page.Locator("#send-type").SelectOptionAsync("hex");
+        await Page.Locator("#send-data").FillAsync("?");
+        await Page.Locator("#send-data").PressAsync("Control+Enter");
+        await Expect(Page.Locator("#send-result")).ToContainTextAsync("two digits a byte");
+    }
 }

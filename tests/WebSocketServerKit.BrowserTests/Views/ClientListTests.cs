@@ -71,6 +71,7 @@ public sealed partial class ClientListTests(Chromium chromium) : DashboardTest(c
         await ConnectAsync("/deaf");
         ClientWebSocket talker = await ConnectAsync("/talker");
         await Page.GetByLabel("to all others").CheckAsync();
+        await WhenToldAsync();
         // More than the two systems' buffers take, and than the send queue holds.
         for (int i = 0; i < 24; i++)
             await SendAsync(talker, new byte[1_000_000]);
