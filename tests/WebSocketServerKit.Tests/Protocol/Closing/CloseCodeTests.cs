@@ -10,7 +10,7 @@ public sealed class CloseCodeTests
     {
         CloseCode own = 4000;
         Assert.Equal(new CloseCode(4000), own);
-        Assert.Equal((4000, 4000), (own.Value, (int)own));
+        Assert.Equal((4000, 4000, (WebSocketCloseStatus)4000), (own.Value, (int)own, (WebSocketCloseStatus)own));
         Assert.True(CloseCode.GoingAway == 1001);
         Assert.True(CloseCode.GoingAway == WebSocketCloseStatus.EndpointUnavailable);
         Assert.True(CloseCode.GoingAway != CloseCode.NormalClosure);

@@ -24,6 +24,7 @@ public sealed class RequestValuesTests
     public void All_pairs_come_in_their_order()
     {
         Assert.Equal(3, _values.Count);
+        Assert.Equal(3, ((System.Collections.IEnumerable)_values).Cast<object>().Count());
         Assert.Equal("a=1 b= a=2", string.Join(' ', _values.Select(pair => $"{pair.Key}={pair.Value}")));
     }
 
