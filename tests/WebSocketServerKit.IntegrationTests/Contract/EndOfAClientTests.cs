@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -303,13 +304,14 @@ public class EndOfAClientTests
                 inHandler.SetResult();
                 await never.Task;
             },
-            options => options.CloseTimeout = TimeSpan.FromMilliseconds(50));
+            options => options.TimeProvider = new FakeTimeProvider());
         (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
         await raw.SendAsync("x");
         await inHandler.Task.Timely();
         raw.Reset();
         await Polling.UntilAsync(() => client.TrySend("are you there?") == SendResult.Closed);
 
+        server.Pass(TimeSpan.FromSeconds(20)); // the close timeout is given to the handler
         AssertEnd(await server.NextEndAsync(), DisconnectCause.ConnectionLost, ConnectionSide.Client, 1006, "", clean: false);
         Assert.Empty(server.Clients);
         never.SetResult();
