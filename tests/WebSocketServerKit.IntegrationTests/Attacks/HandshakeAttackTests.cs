@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using Microsoft.Extensions.Time.Testing;
 
 namespace WebSocketServerKit.Attacks;
 
@@ -9,23 +8,20 @@ public class HandshakeAttackTests
     [Fact]
     public async Task A_request_that_comes_byte_by_byte_is_answered_408_when_the_time_is_up_however_busy_it_looks()
     {
-        FakeTimeProvider time = new();
-        await using AttackedServer server = await AttackedServer.StartAsync(
-            new() { HandshakeTimeout = TimeSpan.FromSeconds(1), CloseTimeout = TimeSpan.FromSeconds(1), TimeProvider = time });
+        await using AttackedServer server = await AttackedServer.StartAsync(new() { HandshakeTimeout = TimeSpan.FromSeconds(1), CloseTimeout = TimeSpan.FromSeconds(1) });
         using Attacker attacker = await server.ConnectAsync();
         Task<string> answer = attacker.ReceiveHeadAsync();
         await attacker.SendAsync("GET /");
         while (!answer.IsCompleted)
         {
             await attacker.SendAsync("a");
-            time.Advance(TimeSpan.FromMilliseconds(5));
-            await Task.Yield();
+            await Task.Delay(5, AttackedServer.Timely); // the pace of the attack
         }
 
         Assert.StartsWith("HTTP/1.1 408 ", await answer);
         // The dribble goes on, and is cut in the end.
         while (await attacker.TrySendAsync("a"u8.ToArray()))
-            time.Advance(TimeSpan.FromMilliseconds(5));
+            await Task.Delay(5, AttackedServer.Timely);
         await server.AssertServesOthersAsync();
         await server.WhenLeftAsync(1); // the other one, not the attacker: it never was a client
     }
