@@ -241,8 +241,7 @@ internal abstract class ConnectionLifetime : IHandlers
     public void GiveWay() => Volatile.Read(ref _opening)?.Interrupt(Admission.TooManyHandshakes);
 
     /// <summary>Updates <see cref="HasSpoken"/> by polling the transport for bytes, and returns it. From any thread.</summary>
-    // In this order: bytes that are no longer unread are in a buffer, which was rented before they were received.
-    public bool PollHasSpoken() => _hasSpoken |= Transport.HasUnread || Transport.HeldBytes > 0;
+    public bool PollHasSpoken() => _hasSpoken |= Transport.HasReceived;
 
     /// <summary>Completes when the client is out of the registry. The closing handshake has then ended or failed.</summary>
     public Task WhenClosed()

@@ -221,11 +221,10 @@ internal sealed class ServerRun
     private static async Task FollowAsync(ClientSession session, PipeTransportConnection transport, CancellationToken cancellationToken)
     {
         await Turn.ToOthers; // the host's thread must not run handlers
-        Task running = session.RunAsync();
         bool isCut = false;
         using (cancellationToken.UnsafeRegister(
             _ => isCut = session.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, "")), null))
-            await running.ConfigureAwait(false);
+            await session.RunAsync().ConfigureAwait(false); // after the registration: it may run handlers before it returns
         await transport.WhenClosed().ConfigureAwait(false);
         await session.WhenTold().ConfigureAwait(false);
         if (isCut)

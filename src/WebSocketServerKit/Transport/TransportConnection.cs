@@ -75,6 +75,10 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// <summary>Whether the socket has unread bytes. From any thread; false when the connection has ended.</summary>
     public abstract bool HasUnread { get; }
 
+    /// <summary>Whether bytes of the peer have arrived that <see cref="Input"/> has not handed out. Polled from any thread during the opening handshake.</summary>
+    // In this order: bytes that are no longer unread are in a buffer, which was rented before they were received.
+    public virtual bool HasReceived => HasUnread || HeldBytes > 0;
+
     /// <summary>
     /// Whether the peer has ended its side or reset the connection, even if unread bytes precede that. From any thread. False on systems that do not tell.
     /// </summary>

@@ -196,6 +196,22 @@ public class AcceptTests
         Assert.Equal((DisconnectCause.Aborted, ConnectionSide.Server), ((await server.NextEndAsync()) is var end ? (end.Cause, end.ClosedBy) : default));
     }
 
+    [Fact]
+    public async Task A_token_that_was_cancelled_before_lets_no_handler_see_a_request_that_is_there_already()
+    {
+        int connected = 0;
+        await using TestServer server = await TestServer.StartAsync(server => server.ClientConnected += (_, _) => Interlocked.Increment(ref connected));
+        for (int i = 0; i < 20; i++)
+        {
+            Pipe fromClient = new(), toClient = new();
+            await fromClient.Writer.WriteAsync(TestClient.Request(), TestContext.Current.CancellationToken);
+            Task served = server.Server.AcceptAsync(new FedClient.DuplexPipe(fromClient.Reader, toClient.Writer), cancellationToken: new CancellationToken(canceled: true));
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => served.Timely());
+        }
+
+        Assert.Equal(0, connected);
+    }
+
     [Theory]
     [MemberData(nameof(Carriers))]
     public async Task A_token_that_was_cancelled_before_cuts_the_connection_at_once(Carrier carrier)

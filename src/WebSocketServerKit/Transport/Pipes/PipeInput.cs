@@ -31,6 +31,7 @@ internal sealed class PipeInput : PipeReader
     private readonly Pipe _pipe;
     private IOException? _failure;       // why the loop has ended, if it failed
     private volatile bool _hasEnded;     // the loop
+    private volatile bool _hasReceived;  // anything at all
     private long _unread;                // bytes in the pipe
     private RentedMemory.Owner? _buffer;
     private int _start;                  // of what is not consumed yet
@@ -52,6 +53,9 @@ internal sealed class PipeInput : PipeReader
 
     /// <summary>Whether bytes have come that nobody has received yet.</summary>
     public bool HasUnread => Volatile.Read(ref _unread) > 0 && !_over.IsCancellationRequested;
+
+    /// <summary>Whether any byte has come. A buffer does not tell: a carrier without waiting reads of zero bytes makes the loop wait with one.</summary>
+    public bool HasReceived => _hasReceived;
 
     /// <summary>Whether the carrier has ended or failed.</summary>
     public bool HasEnded => _hasEnded;
@@ -75,6 +79,7 @@ internal sealed class PipeInput : PipeReader
                 int count = await _carrier.ReadAsync(memory, _over).ConfigureAwait(false);
                 if (count == 0)
                     break;
+                _hasReceived = true;
                 writer.Advance(count);
                 Interlocked.Add(ref _unread, count);
                 if ((await writer.FlushAsync(_over).ConfigureAwait(false)).IsCompleted)

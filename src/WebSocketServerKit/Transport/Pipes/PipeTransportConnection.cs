@@ -49,6 +49,8 @@ internal sealed class PipeTransportConnection : TransportConnection
 
     public override EndPoint LocalEndPoint { get; }
 
+    public override bool HasReceived => _input.HasReceived;
+
     public override bool HasUnread => _input.HasUnread;
 
     public override bool HasPeerEnded => _input.HasEnded;

@@ -33,6 +33,26 @@ public sealed class PipeTransportConnectionTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_stream_that_makes_the_loop_wait_with_a_buffer_has_received_nothing_until_a_byte_comes()
+    {
+        TaskCompletionSource<int> first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        int reads = 0;
+        _stream.OnRead = async (buffer, token) =>
+        {
+            if (buffer.IsEmpty)
+                return 0; // at once: it knows no waiting for the first byte
+            if (++reads == 1)
+                return await first.Task;
+            await Task.Delay(Timeout.Infinite, token);
+            return 0;
+        };
+        await Polling.UntilAsync(() => Connection.HeldBytes > 0);
+        Assert.False(Connection.HasReceived);
+        first.SetResult(1);
+        await Polling.UntilAsync(() => Connection.HasReceived);
+    }
+
+    [Fact]
     public async Task Many_bytes_are_written_in_pieces_so_that_a_slow_peer_is_seen_to_get_on()
     {
         byte[] bytes = new byte[40_000];
