@@ -10,8 +10,9 @@ namespace WebSocketServerKit;
 [SuppressMessage("Usage", "CA2225", Justification = "new SendOptions { MessageType = … } is the alternative.")]
 public readonly record struct SendOptions
 {
-    // One more than the type; 0 for null. So the options are passed in one register.
-    private readonly int _messageType;
+    // Smaller than a nullable type and a bool: so the options are passed in one register.
+    private readonly WebSocketMessageType _messageType;
+    private readonly bool _hasMessageType;
 
     /// <summary>Options that only disable compression.</summary>
     public static SendOptions Uncompressed => new() { DisableCompression = true };
@@ -22,8 +23,8 @@ public readonly record struct SendOptions
     /// </summary>
     public WebSocketMessageType? MessageType
     {
-        get => _messageType == 0 ? null : (WebSocketMessageType)(_messageType - 1);
-        init => _messageType = value is { } type ? (int)type + 1 : 0;
+        get => _hasMessageType ? _messageType : null;
+        init => (_hasMessageType, _messageType) = (value.HasValue, value.GetValueOrDefault());
     }
 
     /// <summary>

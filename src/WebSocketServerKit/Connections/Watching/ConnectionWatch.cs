@@ -96,8 +96,7 @@ internal struct ConnectionWatch(long now)
     private void Ping(ConnectionLifetime connection)
     {
         Span<byte> payload = stackalloc byte[PingLatency.PayloadSize];
-        // A ping of PingAsync that may still be answered in time serves as well.
-        if (_ping.TryBegin(connection.Heartbeat, connection.Settings.PingTimeout, payload))
-            connection.Queue.Ping(payload);
+        _ping.BeginOrRepeat(connection.Heartbeat, connection.Settings.PingTimeout, payload);
+        connection.Queue.Ping(payload);
     }
 }

@@ -42,6 +42,16 @@ internal struct PingLatency()
         return true;
     }
 
+    /// <summary>
+    /// Writes the payload of a ping that is sent in any case. While a ping waits for its pong, the payload is that ping's: the answer to either counts for it, since a peer may answer the latest
+    /// only.
+    /// </summary>
+    public void BeginOrRepeat(Heartbeat heartbeat, TimeSpan timeout, Span<byte> payload)
+    {
+        if (!TryBegin(heartbeat, timeout, payload))
+            BinaryPrimitives.WriteInt64BigEndian(payload, Volatile.Read(ref _sentAt));
+    }
+
     /// <summary>Ends the measurement if the payload is that of the latest ping. Any other pong is ignored.</summary>
     public void End(Heartbeat heartbeat, ReadOnlySpan<byte> payload)
     {

@@ -92,16 +92,32 @@ public sealed class ConnectionWatchTests : LifetimeTest
     }
 
     [Fact]
-    public async Task A_keep_alive_ping_does_not_replace_the_ping_of_a_caller_that_waits()
+    public async Task A_keep_alive_ping_repeats_the_ping_of_a_caller_that_waits_so_that_the_answer_to_either_counts()
     {
         await _stage.OpenAsync();
         _stage.Beats(18);
         Task<TimeSpan?> waiting = Connection.PingAsync();
-        SentFrame ping = Assert.Single(Transport.Frames);
         _stage.Beats(4); // the client has been silent for the interval
-        Assert.Single(Transport.Frames);
-        Transport.Receive(Frames.Frame(Opcode.Pong, ping.Payload));
+        Assert.Equal(2, Transport.Frames.Count);
+        Assert.Equal(Transport.Frames[0].Payload, Transport.Frames[1].Payload);
+        Transport.Receive(Frames.Frame(Opcode.Pong, Transport.Frames[1].Payload));
         Assert.Equal(TimeSpan.FromSeconds(4), await waiting.InTime());
+    }
+
+    [Fact]
+    public async Task A_client_whose_pongs_have_the_wrong_payload_is_pinged_at_each_interval_all_the_same_and_stays()
+    {
+        await using var stage = new ConnectionStage(settings => settings with { PingTimeout = TimeSpan.FromSeconds(60) });
+        await stage.OpenAsync();
+        for (int pings = 1; pings <= 5; pings++)
+        {
+            stage.Beats(20);
+            Assert.Equal(pings, stage.Transport.Frames.Count);
+            stage.Transport.Receive(Frames.Frame(Opcode.Pong, "mine"u8));
+            await stage.Transport.WhenIdle;
+        }
+
+        Assert.True(stage.Connection.IsOpen);
     }
 
     [Fact]
