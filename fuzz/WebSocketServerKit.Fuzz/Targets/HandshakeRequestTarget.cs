@@ -33,7 +33,7 @@ internal static class HandshakeRequestTarget
         foreach (int end in ends)
         {
             cuts.Add(end);
-            ReadOnlySequence<byte> window = Segments(content, consumed, cuts);
+            ReadOnlySequence<byte> window = Segments.Of(content, consumed, cuts);
             status = parser.Parse(window, out SequencePosition consumedTo, out SequencePosition examinedTo);
             long taken = window.Slice(0, consumedTo).Length;
             long examined = window.Slice(0, examinedTo).Length;
@@ -87,32 +87,5 @@ internal static class HandshakeRequestTarget
         return text;
     }
 
-    private static ReadOnlySequence<byte> Segments(byte[] content, int begin, List<int> ends)
-    {
-        var first = new Segment(default, null);
-        Segment last = first;
-        foreach (int end in ends)
-        {
-            if (end <= begin)
-                continue;
-            last = new Segment(content.AsMemory(begin..end), last);
-            begin = end;
-        }
-
-        return new ReadOnlySequence<byte>(first, 0, last, last.Memory.Length);
-    }
-
     private sealed record Outcome(HandshakeParseStatus Status, HandshakeViolation Violation, string Request, int Consumed);
-
-    private sealed class Segment : ReadOnlySequenceSegment<byte>
-    {
-        public Segment(ReadOnlyMemory<byte> memory, Segment? before)
-        {
-            Memory = memory;
-            if (before is null)
-                return;
-            RunningIndex = before.RunningIndex + before.Memory.Length;
-            before.Next = this;
-        }
-    }
 }

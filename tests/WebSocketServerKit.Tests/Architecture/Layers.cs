@@ -27,7 +27,10 @@ internal static partial class Layers
 
     // Values that the host is told, which are known where they come about.
     private static readonly HashSet<(string Layer, string Type)> Shared =
-        [("Diagnostics", "DisconnectCause"), ("Connections", "DisconnectCause"), ("Connections", "ConnectionSide")];
+        [
+            ("Diagnostics", "DisconnectCause"), ("Connections", "DisconnectCause"), ("Connections", "ConnectionSide"),
+            ("Transport", "Authority"), // The property of ProxyHeader has the name of a type of Protocol.
+        ];
 
     // Whatever waits, knows the time, does input or output, or needs a second thread. Pure code takes values and returns values.
     private static readonly HashSet<string> Impure = new(StringComparer.Ordinal)
