@@ -27,6 +27,7 @@ public sealed class MirrorTests
         ["Protocol/ProtocolViolation.cs"] = "An enum; ProtocolViolations is its table.",
         ["Protocol/Compression/OneWayStream.cs"] = "Members that a base class demands; MessageDeflater and MessageInflater use it.",
         ["Protocol/Handshake/Extension.cs"] = "A record; ExtensionList fills it.",
+        ["Protocol/Handshake/ForwardedHeaderKind.cs"] = "An enum; ForwardedHeaders acts on it.",
         ["Transport/Pipes/ICarrier.cs"] = "Members; StreamCarrier and DuplexPipeCarrier keep their promises.",
         ["Transport/Proxies/ProxyHeaderValue.cs"] = "A record; ProxyHeaderParser fills it.",
         ["Transport/TransportConnection.cs"] = "Abstract members; SocketTransportConnection keeps their promises.",
