@@ -30,6 +30,7 @@ public sealed class MirrorTests
         ["Protocol/Handshake/ForwardedHeaderKind.cs"] = "An enum; ForwardedHeaders acts on it.",
         ["Transport/Pipes/ICarrier.cs"] = "Members; StreamCarrier and DuplexPipeCarrier keep their promises.",
         ["Transport/Proxies/ProxyHeaderValue.cs"] = "A record; ProxyHeaderParser fills it.",
+        ["Transport/HostFacts.cs"] = "A record; AcceptOptions fills it.",
         ["Transport/TransportConnection.cs"] = "Abstract members; SocketTransportConnection keeps their promises.",
     };
 
