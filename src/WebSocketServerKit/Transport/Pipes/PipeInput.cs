@@ -1,47 +1,43 @@
 using System.Buffers;
-using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 
 namespace WebSocketServerKit.Transport.Pipes;
 
 /// <summary>
-/// Reads a carrier. A loop of its own (<see cref="RunAsync"/>) reads it into a pipe of 64 KiB; what is beyond that stays with the sender, which is the back-pressure. So whatever a read of the
-/// carrier does, nobody else waits for it, and what has come can be looked at without waiting.
+/// The input of a carrier. A loop of its own (<see cref="RunAsync"/>) reads the carrier into a pipe of 64 KiB. More stays with the sender, which is the back-pressure. So nobody else waits for
+/// a read of the carrier, and received bytes can be taken without waiting.
 /// </summary>
 /// <remarks>
 /// <para>
-/// What is handed out is copied from that pipe into one contiguous buffer: frames are unmasked where they lie, a payload may be left to handlers, and <see cref="TryReceive"/> goes on reading
-/// while the owner still has what was handed out before. Without bytes there is no buffer, neither here nor in the loop, as far as the carrier can wait for the next byte without one.
+/// The bytes are copied from that pipe into one contiguous buffer: frames are unmasked where they lie, a payload may be left to handlers, and <see cref="TryReceive"/> goes on reading
+/// while the owner still has earlier bytes. While no bytes are there, neither this object nor the loop holds a buffer, if the carrier can wait for the next byte without one.
 /// </para>
-/// <para>One reader at a time. <see cref="HasUnread"/>, <see cref="HasEnded"/> and <see cref="WakeUp"/> from any thread.</para>
+/// <para>One reader at a time. <see cref="HasUnread"/>, <see cref="HasCarrierEnded"/> and <see cref="WakeUp"/> may be used from any thread.</para>
 /// </remarks>
-internal sealed class PipeInput : PipeReader
+internal sealed class PipeInput : TransportInput
 {
-    private const int Limit = 64 * 1024;       // read ahead of the owner
-    private const int PieceSize = 16 * 1024;   // of one read; a record of TLS has as much
+    private const int Limit = 64 * 1024;       // the most bytes in the pipe
+    private const int PieceSize = 16 * 1024;   // the most bytes of one read; a TLS record has as many
     private const int SmallestBuffer = 4 * 1024;
 
-    // A carrier that always has more at once would keep the thread: after so many reads in a row others get it.
+    // The reads in a row before the loop yields its thread. A carrier that always has more would keep it.
     private const int ReadsInARow = 16;
 
     private readonly ICarrier _carrier;
     private readonly RentedMemory _memory;
     private readonly CancellationToken _over;
     private readonly Pipe _pipe;
-    private IOException? _failure;       // why the loop has ended, if it failed
-    private volatile bool _hasEnded;     // the loop
-    private volatile bool _hasReceived;  // anything at all
+    private IOException? _failure;       // the error with which the loop has ended
+    private volatile bool _hasCarrierEnded;
+    private volatile bool _hasReceived;
     private long _unread;                // bytes in the pipe
-    private RentedMemory.Owner? _buffer;
-    private int _start;                  // of what is not consumed yet
-    private int _examined;               // up to where the owner has looked
-    private int _end;                    // of what was copied
-    private bool _ended;                 // nothing more comes
+    private RentedMemory.Owner? _owner;  // of the buffer
+    private RentedMemory.Owner? _replaced; // of the buffer before, while its bytes are copied
 
-    /// <param name="carrier">Where the bytes come from.</param>
-    /// <param name="memory">Where all buffers come from.</param>
-    /// <param name="over">Cancelled when the connection is over: then reads throw.</param>
+    /// <param name="carrier">The source of the bytes.</param>
+    /// <param name="memory">The source of all buffers.</param>
+    /// <param name="over">Cancelled when the connection is over; then reads throw.</param>
     public PipeInput(ICarrier carrier, RentedMemory memory, CancellationToken over)
     {
         _carrier = carrier;
@@ -51,30 +47,29 @@ internal sealed class PipeInput : PipeReader
             memory, pauseWriterThreshold: Limit, resumeWriterThreshold: Limit / 2, minimumSegmentSize: PieceSize, useSynchronizationContext: false));
     }
 
-    /// <summary>Whether bytes have come that nobody has received yet.</summary>
+    /// <summary>Whether bytes have arrived that nobody has received yet.</summary>
     public bool HasUnread => Volatile.Read(ref _unread) > 0 && !_over.IsCancellationRequested;
 
-    /// <summary>Whether any byte has come. A buffer does not tell: a carrier without waiting reads of zero bytes makes the loop wait with one.</summary>
+    /// <summary>Whether any byte has arrived. A buffer does not tell: the loop waits with one, if the carrier has no waiting reads of zero bytes.</summary>
     public bool HasReceived => _hasReceived;
 
     /// <summary>Whether the carrier has ended or failed.</summary>
-    public bool HasEnded => _hasEnded;
-
-    private bool IsAvailable => _examined < _end || _ended;
+    public bool HasCarrierEnded => _hasCarrierEnded;
 
     /// <summary>Reads the carrier to its end. Call it once. Never throws, and ends only when the carrier's read does.</summary>
     public async Task RunAsync()
     {
-        // The carrier's code never runs on the thread of whoever brings it.
+        // The carrier's code never runs on the thread of the caller.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         PipeWriter writer = _pipe.Writer;
         try
         {
             for (int reads = 1; ; reads++)
             {
+                _over.ThrowIfCancellationRequested();
                 await _carrier.ReadAsync(Memory<byte>.Empty, _over).ConfigureAwait(false);
                 Memory<byte> memory = writer.GetMemory();
-                // A buffer that is rented when all buffers have been forgotten already goes back at once: nobody would forget it if this read hangs.
+                // If all buffers have been forgotten already, this one is returned at once: nobody would forget it if the read hangs.
                 _over.ThrowIfCancellationRequested();
                 int count = await _carrier.ReadAsync(memory, _over).ConfigureAwait(false);
                 if (count == 0)
@@ -90,94 +85,76 @@ internal sealed class PipeInput : PipeReader
         }
         catch (Exception failure)
         {
-            // Told to the owner behind the bytes that came before.
+            // Reported to the owner after the bytes that arrived before.
             _failure = TransportErrors.ConnectionLost(failure);
         }
 
-        _hasEnded = true;
+        _hasCarrierEnded = true;
         await writer.CompleteAsync().ConfigureAwait(false);
     }
 
-    /// <exception cref="IOException">The connection is lost.</exception>
-    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
-    {
-        Debug.Assert(!cancellationToken.CanBeCanceled, "A read is ended by closing the connection.");
-        return IsAvailable ? new ValueTask<ReadResult>(Result()) : ReceiveAndTakeAsync();
-    }
-
-    /// <inheritdoc cref="TransportConnection.WaitToReadAsync"/>
-    /// <exception cref="IOException">The connection is lost.</exception>
-    public ValueTask WaitToReadAsync() => IsAvailable ? default : ReceiveAsync();
-
-    public override bool TryRead(out ReadResult result)
-    {
-        bool available = IsAvailable;
-        result = available ? Result() : default;
-        return available;
-    }
-
-    public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
-
     public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
     {
-        // The sequence is over one array, so the integer of a position is the index in that array.
-        _start = consumed.GetInteger();
-        _examined = Math.Max(_start, examined.GetInteger());
-        if (_start == _end)
+        base.AdvanceTo(consumed, examined);
+        if (IsEmpty)
             ReleaseBuffer();
     }
 
-    public override void CancelPendingRead() => throw new NotSupportedException("A read is ended by closing the connection.");
-
-    /// <summary>Gives all buffers back, but one that the carrier is still reading into. While nobody reads here.</summary>
+    /// <summary>Returns all buffers, except one that the carrier is still reading into. Call it while nobody reads.</summary>
     public override void Complete(Exception? exception = null)
     {
         ReleaseBuffer();
         _pipe.Reader.Complete();
     }
 
-    /// <summary>Lets a read that waits see that the connection is over.</summary>
+    /// <summary>Lets a pending read see that the connection is over.</summary>
     public void WakeUp() => _pipe.Reader.CancelPendingRead();
 
-    /// <summary>Leaves the buffer to whoever still reads in it. While nobody reads here.</summary>
-    public void ForgetBuffer()
-    {
-        _buffer = null;
-        (_start, _examined, _end) = (0, 0, 0);
-    }
-
-    /// <summary>Receives what is there into <paramref name="destination"/>, past the buffer. Never waits.</summary>
+    /// <summary>Copies received bytes into <paramref name="destination"/>, bypassing the buffer. Never waits.</summary>
     /// <exception cref="IOException">The connection is lost.</exception>
     public int TryReceive(Span<byte> destination, out bool ended)
     {
         ThrowIfOver();
         int count = 0;
-        if (!_ended && _pipe.Reader.TryRead(out ReadResult read))
+        if (!HasEnded && _pipe.Reader.TryRead(out ReadResult read))
         {
             count = (int)Math.Min(read.Buffer.Length, destination.Length);
             Take(read, destination[..count]);
         }
 
-        ended = _ended;
+        ended = HasEnded;
         return count;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ReadResult> ReceiveAndTakeAsync()
-    {
-        await ReceiveAsync().ConfigureAwait(false);
-        return Result();
-    }
-
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask ReceiveAsync()
+    protected override async ValueTask ReceiveAsync()
     {
         while (!IsAvailable)
         {
             ThrowIfOver();
             ReadResult read = await _pipe.Reader.ReadAsync(CancellationToken.None).ConfigureAwait(false);
-            Take(read, Room((int)Math.Min(read.Buffer.Length, Limit)));
+            int count = (int)Math.Min(read.Buffer.Length, Limit);
+            if (count > 0)
+                MakeRoom(count, SmallestBuffer);
+            Take(read, count > 0 ? Free.Span[..count] : default);
+            Received(count);
         }
+    }
+
+    protected override byte[] Rent(int minimumLength)
+    {
+        _replaced = _owner;
+        _owner = _memory.RentArray(minimumLength);
+        return _owner.Array;
+    }
+
+    protected override void Return(byte[] buffer)
+    {
+        if (_owner?.Array == buffer)
+            _owner.Dispose();
+        else
+            _replaced?.Dispose();
+        _replaced = null;
     }
 
     // Takes as many bytes out of the pipe as the destination has room for.
@@ -190,40 +167,14 @@ internal sealed class PipeInput : PipeReader
         if (!read.IsCompleted || !isAll)
             return;
         if (_failure is null)
-            _ended = true;
-        else if (destination.IsEmpty)
-            throw _failure;
-    }
-
-    // So many bytes behind what is there already, in a larger array if need be. They count as received.
-    private Span<byte> Room(int count)
-    {
-        if (count == 0)
-            return default;
-        int kept = _end - _start;
-        if (_buffer is null || _buffer.Array.Length - _end < count)
         {
-            RentedMemory.Owner larger = _memory.RentArray(Math.Max(SmallestBuffer, Math.Max(kept + count, 2 * kept)));
-            _buffer?.Array.AsSpan(_start, kept).CopyTo(larger.Array);
-            _buffer?.Dispose();
-            _buffer = larger;
-            (_start, _examined, _end) = (0, _examined - _start, kept);
+            HasEnded = true;
         }
-
-        _end += count;
-        return _buffer.Array.AsSpan(_end - count, count);
-    }
-
-    private ReadResult Result()
-    {
-        ReadOnlySequence<byte> bytes = _start < _end ? new ReadOnlySequence<byte>(_buffer!.Array, _start, _end - _start) : ReadOnlySequence<byte>.Empty;
-        return new ReadResult(bytes, isCanceled: false, _ended);
-    }
-
-    private void ReleaseBuffer()
-    {
-        _buffer?.Dispose();
-        ForgetBuffer();
+        else if (destination.IsEmpty)
+        {
+            ThrowIfOver();
+            throw _failure;
+        }
     }
 
     private void ThrowIfOver()

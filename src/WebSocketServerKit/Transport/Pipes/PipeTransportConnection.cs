@@ -56,7 +56,7 @@ internal sealed class PipeTransportConnection : TransportConnection
 
     public override bool HasUnread => _input.HasUnread;
 
-    public override bool HasPeerEnded => _input.HasEnded;
+    public override bool HasPeerEnded => _input.HasCarrierEnded;
 
     /// <summary>What the carrier has taken. How far the peer has read is not known here.</summary>
     public override long BytesTaken => Volatile.Read(ref _taken);

@@ -98,7 +98,7 @@ public sealed class PipeInputTests : IAsyncDisposable
         _stream.OnRead = (_, _) => ValueTask.FromResult(0);
         Start("x"u8.ToArray());
         await _running.InTime();
-        Assert.True(_input.HasEnded);
+        Assert.True(_input.HasCarrierEnded);
         ReadResult read = await ReadAsync();
         Assert.Equal(("x", true), (Encoding.UTF8.GetString(read.Buffer), read.IsCompleted));
         _input.AdvanceTo(read.Buffer.End);
