@@ -26,9 +26,10 @@ serve.SetAction((_, _) => EchoChild.ServeAsync());
 
 Argument<string> name = new("name");
 Option<Service> service = new("--service");
-Command contender = new("contender", "A server that the comparisons start as a process of its own") { name, service };
+Option<string?> certificate = new("--certificate");
+Command contender = new("contender", "A server that the comparisons start as a process of its own") { name, service, certificate };
 contender.Hidden = true;
-contender.SetAction((arguments, _) => Contender.ServeAsync(arguments.GetValue(name)!, arguments.GetValue(service)));
+contender.SetAction((arguments, _) => Contender.ServeAsync(arguments.GetValue(name)!, arguments.GetValue(service), arguments.GetValue(certificate)));
 
 RootCommand root = new("Loads servers in processes of their own over loopback: churn and soak look at what stays behind, the others compare with Kestrel. For Linux.")
 {

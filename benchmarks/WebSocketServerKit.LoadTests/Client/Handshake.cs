@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using WebSocketServerKit.LoadTests.Servers;
 
 namespace WebSocketServerKit.LoadTests.Client;
 
@@ -13,10 +14,17 @@ internal static class Handshake
 
     public static readonly byte[] Request = RequestOf("/", Fields);
 
-    /// <summary>Connects and sends the request. The socket does not block any more.</summary>
-    /// <param name="port">Of the server, at 127.0.0.1.</param>
+    /// <summary>Connects and sends the request, under TLS as soon as its handshake is done.</summary>
+    /// <param name="server">At 127.0.0.1.</param>
     /// <param name="source">An address from 127.0.0.0/8, each of which has source ports of its own; null for 127.0.0.1.</param>
-    public static Socket Begin(int port, IPAddress? source = null) => Begin(port, source, Request);
+    public static ClientTransport Begin(ServerProcess server, IPAddress? source = null)
+    {
+        Socket socket = Connect(server.Port, source);
+        if (server.UsesTls)
+            return new TlsTransport(socket, Request);
+        socket.Send(Request);
+        return new ClientTransport(socket);
+    }
 
     /// <summary>Whether the answer is complete.</summary>
     /// <exception cref="InvalidDataException">It is a refusal.</exception>
@@ -27,6 +35,14 @@ internal static class Handshake
         if (!answer.StartsWith("HTTP/1.1 101"u8) || answer.IndexOf("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="u8) < 0)
             throw new InvalidDataException("The handshake was refused.");
         return true;
+    }
+
+    /// <summary>Connects and gets the handshake done, that of TLS included.</summary>
+    public static ClientTransport Open(ServerProcess server)
+    {
+        ClientTransport transport = Begin(server);
+        Await(transport);
+        return transport;
     }
 
     /// <summary>Connects and gets the handshake done.</summary>
@@ -60,34 +76,40 @@ internal static class Handshake
         return socket;
     }
 
-    private static Socket Begin(int port, IPAddress? source, byte[] request)
+    // It does not block any more.
+    private static Socket Connect(int port, IPAddress? source = null)
     {
         Socket socket = NewSocket();
         if (source is not null)
             socket.Bind(new IPEndPoint(source, 0));
         socket.Connect(new IPEndPoint(IPAddress.Loopback, port));
-        socket.Send(request);
         socket.Blocking = false;
         return socket;
     }
 
     private static Socket Open(int port, byte[] request, out string answer)
     {
-        Socket socket = Begin(port, source: null, request);
+        Socket socket = Connect(port);
+        socket.Send(request);
+        answer = Await(new ClientTransport(socket));
+        return socket;
+    }
+
+    private static string Await(ClientTransport transport)
+    {
         Span<byte> received = stackalloc byte[1024];
         int length = 0;
         while (!IsDone(received[..length]))
         {
-            if (!socket.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead))
+            if (!transport.Socket.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead))
                 throw new TimeoutException("The server does not answer.");
-            int count = socket.Receive(received[length..]);
-            if (count == 0)
-                throw new IOException("The server ended the connection in the handshake.");
+            int count = transport.Receive(received[length..], out SocketError error);
+            if (count == 0 && error != SocketError.WouldBlock)
+                throw new IOException($"The server ended the connection in the handshake ({error}).");
             length += count;
         }
 
-        answer = Encoding.ASCII.GetString(received[..length]);
-        return socket;
+        return Encoding.ASCII.GetString(received[..length]);
     }
 
     private static Socket NewSocket() => new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

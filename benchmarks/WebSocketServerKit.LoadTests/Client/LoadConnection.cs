@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using HdrHistogram;
+using WebSocketServerKit.LoadTests.Servers;
 
 namespace WebSocketServerKit.LoadTests.Client;
 
@@ -11,7 +12,7 @@ internal sealed class LoadConnection : IReady, IDisposable
     [ThreadStatic]
     private static byte[]? _buffer;
 
-    private readonly Socket _socket;
+    private readonly ClientTransport _transport;
     private readonly Epoll _epoll;
     private readonly int _key;
     private readonly Dialogue _dialogue;
@@ -22,23 +23,23 @@ internal sealed class LoadConnection : IReady, IDisposable
     private int _owed;
     private bool _awaitsRoom;
 
-    /// <param name="socket">Behind the handshake.</param>
+    /// <param name="transport">Behind the handshake.</param>
     /// <param name="epoll">Tells when there is something to do.</param>
     /// <param name="dialogue">What to send, and what to expect.</param>
     /// <param name="received">Called with each read that ended messages.</param>
-    public LoadConnection(Socket socket, Epoll epoll, Dialogue dialogue, Action<LoadConnection, int> received)
+    public LoadConnection(ClientTransport transport, Epoll epoll, Dialogue dialogue, Action<LoadConnection, int> received)
     {
-        _socket = socket;
+        _transport = transport;
         _epoll = epoll;
         _dialogue = dialogue;
         _received = received;
         _key = epoll.Register(this);
-        epoll.Watch(_socket, _key);
+        epoll.Watch(_transport.Socket, _key);
     }
 
     /// <summary>Connects and exchanges one message again and again.</summary>
-    public LoadConnection(int port, Epoll epoll, Message message, Action<LoadConnection, int> received)
-        : this(Handshake.Open(port), epoll, new Repetition(message), received)
+    public LoadConnection(ServerProcess server, Epoll epoll, Message message, Action<LoadConnection, int> received)
+        : this(Handshake.Open(server), epoll, new Repetition(message), received)
     {
     }
 
@@ -71,7 +72,7 @@ internal sealed class LoadConnection : IReady, IDisposable
             Push();
     }
 
-    public void Dispose() => _socket.Dispose();
+    public void Dispose() => _transport.Dispose();
 
     private void Receive()
     {
@@ -80,7 +81,7 @@ internal sealed class LoadConnection : IReady, IDisposable
         int count;
         do
         {
-            count = _socket.Receive(buffer, SocketFlags.None, out SocketError error);
+            count = _transport.Receive(buffer, out SocketError error);
             if (error == SocketError.WouldBlock)
                 break;
             if (count == 0)
@@ -95,6 +96,7 @@ internal sealed class LoadConnection : IReady, IDisposable
 
     private void Push()
     {
+        _transport.Flush();
         while (_owed > 0 || !_rest.IsEmpty)
         {
             if (_rest.IsEmpty)
@@ -105,7 +107,7 @@ internal sealed class LoadConnection : IReady, IDisposable
                 _underWay.Enqueue((Stopwatch.GetTimestamp(), count));
             }
 
-            int sent = _socket.Send(_rest.Span, SocketFlags.None, out SocketError error);
+            int sent = _transport.Send(_rest.Span, out SocketError error);
             if (error == SocketError.WouldBlock)
                 break;
             if (error != SocketError.Success)
@@ -113,8 +115,8 @@ internal sealed class LoadConnection : IReady, IDisposable
             _rest = _rest[sent..];
         }
 
-        bool awaitsRoom = !_rest.IsEmpty;
+        bool awaitsRoom = !_rest.IsEmpty || _transport.AwaitsRoom;
         if (awaitsRoom != _awaitsRoom)
-            _epoll.Watch(_socket, _key, writing: _awaitsRoom = awaitsRoom);
+            _epoll.Watch(_transport.Socket, _key, writing: _awaitsRoom = awaitsRoom);
     }
 }

@@ -22,7 +22,7 @@ internal sealed class Accept : Load
     public static Command Command()
     {
         Option<int> clients = new("--clients") { Description = "Clients at once", DefaultValueFactory = _ => 64 };
-        ComparisonOptions options = new();
+        ComparisonOptions options = new(tls: true);
         Command command = new("accept", "Connect, upgrade, close, again and again: how many handshakes, at what cost? The latency is that of such a visit.") { clients };
         foreach (Option option in options.All)
             command.Options.Add(option);
@@ -60,7 +60,7 @@ internal sealed class Accept : Load
 
         private readonly byte[] _answer = new byte[1024];
         private int _key = -1;
-        private Socket? _socket;
+        private ClientTransport? _transport;
         private int _length;
         private bool _closing;
         private long _began;
@@ -69,15 +69,15 @@ internal sealed class Accept : Load
         {
             (_length, _closing, _began) = (0, false, Stopwatch.GetTimestamp());
             // So many clients come and go that the ports of one address would run out.
-            _socket = Handshake.Begin(load.Server.Port, new IPAddress([127, 0, 1, (byte)(1 + number % 250)]));
+            _transport = Handshake.Begin(load.Server, new IPAddress([127, 0, 1, (byte)(1 + number % 250)]));
             if (_key < 0)
                 _key = load.Epoll.Register(this);
-            load.Epoll.Watch(_socket, _key);
+            load.Epoll.Watch(_transport.Socket, _key);
         }
 
         public void OnReady(bool readable, bool writable)
         {
-            int count = _socket!.Receive(_answer.AsSpan(_length), SocketFlags.None, out SocketError error);
+            int count = _transport!.Receive(_answer.AsSpan(_length), out SocketError error);
             if (error == SocketError.WouldBlock)
                 return;
             if (count == 0 && (!_closing || error != SocketError.Success))
@@ -92,16 +92,16 @@ internal sealed class Accept : Load
             if (_closing || !Handshake.IsDone(_answer.AsSpan(0, _length)))
                 return;
             _closing = true;
-            _socket.Send(Close);
+            _transport.Send(Close, out _); // errors are found by reading
         }
 
-        public void Dispose() => _socket?.Dispose();
+        public void Dispose() => _transport?.Dispose();
 
         private void Leave()
         {
             if (_length < 4 || !_answer.AsSpan(_length - 4, 4).SequenceEqual((ReadOnlySpan<byte>)[0x88, 0x02, 0x03, 0xE8]))
                 throw new InvalidDataException("The server did not answer the Close frame.");
-            _socket!.Dispose();
+            _transport!.Dispose();
             load.Done++;
             load.Latency.RecordValue((long)Stopwatch.GetElapsedTime(_began).TotalNanoseconds);
             if (load.IsEnding)

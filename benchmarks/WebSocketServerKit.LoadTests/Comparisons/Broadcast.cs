@@ -20,7 +20,7 @@ internal sealed class Broadcast : Load
         for (int i = 0; i < receivers; i++)
         {
             long got = 0;
-            _clients.Add(new LoadConnection(server.Port, Epoll, message, (_, messages) => Received(ref got, messages)));
+            _clients.Add(new LoadConnection(server, Epoll, message, (_, messages) => Received(ref got, messages)));
         }
     }
 

@@ -24,7 +24,7 @@ internal sealed class Deflate : Load
         {
             Socket socket = JsonEcho.Open(server, messages, i, out JsonEcho dialogue);
             _dialogues.Add(dialogue);
-            _clients.Add(new LoadConnection(socket, Epoll, dialogue, Received));
+            _clients.Add(new LoadConnection(new ClientTransport(socket), Epoll, dialogue, Received));
         }
     }
 

@@ -35,7 +35,7 @@ internal static class DeflateIdle
             return Idle.Measure(server, clients, silence, (epoll, received) =>
             {
                 Socket socket = JsonEcho.Open(server, messages, number++, out JsonEcho dialogue);
-                return new LoadConnection(socket, epoll, dialogue, received);
+                return new LoadConnection(new ClientTransport(socket), epoll, dialogue, received);
             });
         });
     }

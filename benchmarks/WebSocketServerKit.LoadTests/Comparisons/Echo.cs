@@ -17,7 +17,7 @@ internal sealed class Echo : Load
     {
         _inFlight = inFlight;
         for (int i = 0; i < clients; i++)
-            _clients.Add(new LoadConnection(server.Port, Epoll, message, Received));
+            _clients.Add(new LoadConnection(server, Epoll, message, Received));
     }
 
     protected override bool IsIdle => _underWay == 0;
@@ -28,17 +28,18 @@ internal sealed class Echo : Load
         Option<int?> clients = new("--clients") { Description = "Clients at once (64)" };
         Option<int?> inFlight = new("--in-flight") { Description = "Messages that each client has under way; 1 is ping-pong (1)" };
         Option<bool> text = new("--text") { Description = "Text messages instead of binary ones" };
-        ComparisonOptions options = new(contenders: Contender.AndBare);
+        ComparisonOptions options = new(contenders: Contender.AndBare, tls: true);
         Command command = new("echo", "Messages there and back: how many, at what cost to the server's processor, how fast?") { size, clients, inFlight, text };
         foreach (Option option in options.All)
             command.Options.Add(option);
         command.SetAction((arguments, _) =>
         {
+            Comparison comparison = options.Read(arguments);
             bool any = arguments.GetValue(size) is not null || arguments.GetValue(clients) is not null || arguments.GetValue(inFlight) is not null || arguments.GetValue(text);
             Row[] rows = any
                 ? [Row(arguments.GetValue(size) ?? 64, arguments.GetValue(clients) ?? 64, arguments.GetValue(inFlight) ?? 1, arguments.GetValue(text))]
-                : StandardRows();
-            return options.Read(arguments).RunAsync("echo", rows);
+                : comparison.Certificate is null ? StandardRows() : TlsRows();
+            return comparison.RunAsync("echo", rows);
         });
         return command;
     }
@@ -67,6 +68,14 @@ internal sealed class Echo : Load
         Row(64, 64, 1, text: true),
         Row(64, 16, 64, text: true),
         Row(64, 4, 1024, text: true),
+        Row(16 * 1024, 8, 4, text: false),
+        Row(1024 * 1024, 2, 1, text: false),
+    ];
+
+    private static Row[] TlsRows() =>
+    [
+        Row(64, 64, 1, text: false),
+        Row(64, 16, 64, text: false),
         Row(16 * 1024, 8, 4, text: false),
         Row(1024 * 1024, 2, 1, text: false),
     ];

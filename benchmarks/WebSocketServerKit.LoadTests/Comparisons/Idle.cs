@@ -18,7 +18,7 @@ internal static class Idle
     {
         Option<int> clients = new("--clients") { Description = "Clients at once; each takes an open file of either process", DefaultValueFactory = _ => 10_000 };
         // Less than the silence after which a server sends pings.
-        ComparisonOptions options = new(runs: 3, seconds: 8, warmUp: null);
+        ComparisonOptions options = new(runs: 3, seconds: 8, warmUp: null, tls: true);
         Command command = new("idle", "Clients talk a little and fall silent (for --seconds): what does each cost the server in memory?") { clients };
         foreach (Option option in options.All)
             command.Options.Add(option);
@@ -28,7 +28,7 @@ internal static class Idle
             Message message = new(size: 64, text: false, atOnce: Messages);
             // What a process has had of the system it keeps for the next.
             Comparison comparison = options.Read(arguments) with { FreshServers = true };
-            return comparison.RunAsync("idle", new Row($"{count:N0} silent clients", (server, silence) => Measure(server, count, silence, (epoll, received) => new LoadConnection(server.Port, epoll, message, received))));
+            return comparison.RunAsync("idle", new Row($"{count:N0} silent clients", (server, silence) => Measure(server, count, silence, (epoll, received) => new LoadConnection(server, epoll, message, received))));
         });
         return command;
     }

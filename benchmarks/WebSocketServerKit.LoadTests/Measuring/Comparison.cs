@@ -1,4 +1,5 @@
 using Spectre.Console;
+using WebSocketServerKit.LoadTests.Client;
 using WebSocketServerKit.LoadTests.Servers;
 
 namespace WebSocketServerKit.LoadTests.Measuring;
@@ -17,6 +18,9 @@ internal sealed record Comparison(IReadOnlyList<Contender> Contenders, int Runs,
     /// <summary>What the servers do.</summary>
     public Service Service { get; init; }
 
+    /// <summary>The servers speak TLS with this <see cref="ServerCertificate"/>; null for no TLS.</summary>
+    public string? Certificate { get; init; }
+
     /// <summary>Each run gets a process that has not served anybody yet, and that is the only one.</summary>
     public bool FreshServers { get; init; }
 
@@ -26,7 +30,7 @@ internal sealed record Comparison(IReadOnlyList<Contender> Contenders, int Runs,
         List<RowResult> results = await AnsiConsole.Progress()
             .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new RemainingTimeColumn())
             .StartAsync(progress => MeasureAsync(rows, progress));
-        new Report(title, Machine.Describe(), this, results).Write();
+        new Report(Certificate is null ? title : $"{title} over {OpenSsl.Description}, ECDSA P-256", Machine.Describe(), this, results).Write();
     }
 
     private async Task<List<RowResult>> MeasureAsync(IReadOnlyList<Row> rows, ProgressContext progress)
@@ -71,7 +75,7 @@ internal sealed record Comparison(IReadOnlyList<Contender> Contenders, int Runs,
             if (comparison.FreshServers)
                 Dispose();
             if (!_running.TryGetValue(contender, out ServerProcess? process))
-                _running.Add(contender, process = await ServerProcess.StartAsync(contender, comparison.Service));
+                _running.Add(contender, process = await ServerProcess.StartAsync(contender, comparison.Service, comparison.Certificate));
             return process;
         }
 

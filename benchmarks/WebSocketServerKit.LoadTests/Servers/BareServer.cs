@@ -1,9 +1,12 @@
 using System.Buffers.Binary;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Numerics;
 using System.Runtime.InteropServices;
+using System.Security.Authentication;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 
 namespace WebSocketServerKit.LoadTests.Servers;
@@ -18,51 +21,63 @@ internal static class BareServer
 
     private static readonly List<Socket> Clients = [];
 
-    public static Task<int> StartAsync(bool broadcasts)
+    /// <param name="broadcasts">Whether messages go to all clients; not over TLS.</param>
+    /// <param name="certificate">For TLS, with SslStream over the socket; otherwise null.</param>
+    public static Task<int> StartAsync(bool broadcasts, X509Certificate2? certificate = null)
     {
         TcpListener listener = new(IPAddress.Loopback, 0);
         listener.Start(512);
-        _ = AcceptAsync(listener, broadcasts);
+        SslServerAuthenticationOptions? tls = certificate is null ? null : new() { ServerCertificateContext = SslStreamCertificateContext.Create(certificate, additionalCertificates: null) };
+        _ = AcceptAsync(listener, broadcasts, tls);
         return Task.FromResult(((IPEndPoint)listener.LocalEndpoint).Port);
     }
 
-    private static async Task AcceptAsync(TcpListener listener, bool broadcasts)
+    private static async Task AcceptAsync(TcpListener listener, bool broadcasts, SslServerAuthenticationOptions? tls)
     {
         while (true)
         {
             Socket socket = await listener.AcceptSocketAsync();
             socket.NoDelay = true;
-            _ = ServeAsync(socket, broadcasts);
+            _ = ServeAsync(socket, broadcasts, tls);
         }
     }
 
-    private static async Task ServeAsync(Socket socket, bool broadcasts)
+    private static async Task ServeAsync(Socket socket, bool broadcasts, SslServerAuthenticationOptions? tls)
     {
+        await using SslStream? stream = tls is null ? null : new SslStream(new NetworkStream(socket, ownsSocket: false));
         // Room for any message of the rows, and for the end of the one before it.
         byte[] input = new byte[BufferSize], output = new byte[2 * BufferSize];
         try
         {
-            await socket.SendAsync(Answer(Encoding.ASCII.GetString(input, 0, await socket.ReceiveAsync(input))));
+            if (stream is not null)
+                await stream.AuthenticateAsServerAsync(tls!);
+            byte[] answer = Answer(Encoding.ASCII.GetString(input, 0, await ReceiveAsync(input)));
+            if (stream is null)
+                await socket.SendAsync(answer);
+            else
+                await stream.WriteAsync(answer);
             lock (Clients)
                 Clients.Add(socket);
             for (int length = 0; ;)
             {
-                int count = await socket.ReceiveAsync(input.AsMemory(length));
+                int count = await ReceiveAsync(input.AsMemory(length));
                 if (count == 0)
                     return;
                 length += count;
                 int taken = Reply(input.AsSpan(0, length), ref output, out int written);
                 if (broadcasts)
                     SendToAll(output.AsSpan(0, written));
-                else if (written > 0)
+                else if (written > 0 && stream is null)
                     await socket.SendAsync(output.AsMemory(0, written));
+                else if (written > 0)
+                    await stream!.WriteAsync(output.AsMemory(0, written));
                 length -= taken;
                 input.AsSpan(taken, length).CopyTo(input);
                 if (length > input.Length / 2)
                     Array.Resize(ref input, 2 * input.Length);
             }
         }
-        catch (SocketException)
+        catch (Exception problem) when (problem is SocketException or IOException or AuthenticationException)
         {
             // The client is gone.
         }
@@ -72,6 +87,8 @@ internal static class BareServer
                 Clients.Remove(socket);
             socket.Dispose();
         }
+
+        ValueTask<int> ReceiveAsync(Memory<byte> buffer) => stream?.ReadAsync(buffer) ?? socket.ReceiveAsync(buffer);
     }
 
     // Turns all whole frames into frames without a mask.

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Http;
 
 namespace WebSocketServerKit.LoadTests.Servers;
@@ -6,19 +7,30 @@ namespace WebSocketServerKit.LoadTests.Servers;
 /// <summary>A server that is measured.</summary>
 /// <param name="Name">What it is called in options and results.</param>
 /// <param name="StartAsync">Starts it on a port of 127.0.0.1 that the system chooses, and gives that port.</param>
-internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsync)
+/// <param name="StartTlsAsync">The same over TLS with a certificate; null if it is not measured over TLS.</param>
+internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsync, Func<Service, X509Certificate2, Task<int>>? StartTlsAsync = null)
 {
-    public static readonly Contender Ours = new("ours", service => OurServer.StartAsync(service));
+    public static readonly Contender Ours = new(
+        "ours",
+        service => OurServer.StartAsync(service),
+        (service, certificate) => OurServer.StartAsync(service, OurServer.Tls(certificate)));
 
     // The buffer that the ASP.NET documentation uses.
-    public static readonly Contender Kestrel = new("kestrel-4k", service => KestrelServer.StartAsync(4 * 1024, service));
+    public static readonly Contender Kestrel = WithKestrel("kestrel-4k", 4 * 1024);
 
-    public static readonly Contender KestrelTuned = new("kestrel-64k", service => KestrelServer.StartAsync(64 * 1024, service));
+    public static readonly Contender KestrelTuned = WithKestrel("kestrel-64k", 64 * 1024);
 
     public static readonly Contender[] All = [Ours, Kestrel, KestrelTuned];
 
     /// <summary>All of them and the floor under them.</summary>
-    public static readonly Contender[] AndBare = [.. All, new("bare", service => BareServer.StartAsync(broadcasts: service == Service.Broadcast))];
+    public static readonly Contender[] AndBare =
+    [
+        .. All,
+        new(
+            "bare",
+            service => BareServer.StartAsync(broadcasts: service == Service.Broadcast),
+            (service, certificate) => BareServer.StartAsync(broadcasts: service == Service.Broadcast, certificate)),
+    ];
 
     // The ones that compress are called by whose messages may refer to that side's earlier ones.
     public static readonly Contender OursDeflateNone = OursDeflate("none", server: false, client: false);
@@ -46,10 +58,15 @@ internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsyn
     public string Offer { get; private init; } = "permessage-deflate; client_max_window_bits";
 
     /// <summary>Serves in this process: prints the port, and ends with the input.</summary>
-    public static async Task ServeAsync(string name, Service service)
+    /// <param name="name">Which one.</param>
+    /// <param name="service">What it does.</param>
+    /// <param name="certificate">A <see cref="ServerCertificate"/>, for TLS; otherwise null.</param>
+    public static async Task ServeAsync(string name, Service service, string? certificate)
     {
         Contender contender = AndBare.Concat(Deflating).First(contender => contender.Name == name);
-        Console.WriteLine(await contender.StartAsync(service));
+        Console.WriteLine(await (certificate is null
+            ? contender.StartAsync(service)
+            : (contender.StartTlsAsync ?? throw new NotSupportedException($"{name} is not measured over TLS."))(service, ServerCertificate.Read(certificate))));
         // Reading the console blocks its thread, and of the pool's there is one for each core.
         await Task.Factory.StartNew(
             () =>
@@ -61,15 +78,20 @@ internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsyn
             TaskCreationOptions.LongRunning);
     }
 
+    private static Contender WithKestrel(string name, int bufferSize) => new(
+        name,
+        service => KestrelServer.StartAsync(bufferSize, service),
+        (service, certificate) => KestrelServer.StartAsync(bufferSize, service, certificate: certificate));
+
     private static Contender OursDeflate(string name, bool server, bool client, CompressionLevel level = CompressionLevel.Fastest) =>
-        new($"ours-deflate-{name}", service => OurServer.StartAsync(service, new PerMessageDeflateOptions
+        new($"ours-deflate-{name}", service => OurServer.StartAsync(service, OurServer.Plain(new PerMessageDeflateOptions
         {
             ServerContextTakeover = server,
             ClientContextTakeover = client,
             Level = level,
             MinMessageSize = 64, // Kestrel compresses every message
             MaxContexts = int.MaxValue, // nor does it limit them
-        }));
+        })));
 
     private static Contender KestrelDeflate(string name, WebSocketAcceptContext accept) =>
         new($"kestrel-deflate-{name}", service => KestrelServer.StartAsync(4 * 1024, service, accept));

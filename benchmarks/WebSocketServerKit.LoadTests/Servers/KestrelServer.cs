@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.WebSockets;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -17,12 +18,17 @@ internal sealed class KestrelServer(int bufferSize, WebSocketAcceptContext accep
     /// <param name="bufferSize">Of the loop.</param>
     /// <param name="service">What it does.</param>
     /// <param name="accept">How WebSockets are accepted; null for the defaults.</param>
-    public static async Task<int> StartAsync(int bufferSize, Service service, WebSocketAcceptContext? accept = null)
+    /// <param name="certificate">For TLS; otherwise null.</param>
+    public static async Task<int> StartAsync(int bufferSize, Service service, WebSocketAcceptContext? accept = null, X509Certificate2? certificate = null)
     {
         KestrelServer server = new(bufferSize, accept ?? new WebSocketAcceptContext());
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, endpoint =>
+        {
+            if (certificate is not null)
+                endpoint.UseHttps(certificate);
+        }));
         WebApplication application = builder.Build();
         application.UseWebSockets();
         application.Run(service switch

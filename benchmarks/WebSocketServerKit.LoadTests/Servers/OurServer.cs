@@ -1,13 +1,18 @@
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 
 namespace WebSocketServerKit.LoadTests.Servers;
 
 /// <summary>This library as its README shows it, all limits on.</summary>
 internal static class OurServer
 {
-    public static async Task<int> StartAsync(Service service, PerMessageDeflateOptions? deflate = null)
+    public static WebSocketServerOptions Plain(PerMessageDeflateOptions? deflate = null) => new() { Urls = ["http://127.0.0.1:0"], PerMessageDeflate = deflate };
+
+    public static WebSocketServerOptions Tls(X509Certificate2 certificate) => throw new NotSupportedException("TLS is not in this version yet");
+
+    public static async Task<int> StartAsync(Service service, WebSocketServerOptions? options = null)
     {
-        WebSocketServer server = new(new WebSocketServerOptions { Urls = ["http://127.0.0.1:0"], PerMessageDeflate = deflate });
+        WebSocketServer server = new(options ?? Plain());
         if (service == Service.Broadcast)
             server.MessageReceived += (_, e) => server.Clients.Broadcast(e.Payload, e.MessageType);
         else if (service == Service.Echo)

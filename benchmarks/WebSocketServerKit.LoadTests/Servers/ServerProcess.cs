@@ -9,16 +9,19 @@ internal sealed class ServerProcess : IDisposable
 {
     private readonly Process _process;
 
-    private ServerProcess(Contender contender, Process process, int port)
+    private ServerProcess(Contender contender, Process process, int port, bool usesTls)
     {
         Contender = contender;
         _process = process;
         Port = port;
+        UsesTls = usesTls;
     }
 
     public Contender Contender { get; }
 
     public int Port { get; }
+
+    public bool UsesTls { get; }
 
     /// <summary>The processor time it has used; the system counts it in steps of 10 ms.</summary>
     public TimeSpan ProcessorTime
@@ -47,12 +50,18 @@ internal sealed class ServerProcess : IDisposable
         return long.Parse(_process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"The process of {Contender.Name} has ended."), CultureInfo.InvariantCulture);
     }
 
-    public static async Task<ServerProcess> StartAsync(Contender contender, Service service)
+    public static async Task<ServerProcess> StartAsync(Contender contender, Service service, string? certificate = null)
     {
         ProcessStartInfo start = OwnProgram.StartInfo("contender", contender.Name, "--service", service.ToString());
+        if (certificate is not null)
+        {
+            start.ArgumentList.Add("--certificate");
+            start.ArgumentList.Add(certificate);
+        }
+
         Process process = Cores.OnServerCore(() => Process.Start(start)!);
         string port = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException($"The process of {contender.Name} ended before it listened.");
-        return new ServerProcess(contender, process, int.Parse(port, CultureInfo.InvariantCulture));
+        return new ServerProcess(contender, process, int.Parse(port, CultureInfo.InvariantCulture), certificate is not null);
     }
 
     public void Dispose()
