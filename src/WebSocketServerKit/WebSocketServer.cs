@@ -1,9 +1,11 @@
 using System.IO.Pipelines;
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.Options;
 using WebSocketServerKit.Protocol.Closing;
 using WebSocketServerKit.Serving;
 using WebSocketServerKit.Transport.Pipes;
@@ -32,7 +34,6 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     private readonly Lock _gate = new();
     private ServerRun? _run;               // from start to the end of stop
     private Task<StopResult>? _stopping;   // while it stops
-    private IReadOnlyList<EndPoint> _endPoints = [];
     private bool _disposed;
     private long _lastClientId;
 
@@ -87,8 +88,8 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <summary>The clients that are connected.</summary>
     public ClientRegistry Clients { get; } = new();
 
-    /// <summary>The end points that the server listens on, with the actual ports: first those of <see cref="WebSocketServerOptions.Listen(EndPoint)"/>, then those of the URLs, in their order. <c>localhost</c> makes two with one port. Empty while the server is stopped.</summary>
-    public IReadOnlyList<EndPoint> EndPoints => Volatile.Read(ref _endPoints);
+    /// <summary>The end points that the server listens on, with the actual ports: first those of <see cref="WebSocketServerOptions.Listen(EndPoint, ListenOptions?)"/> and its like, then those of <see cref="WebSocketServerOptions.Urls"/>, then those that were added while it runs. <c>localhost</c> makes two with one port. Empty while the server is stopped.</summary>
+    public IReadOnlyList<EndPoint> EndPoints => Volatile.Read(ref _stopping) is null && Volatile.Read(ref _run) is { } run ? run.EndPoints : [];
 
     /// <summary>Bytes of memory that the server holds for its clients, approximately: see <see cref="WebSocketServerOptions.MaxBufferedBytes"/>. 0 while the server is stopped.</summary>
     public long BufferedBytes => Volatile.Read(ref _run)?.Budget.Used ?? 0;
@@ -119,10 +120,42 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
 
             _options.Validate();
             _run = WithoutAsyncLocals(() => new ServerRun(this, _options, _log));
-            Volatile.Write(ref _endPoints, _run.EndPoints);
         }
 
         return Task.CompletedTask;
+    }
+
+    /// <summary>Listens on one more address, until the server stops. When it is started again, it listens where its options say.</summary>
+    /// <param name="url">The address, as in <see cref="WebSocketServerOptions.Urls"/>.</param>
+    /// <param name="options">TLS and other options of this place; null for <see cref="WebSocketServerOptions.ListenDefaults"/>.</param>
+    /// <returns>The end points that were added, with the actual ports.</returns>
+    /// <exception cref="ArgumentException">The text is not an address to listen on, or the options do not fit it; the message tells the right form.</exception>
+    /// <exception cref="IOException">The address cannot be listened on, or the certificate cannot be used; the message tells what to do.</exception>
+    /// <exception cref="InvalidOperationException">The server is not started, or is stopping.</exception>
+    /// <exception cref="ObjectDisposedException">The server is disposed of.</exception>
+    public IReadOnlyList<EndPoint> Listen(string url, ListenOptions? options = null) =>
+        ListenAddress.TryParse(url, out ListenAddress? address, out string? problem)
+            ? Listen(new ListenPlace(address, null, options))
+            : throw new ArgumentException(problem, nameof(url));
+
+    /// <inheritdoc cref="Listen(string, ListenOptions?)"/>
+    /// <param name="endPoint">An <see cref="IPEndPoint"/> or a <see cref="System.Net.Sockets.UnixDomainSocketEndPoint"/>.</param>
+    /// <param name="options">TLS and other options of this place; null for <see cref="WebSocketServerOptions.ListenDefaults"/>.</param>
+    public IReadOnlyList<EndPoint> Listen(EndPoint endPoint, ListenOptions? options = null) => Listen(WebSocketServerOptions.PlaceOf(endPoint, options));
+
+    /// <inheritdoc cref="Listen(string, ListenOptions?)"/>
+    /// <param name="socket">A stream socket that is bound to an address. If the call throws, the socket is still the caller's; otherwise the server closes it.</param>
+    /// <param name="options">TLS and other options of this place; null for <see cref="WebSocketServerOptions.ListenDefaults"/>.</param>
+    public IReadOnlyList<EndPoint> Listen(Socket socket, ListenOptions? options = null) => Listen(WebSocketServerOptions.PlaceOf(socket, options));
+
+    /// <summary>Stops listening on one end point. Clients that came there stay connected.</summary>
+    /// <param name="endPoint">One of <see cref="EndPoints"/>.</param>
+    /// <returns>False if the server does not listen there.</returns>
+    public bool StopListening(EndPoint endPoint)
+    {
+        ArgumentNullException.ThrowIfNull(endPoint);
+        lock (_gate)
+            return _stopping is null && _run is { } run && run.StopListening(endPoint);
     }
 
     /// <summary>
@@ -234,7 +267,6 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             run = _run;
             if (run is null)
                 return;
-            Volatile.Write(ref _endPoints, []);
             run.CutNow();
             _stopping ??= EndAsync(run, CloseCode.GoingAway, "server is stopping");
         }
@@ -259,16 +291,30 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             return start();
     }
 
+    private IReadOnlyList<EndPoint> Listen(ListenPlace place)
+    {
+        lock (_gate)
+        {
+            ServerRun run = RunningOrThrow();
+            if (place.Check(_options.ListenDefaults) is { } problem)
+                throw new ArgumentException(problem);
+            return WithoutAsyncLocals(() => run.Listen(place));
+        }
+    }
+
+    // Under the lock.
+    private ServerRun RunningOrThrow()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ServerRun run = _run ?? throw new InvalidOperationException("The server is not started. Await StartAsync first; it needs no place to listen for this.");
+        return _stopping is null ? run : throw ServerRun.Stopping();
+    }
+
     private Task ServeAsync(ICarrier carrier, AcceptOptions? options, CancellationToken cancellationToken)
     {
         ServerRun run;
         lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            run = _run ?? throw new InvalidOperationException("The server is not started. Await StartAsync first; it needs no place to listen for this.");
-            if (_stopping is not null)
-                throw ServerRun.Stopping();
-        }
+            run = RunningOrThrow();
 
         return WithoutAsyncLocals(() => run.ServeAsync(carrier, options, cancellationToken));
     }
@@ -283,7 +329,6 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         {
             if (_run is null)
                 return new StopResult();
-            Volatile.Write(ref _endPoints, []);
             run = _run;
             stopping = _stopping ??= EndAsync(run, code, reason);
         }

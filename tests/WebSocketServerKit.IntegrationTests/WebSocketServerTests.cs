@@ -50,7 +50,7 @@ public class WebSocketServerTests
     [Fact]
     public async Task Starts_again_on_the_same_port_with_ids_that_go_on()
     {
-        var options = new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) } };
+        var options = new WebSocketServerOptions().Listen(new IPEndPoint(IPAddress.Loopback, 0));
         await using var server = new WebSocketServer(options);
         long lastId = 0;
         server.ClientConnected += (_, e) =>
@@ -63,7 +63,8 @@ public class WebSocketServerTests
         for (int round = 0; round < 3; round++)
         {
             await server.StartAsync(TestContext.Current.CancellationToken);
-            options.EndPoints[0] = server.EndPoints[0];
+            options.Places.Clear();
+            options.Listen(server.EndPoints[0]);
             using TestClient client = await TestClient.OpenAsync((IPEndPoint)server.EndPoints[0]);
             Assert.Equal("welcome", await client.ReadTextAsync());
             Task<StopResult> stop = server.StopAsync(TestServer.Timely);
@@ -98,13 +99,13 @@ public class WebSocketServerTests
     {
         await using TestServer server = await TestServer.StartEchoAsync(options =>
         {
-            options.EndPoints.Add(new IPEndPoint(IPAddress.Loopback, 0));
+            options.Listen(new IPEndPoint(IPAddress.Loopback, 0));
             if (Socket.OSSupportsIPv6)
-                options.EndPoints.Add(new IPEndPoint(IPAddress.IPv6Loopback, 0));
-            options.EndPoints.Add(new IPEndPoint(IPAddress.Loopback, 0));
+                options.Listen(new IPEndPoint(IPAddress.IPv6Loopback, 0));
+            options.Listen(new IPEndPoint(IPAddress.Loopback, 0));
         });
 
-        Assert.Equal(server.Options.EndPoints.Cast<IPEndPoint>().Select(endPoint => endPoint.Address), server.Server.EndPoints.Cast<IPEndPoint>().Select(endPoint => endPoint.Address));
+        Assert.Equal(server.Options.Places.Select(place => ((IPEndPoint)place.Address!.EndPoint).Address), server.Server.EndPoints.Cast<IPEndPoint>().Select(endPoint => endPoint.Address));
         foreach (IPEndPoint endPoint in server.Server.EndPoints)
         {
             using TestClient client = await TestClient.OpenAsync(endPoint);
@@ -118,7 +119,7 @@ public class WebSocketServerTests
     public async Task IPv6Any_takes_clients_of_both_families_and_shows_each_as_what_it_is()
     {
         Assert.SkipUnless(Socket.OSSupportsIPv6, "This machine has no IPv6.");
-        await using TestServer server = await TestServer.StartEchoAsync(options => options.EndPoints.Add(new IPEndPoint(IPAddress.IPv6Any, 0)));
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.Listen(new IPEndPoint(IPAddress.IPv6Any, 0)));
 
         foreach (IPAddress address in (IPAddress[])[IPAddress.Loopback, IPAddress.IPv6Loopback])
         {
@@ -141,7 +142,7 @@ public class WebSocketServerTests
         free.Start();
         var first = (IPEndPoint)free.LocalEndpoint;
         free.Stop();
-        await using var server = new WebSocketServer(new WebSocketServerOptions { EndPoints = { first, taken } });
+        await using var server = new WebSocketServer(new WebSocketServerOptions().Listen(first).Listen(taken));
 
         IOException failure = await Assert.ThrowsAsync<IOException>(() => server.StartAsync(TestContext.Current.CancellationToken));
         Assert.StartsWith($"Cannot listen on {taken}: the address is already in use. Stop the program that uses it", failure.Message, StringComparison.Ordinal);

@@ -8,7 +8,7 @@ public sealed class WebSocketServerTests
     [Fact]
     public void An_impossible_option_is_refused_when_the_server_is_made()
     {
-        var options = new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) }, MaxMessageSize = 0 };
+        var options = new WebSocketServerOptions { MaxMessageSize = 0 }.Listen(new IPEndPoint(IPAddress.Loopback, 0));
         Assert.Contains("MaxMessageSize", Assert.Throws<ArgumentException>(() => new WebSocketServer(options)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentNullException>(() => new WebSocketServer((WebSocketServerOptions)null!));
     }
@@ -16,9 +16,9 @@ public sealed class WebSocketServerTests
     [Fact]
     public async Task An_option_that_became_impossible_is_refused_at_the_start()
     {
-        var options = new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) } };
+        var options = new WebSocketServerOptions().Listen(new IPEndPoint(IPAddress.Loopback, 0));
         await using var server = new WebSocketServer(options);
-        options.Backlog = 0;
+        options.ListenDefaults.Backlog = 0;
         Assert.Contains("Backlog", (await Assert.ThrowsAsync<ArgumentException>(() => server.StartAsync(TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
         Assert.False(server.IsListening);
     }

@@ -8,7 +8,8 @@ internal static class OurServer
 {
     public static WebSocketServerOptions Plain(PerMessageDeflateOptions? deflate = null) => new() { Urls = ["http://127.0.0.1:0"], PerMessageDeflate = deflate };
 
-    public static WebSocketServerOptions Tls(X509Certificate2 certificate) => throw new NotSupportedException("TLS is not in this version yet");
+    public static WebSocketServerOptions Tls(X509Certificate2 certificate) =>
+        new WebSocketServerOptions().Listen("https://127.0.0.1:0", TlsOptions.FromCertificate(certificate));
 
     public static async Task<int> StartAsync(Service service, WebSocketServerOptions? options = null)
     {

@@ -66,14 +66,22 @@ public sealed partial class WebSocketClient
         set => Volatile.Write(ref _state, value);
     }
 
-    /// <summary>The remote end point of the connection. Behind a proxy it is the proxy's.</summary>
+    /// <summary>
+    /// The client's end point. Behind one of <see cref="WebSocketServerOptions.TrustedProxies"/> it is what the proxy tells (with port 0 if it tells none); behind any other proxy it is the proxy's.
+    /// </summary>
     public EndPoint RemoteEndPoint => _lifetime.RemoteEndPoint;
 
-    /// <summary>The local end point of the connection.</summary>
+    /// <summary>The end point that the client has connected to, as far as it is known: that of this machine, or the one that the PROXY protocol tells.</summary>
     public EndPoint LocalEndPoint => _lifetime.LocalEndPoint;
 
     /// <summary>The <see cref="AcceptOptions.Source"/> of a connection that was made elsewhere; otherwise null.</summary>
     public object? Source => _lifetime.Transport.Facts?.Source;
+
+    /// <summary>The connection of the trusted proxy that speaks for the client. Null without one.</summary>
+    public ProxyConnection? Proxy => _lifetime.Proxy;
+
+    /// <summary>What the TLS handshake has agreed on, with the client's certificate. Null if the connection to this server has no TLS.</summary>
+    public TlsSession? Tls => _lifetime.Transport.Tls;
 
     /// <summary>When the opening handshake was accepted, in UTC.</summary>
     public DateTimeOffset ConnectedAt => new(_connectedAt, TimeSpan.Zero);

@@ -32,6 +32,7 @@ internal abstract class ConnectionLifetime : IHandlers
     private volatile bool _answered;                // the send queue has flushed the 101
     private volatile bool _over;                    // the client is out of the registry, and WhenClosed has completed
     private volatile bool _hasSpoken;               // the peer has sent something
+    private ProxyConnection? _proxy;                // not null once a trusted proxy has told who the client is
     private bool _hasContext;                       // this connection holds one of the places for context takeover
 
     protected ConnectionLifetime(TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat, ServerLog log)
@@ -67,9 +68,27 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public ArrayPool<byte> Pool => Settings.Pool;
 
-    public EndPoint RemoteEndPoint => Transport.RemoteEndPoint;
+    /// <summary>The client's end point: that of the transport, or the one that a trusted proxy has told.</summary>
+    public EndPoint RemoteEndPoint => Volatile.Read(ref _proxy)?.ClientRemoteEndPoint ?? Transport.RemoteEndPoint;
 
-    public EndPoint LocalEndPoint => Transport.LocalEndPoint;
+    /// <summary>The end point that the client has connected to: that of the transport, or the one that a trusted proxy has told.</summary>
+    public EndPoint LocalEndPoint => Volatile.Read(ref _proxy)?.ClientLocalEndPoint ?? Transport.LocalEndPoint;
+
+    /// <summary>The trusted proxy that speaks for the client. Null without one, and until it has told who the client is.</summary>
+    public ProxyConnection? Proxy
+    {
+        get => Volatile.Read(ref _proxy);
+        protected set => Volatile.Write(ref _proxy, value);
+    }
+
+    /// <summary>Whether the connection begins with a header of the PROXY protocol.</summary>
+    public bool ExpectsProxyHeader { get; protected init; }
+
+    /// <summary>Whether the transport's peer is a trusted proxy.</summary>
+    public bool IsFromTrustedProxy { get; protected init; }
+
+    /// <summary>Whether the limits per address count the connection. False until a trusted proxy has told who the client is. The lock of the <see cref="ConnectionTable"/> guards it.</summary>
+    public bool IsAttributed { get; set; } = true;
 
     public long MessagesReceived => Receive.MessagesReceived;
 
@@ -394,6 +413,13 @@ internal abstract class ConnectionLifetime : IHandlers
         Volatile.Read(ref _opening)?.StopDeadline();
         Closing.Cut();
     }
+
+    /// <summary>Takes over what a trusted proxy has told about the client. <see cref="Admission"/> may change then, since the client's address may have too many connections.</summary>
+    public abstract void Locate(ProxyConnection proxy);
+
+    /// <summary>Logs that the connection ends because of its PROXY header.</summary>
+    /// <param name="reason">The reason, as the end of a sentence.</param>
+    public abstract void ProxyRefused(string reason);
 
     /// <summary>Makes the object that decides about the request. Called at most once.</summary>
     public abstract IRequestDecision Decide();

@@ -67,16 +67,43 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
             int fromAddress = _perAddress.GetValueOrDefault(address);
             connection.Admission = _stopping ? Admission.Stopping
                 : _admitted >= maxClients ? Admission.TooManyClients
-                : fromAddress >= maxPerAddress ? Admission.TooManyFromAddress
+                : fromAddress >= maxPerAddress && connection.IsAttributed ? Admission.TooManyFromAddress
                 : !_handshakes.TryTake(connection, out givesWay) ? Admission.TooManyHandshakes
                 : Admission.Admitted;
             if (connection.Admission == Admission.Admitted)
             {
                 _admitted++;
-                _perAddress[address] = fromAddress + 1;
+                if (connection.IsAttributed)
+                    _perAddress[address] = fromAddress + 1;
             }
 
             return connection.Admission;
+        }
+    }
+
+    /// <summary>Counts a connection for its client's address, which a proxy has told meanwhile. It may lose its admission by that. Call it once, during the handshake.</summary>
+    /// <param name="connection">A connection that was added with <see cref="ConnectionLifetime.IsAttributed"/> false.</param>
+    /// <param name="givesWay">The connection whose handshake place it has taken, or null. The caller turns that one away.</param>
+    public void Attribute(ConnectionLifetime connection, out ConnectionLifetime? givesWay)
+    {
+        givesWay = null;
+        lock (_gate)
+        {
+            connection.IsAttributed = true;
+            if (connection.Admission != Admission.Admitted)
+                return;
+            IPAddress address = EndPointAddress.Of(connection.RemoteEndPoint);
+            int fromAddress = _perAddress.GetValueOrDefault(address);
+            // Without a place it has been turned away already.
+            bool hasPlace = connection.HandshakeIndex >= 0;
+            _handshakes.Release(connection);
+            connection.Admission = fromAddress >= maxPerAddress ? Admission.TooManyFromAddress
+                : hasPlace && !_handshakes.TryTake(connection, out givesWay) ? Admission.TooManyHandshakes
+                : Admission.Admitted;
+            if (connection.Admission == Admission.Admitted)
+                _perAddress[address] = fromAddress + 1;
+            else
+                _admitted--;
         }
     }
 
@@ -102,10 +129,8 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
             {
                 _admitted--;
                 IPAddress address = EndPointAddress.Of(connection.RemoteEndPoint);
-                if (_perAddress[address] == 1)
+                if (connection.IsAttributed && --_perAddress[address] == 0)
                     _perAddress.Remove(address);
-                else
-                    _perAddress[address]--;
             }
 
             if (last == 0)

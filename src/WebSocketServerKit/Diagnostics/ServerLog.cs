@@ -83,6 +83,42 @@ internal sealed partial class ServerLog(ILogger log)
         + "(ulimit -n; of a systemd service LimitNOFILE=).")]
     public partial void MaxClientsLowered(int maxClients, long limit);
 
-    [LoggerMessage(24, LogLevel.Information, "Listening nowhere: options.Urls is empty. The server serves what its AcceptAsync is given. To listen: options.Listen(\"http://localhost:8080\").")]
+    [LoggerMessage(24, LogLevel.Information, "Listening nowhere: no address is set. The server serves what its AcceptAsync is given. To listen: options.Listen(\"http://localhost:8080\").")]
     public partial void ListeningNowhere();
+
+    [LoggerMessage(25, LogLevel.Information, "No longer listening on {EndPoint}. Clients that came there stay connected.")]
+    public partial void NoLongerListening(EndPoint endPoint);
+
+    [LoggerMessage(26, LogLevel.Debug, "The TLS handshake with {RemoteEndPoint} failed: {Reason}")]
+    public partial void TlsFailed(EndPoint remoteEndPoint, PeerText reason);
+
+    [LoggerMessage(27, LogLevel.Warning,
+        "A client at {RemoteEndPoint} spoke HTTP without TLS on {LocalEndPoint}, where clients have to speak TLS; it was answered with 400. It should use https:// or wss://. "
+        + "Further ones are logged as Debug.")]
+    public partial void PlainClientOnTls(EndPoint remoteEndPoint, EndPoint localEndPoint);
+
+    [LoggerMessage(28, LogLevel.Warning,
+        "A client at {RemoteEndPoint} spoke TLS on {LocalEndPoint}, where clients have to speak without; it was refused. It should use http:// or ws://, or the server has to listen "
+        + "there with a certificate: options.Listen(\"https://...\", TlsOptions.FromPem(...)). Further ones are logged as Debug.")]
+    public partial void TlsClientOnPlain(EndPoint remoteEndPoint, EndPoint localEndPoint);
+
+    [LoggerMessage(29, LogLevel.Warning,
+        "Refused a connection from {RemoteEndPoint}: {Reason}. Each connection to this end point has to begin with a header of the PROXY protocol from a proxy in "
+        + "options.TrustedProxies. Further ones are logged as Debug.")]
+    public partial void ProxyHeaderRefused(EndPoint remoteEndPoint, string reason);
+
+    [LoggerMessage(30, LogLevel.Debug, "Refused a connection from {RemoteEndPoint}: {Reason}")]
+    public partial void ConnectionRefused(EndPoint remoteEndPoint, string reason);
+
+    [LoggerMessage(31, LogLevel.Warning, "{Problem} New connections get the certificate of before.")]
+    public partial void CertificateUnusable(string problem);
+
+    [LoggerMessage(32, LogLevel.Information, "New connections get a new certificate for {Subject}, valid until {NotAfter}.")]
+    public partial void CertificateRenewed(string subject, DateTime notAfter);
+
+    [LoggerMessage(33, LogLevel.Warning, "The certificate for {Subject} expires at {NotAfter}. Renew it: a new file is used without a restart.")]
+    public partial void CertificateExpires(string subject, DateTime notAfter);
+
+    [LoggerMessage(34, LogLevel.Error, "The certificate for {Subject} has expired at {NotAfter}; clients refuse it. Renew it: a new file is used without a restart.")]
+    public partial void CertificateExpired(string subject, DateTime notAfter);
 }

@@ -37,14 +37,20 @@ public sealed class HandshakingEventArgs : EventArgs
     /// <summary>The request: path, query, headers, cookies, origin, subprotocols that the client offers.</summary>
     public HandshakeRequest Request { get; }
 
-    /// <summary>The remote end point of the connection.</summary>
+    /// <summary>The client's end point, as <see cref="WebSocketClient.RemoteEndPoint"/>.</summary>
     public EndPoint RemoteEndPoint { get; }
 
-    /// <summary>The local end point of the connection.</summary>
+    /// <summary>The end point that the client has connected to, as <see cref="WebSocketClient.LocalEndPoint"/>.</summary>
     public EndPoint LocalEndPoint { get; }
 
     /// <summary>The <see cref="AcceptOptions.Source"/> of a connection that was made elsewhere; otherwise null.</summary>
     public object? Source => _connection?.Transport.Facts?.Source;
+
+    /// <summary>The connection of the trusted proxy that speaks for the client. Null without one.</summary>
+    public ProxyConnection? Proxy => _connection?.Proxy;
+
+    /// <summary>What the TLS handshake has agreed on, with the client's certificate. Null if the connection to this server has no TLS.</summary>
+    public TlsSession? Tls => _connection?.Transport.Tls;
 
     /// <summary>
     /// Cancelled within about a second when the client disconnects while handlers run: pass it to whatever they await. Such a client is not accepted, and handlers that

@@ -31,14 +31,20 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
     /// <summary>The request. The method is any; to <c>HEAD</c> the server sends the headers of the answer alone.</summary>
     public HandshakeRequest Request { get; }
 
-    /// <summary>Where the connection comes from.</summary>
+    /// <summary>The client's end point, as <see cref="WebSocketClient.RemoteEndPoint"/>.</summary>
     public EndPoint RemoteEndPoint { get; }
 
-    /// <summary>Where it arrived.</summary>
+    /// <summary>The end point that the client has connected to, as <see cref="WebSocketClient.LocalEndPoint"/>.</summary>
     public EndPoint LocalEndPoint { get; }
 
     /// <summary>The <see cref="AcceptOptions.Source"/> of a connection that was made elsewhere; otherwise null.</summary>
     public object? Source => _connection?.Transport.Facts?.Source;
+
+    /// <summary>The connection of the trusted proxy that speaks for the client. Null without one.</summary>
+    public ProxyConnection? Proxy => _connection?.Proxy;
+
+    /// <summary>What the TLS handshake has agreed on, with the client's certificate. Null if the connection to this server has no TLS.</summary>
+    public TlsSession? Tls => _connection?.Transport.Tls;
 
     /// <summary>
     /// Cancelled when the connection is lost while handlers work on the answer, within about a second. That the client has ended its own side does not count: it may be waiting for

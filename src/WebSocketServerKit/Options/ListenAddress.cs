@@ -23,18 +23,14 @@ internal enum ListenScope : byte
 /// </summary>
 /// <param name="EndPoint">The end point.</param>
 /// <param name="Scope">The addresses beside that of <paramref name="EndPoint"/>.</param>
-/// <param name="IsSecure">Whether clients speak TLS there.</param>
-internal sealed record ListenAddress(EndPoint EndPoint, ListenScope Scope = ListenScope.EndPoint, bool IsSecure = false)
+/// <param name="IsSecure">Whether clients speak TLS there; null if the text does not say, and for an end point.</param>
+/// <param name="Text">The text; null for an end point.</param>
+internal sealed record ListenAddress(EndPoint EndPoint, ListenScope Scope = ListenScope.EndPoint, bool? IsSecure = null, string? Text = null)
 {
     private const string Example = "\"http://localhost:8080\"";
 
-    /// <summary>The reason why the server cannot listen on this address, or <see langword="null"/> if it can.</summary>
-    public static string? Validate(string? text)
-    {
-        if (!TryParse(text, out ListenAddress? address, out string? problem))
-            return problem;
-        return address.IsSecure ? $"\"{text}\" asks for TLS, which this version does not have: write http:// or ws://, and put a proxy in front for wss://." : null;
-    }
+    /// <summary>The reason why the text is no address to listen on, or <see langword="null"/> if it is one.</summary>
+    public static string? Validate(string? text) => TryParse(text, out _, out string? problem) ? null : problem;
 
     /// <summary>Parses a text that <see cref="Validate"/> accepts.</summary>
     /// <exception cref="FormatException">The text is not an address to listen on; the message shows the correct form.</exception>
@@ -52,7 +48,7 @@ internal sealed record ListenAddress(EndPoint EndPoint, ListenScope Scope = List
         if (string.IsNullOrWhiteSpace(text))
             return $"an entry is empty: write where to listen, such as {Example}.";
         if (text.StartsWith("unix:", StringComparison.OrdinalIgnoreCase))
-            return ReadPath(text, text["unix:".Length..], isSecure: false, ref address);
+            return ReadPath(text, text["unix:".Length..], isSecure: null, ref address);
 
         int end = text.IndexOf("://", StringComparison.Ordinal);
         if (end < 0)
@@ -79,7 +75,7 @@ internal sealed record ListenAddress(EndPoint EndPoint, ListenScope Scope = List
         _ => null,
     };
 
-    private static string ReadAuthority(string text, string authority, bool isSecure, ref ListenAddress? address)
+    private static string ReadAuthority(string text, string authority, bool? isSecure, ref ListenAddress? address)
     {
         int endOfHost = authority.LastIndexOf(':');
         if (endOfHost >= 0 && authority.LastIndexOf(']') > endOfHost)
@@ -94,7 +90,7 @@ internal sealed record ListenAddress(EndPoint EndPoint, ListenScope Scope = List
         if (!ushort.TryParse(authority.AsSpan(endOfHost + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port))
             return $"\"{text}\" has no possible port: write a number from 0 to 65535, such as \"http://{host}:8080\".";
 
-        address = ReadHost(host) is var (ip, scope) ? new ListenAddress(new IPEndPoint(ip, port), scope, isSecure) : null;
+        address = ReadHost(host) is var (ip, scope) ? new ListenAddress(new IPEndPoint(ip, port), scope, isSecure, text) : null;
         return $"\"{text}\" names a host that is no address: write localhost, * for every address, or an address of this machine, such as \"http://192.0.2.1:8080\". "
             + "List host names that clients may use in AllowedHosts.";
     }
@@ -111,7 +107,7 @@ internal sealed record ListenAddress(EndPoint EndPoint, ListenScope Scope = List
         return IPAddress.TryParse(host, out IPAddress? ipv4) && ipv4.ToString() == host ? (ipv4, ListenScope.EndPoint) : null;
     }
 
-    private static string ReadPath(string text, string path, bool isSecure, ref ListenAddress? address)
+    private static string ReadPath(string text, string path, bool? isSecure, ref ListenAddress? address)
     {
         // unix:///run/app.sock is a common spelling too.
         if (path.StartsWith("///", StringComparison.Ordinal))
@@ -120,7 +116,7 @@ internal sealed record ListenAddress(EndPoint EndPoint, ListenScope Scope = List
             return $"\"{text}\" does not have the whole path of a socket: write it from the root on, such as \"unix:/run/app.sock\".";
         try
         {
-            address = new ListenAddress(new UnixDomainSocketEndPoint(path), ListenScope.EndPoint, isSecure);
+            address = new ListenAddress(new UnixDomainSocketEndPoint(path), ListenScope.EndPoint, isSecure, text);
             return "";
         }
         catch (ArgumentException)

@@ -6,6 +6,7 @@ using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Options;
 using WebSocketServerKit.Protocol.Handshake;
+using WebSocketServerKit.Transport.Sockets;
 
 namespace WebSocketServerKit;
 
@@ -18,20 +19,27 @@ public sealed class WebSocketServerOptions
     private int? _maxClients;
 
     /// <summary>
-    /// The addresses to listen on, as text; <see cref="Listen(EndPoint)"/> adds end points. Default: none. A server without any serves only the connections that
+    /// The addresses to listen on, as text; <see cref="Listen(EndPoint, ListenOptions?)"/> adds end points. Default: none. A server without any serves only the connections that
     /// <see cref="WebSocketServer.AcceptAsync(Stream, AcceptOptions?, CancellationToken)"/> is given.
     /// <list type="bullet">
     /// <item><c>http://localhost:8080</c>: the loopback addresses 127.0.0.1 and [::1], on one port.</item>
     /// <item><c>http://192.0.2.1:8080</c>, <c>http://[2001:db8::1]:8080</c>: one address of this machine.</item>
     /// <item><c>http://*:8080</c>: every address, IPv4 and IPv6. <c>+</c> means the same.</item>
-    /// <item><c>unix:/run/app.sock</c>: a Unix domain socket, by its absolute path.</item>
+    /// <item><c>https://*:8443</c>: the same over TLS; <see cref="ListenDefaults"/> needs a certificate. Likewise for all other forms.</item>
+    /// <item><c>unix:/run/app.sock</c>: a Unix domain socket, by its absolute path; <c>https://unix:/run/app.sock</c> over TLS.</item>
     /// </list>
-    /// <c>ws://</c> means the same as <c>http://</c>. With port 0 the system chooses a port; <see cref="WebSocketServer.EndPoints"/> shows it.
+    /// <c>ws</c> and <c>wss</c> mean the same as <c>http</c> and <c>https</c>. With port 0 the system chooses a port; <see cref="WebSocketServer.EndPoints"/> shows it.
     /// </summary>
     public IList<string> Urls { get; set; } = [];
 
+    /// <summary>
+    /// The options of every place to listen that has none of its own: of all <see cref="Urls"/>, and of <c>Listen</c> without options. Its <see cref="ListenOptions.Tls"/> is also used for https
+    /// URLs whose own options have no certificate.
+    /// </summary>
+    public ListenOptions ListenDefaults { get; set; } = new();
+
     // Not public: the configuration binding source generator warns about public properties whose type it cannot bind.
-    internal IList<EndPoint> EndPoints { get; set; } = [];
+    internal IList<ListenPlace> Places { get; set; } = [];
 
     /// <summary>
     /// The subprotocols that the server supports. Default: none. The server selects the first one in the client's list that it supports.
@@ -68,6 +76,23 @@ public sealed class WebSocketServerOptions
     /// </para>
     /// </remarks>
     public IList<string> AllowedHosts { get; set; } = [];
+
+    /// <summary>
+    /// The proxies in front of the server that are believed what they tell about their clients: addresses (<c>192.0.2.1</c>), networks (<c>10.0.0.0/8</c>), <c>localhost</c> for those on this
+    /// machine, <c>unix</c> for whoever connects to a Unix domain socket. Default: none. They tell it in <see cref="ForwardedHeaders"/>, or by the PROXY protocol
+    /// (<see cref="ListenOptions.ProxyProtocol"/>).
+    /// </summary>
+    /// <remarks>
+    /// <see cref="WebSocketClient.RemoteEndPoint"/> and the limits per remote address then mean the client; <see cref="WebSocketClient.Proxy"/> is the proxy. Security: list only proxies, and
+    /// only if clients cannot come from the same addresses: whoever comes from there can claim any address, host and scheme.
+    /// </remarks>
+    public IList<string> TrustedProxies { get; set; } = [];
+
+    /// <summary>
+    /// The HTTP headers in which <see cref="TrustedProxies"/> tell the client's address, scheme and host. Default: <see cref="ForwardedHeaderKind.None"/>. The proxy has to set those headers
+    /// itself, in place of what the client sends.
+    /// </summary>
+    public ForwardedHeaderKind ForwardedHeaders { get; set; }
 
     /// <summary>
     /// The largest message that a client may send, in bytes, all fragments together. Default: 1 MiB. A larger one closes the connection with 1009 (message too big).
@@ -233,10 +258,7 @@ public sealed class WebSocketServerOptions
     /// </remarks>
     public SynchronizationContext? EventContext { get; set; }
 
-    /// <summary>The maximum number of connections that the system queues until the server accepts them. Default: 512. The system may lower it.</summary>
-    public int Backlog { get; set; } = 512;
-
-    // Not public for the same reason as EndPoints.
+    // Not public for the same reason as Places.
     internal TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
     internal bool HasMaxClients => _maxClients is not null;
@@ -257,34 +279,59 @@ public sealed class WebSocketServerOptions
         }
     }
 
-    /// <summary>Adds an address in text form to <see cref="Urls"/>.</summary>
+    /// <summary>Adds an address in text form.</summary>
     /// <param name="url">The address, such as <c>http://localhost:8080</c>. <see cref="Urls"/> lists the forms.</param>
+    /// <param name="options">TLS and other options of this place; null for <see cref="ListenDefaults"/>.</param>
     /// <returns>These options.</returns>
     /// <exception cref="ArgumentException">The text is not an address to listen on; the message shows the correct form.</exception>
-    public WebSocketServerOptions Listen(string url)
+    public WebSocketServerOptions Listen(string url, ListenOptions? options = null)
     {
-        if (ListenAddress.Validate(url) is { } problem)
+        if (!ListenAddress.TryParse(url, out ListenAddress? address, out string? problem))
             throw new ArgumentException(problem, nameof(url));
-        Urls = [.. Urls, url];
+        if (options is null)
+            Urls = [.. Urls, url];
+        else
+            Places = [.. Places, new ListenPlace(address, null, options)];
         return this;
     }
 
     /// <summary>Adds an end point to listen on.</summary>
     /// <param name="endPoint">
-    /// An <see cref="IPEndPoint"/> or a <see cref="System.Net.Sockets.UnixDomainSocketEndPoint"/>. <see cref="IPAddress.IPv6Any"/> accepts IPv4 clients too, so
+    /// An <see cref="IPEndPoint"/> or a <see cref="UnixDomainSocketEndPoint"/>. <see cref="IPAddress.IPv6Any"/> accepts IPv4 clients too, so
     /// it cannot be combined with
     /// <see cref="IPAddress.Any"/> on the same port. With port 0 the system chooses a port.
     /// </param>
+    /// <param name="options">TLS and other options of this place; null for <see cref="ListenDefaults"/>.</param>
     /// <returns>These options.</returns>
     /// <exception cref="ArgumentException">The end point is of another type.</exception>
-    public WebSocketServerOptions Listen(EndPoint endPoint)
+    public WebSocketServerOptions Listen(EndPoint endPoint, ListenOptions? options = null)
     {
-        ArgumentNullException.ThrowIfNull(endPoint);
-        if (endPoint is not (IPEndPoint or UnixDomainSocketEndPoint))
-            throw new ArgumentException(
-                $"The server cannot listen on a {endPoint.GetType().Name}. Use an IPEndPoint, a UnixDomainSocketEndPoint, or a text such as \"http://localhost:8080\".",
-                nameof(endPoint));
-        EndPoints = [.. EndPoints, endPoint];
+        Places = [.. Places, PlaceOf(endPoint, options)];
+        return this;
+    }
+
+    /// <summary>Adds a socket that is bound to an address, or listens already: one that another program has opened, or with options of its own.</summary>
+    /// <param name="socket">A stream socket. The server closes it when it stops, so it serves for one start.</param>
+    /// <param name="options">TLS and other options of this place; null for <see cref="ListenDefaults"/>. Options of the listening socket itself are left as they are.</param>
+    /// <returns>These options.</returns>
+    /// <exception cref="ArgumentException">The socket is not a stream socket, or is not bound.</exception>
+    public WebSocketServerOptions Listen(Socket socket, ListenOptions? options = null)
+    {
+        Places = [.. Places, PlaceOf(socket, options)];
+        return this;
+    }
+
+    /// <summary>
+    /// Adds the sockets that systemd has passed to this process (socket activation, <c>sd_listen_fds</c>). Adds nothing when there are none, as when the program was started by hand. The sockets
+    /// are taken once: a second call finds none.
+    /// </summary>
+    /// <param name="options">TLS and other options of these sockets; null for <see cref="ListenDefaults"/>.</param>
+    /// <returns>These options.</returns>
+    /// <exception cref="ArgumentException">One of them is not a stream socket: write <c>ListenStream=</c> in the socket unit.</exception>
+    public WebSocketServerOptions ListenOnSystemdSockets(ListenOptions? options = null)
+    {
+        foreach (Socket socket in SystemdSockets.Take())
+            Listen(socket, options);
         return this;
     }
 
@@ -305,10 +352,20 @@ public sealed class WebSocketServerOptions
         CheckList(Subprotocols);
         CheckList(AllowedOrigins);
         CheckList(AllowedHosts);
+        if (ListenDefaults is null)
+            throw new ArgumentException($"{Name(nameof(ListenDefaults))} is null. For the defaults set it to new().");
+        if (ListenDefaults.Check() is { } wrong)
+            throw new ArgumentException($"{Name(nameof(ListenDefaults))}{wrong}");
         foreach (string url in Urls)
         {
             if (ListenAddress.Validate(url) is { } problem)
                 throw new ArgumentException($"{Name(nameof(Urls))}: {problem}");
+        }
+
+        foreach (ListenPlace place in AllPlaces())
+        {
+            if (place.Check(ListenDefaults) is { } problem)
+                throw new ArgumentException(problem);
         }
 
         foreach (string subprotocol in Subprotocols)
@@ -333,6 +390,19 @@ public sealed class WebSocketServerOptions
                 throw new ArgumentException($"{Name(nameof(AllowedHosts))}: {problem}");
         }
 
+        CheckList(TrustedProxies);
+        foreach (string proxy in TrustedProxies)
+        {
+            if (WebSocketServerKit.Transport.Proxies.TrustedProxies.Validate(proxy) is { } problem)
+                throw new ArgumentException($"{Name(nameof(TrustedProxies))}: {problem}");
+        }
+
+        if (!Enum.IsDefined(ForwardedHeaders))
+            throw new ArgumentException($"{Name(nameof(ForwardedHeaders))} is {ForwardedHeaders}, which is no kind of headers.");
+        if (TrustedProxies.Count == 0 && ForwardedHeaders != ForwardedHeaderKind.None)
+            throw new ArgumentException($"{Name(nameof(ForwardedHeaders))} is {ForwardedHeaders}, but {nameof(TrustedProxies)} is empty, so nobody would be believed. Add the proxy's address.");
+        if (TrustedProxies.Count == 0 && AllPlaces().FirstOrDefault(place => (place.Options ?? ListenDefaults).ProxyProtocol) is { } proxied)
+            throw new ArgumentException($"{proxied.Name} expects the PROXY protocol, but {Name(nameof(TrustedProxies))} is empty, so nobody could connect. Add the proxy's address.");
         Check(MaxMessageSize, 1, Array.MaxLength / 2);
         Check(MaxFragmentsPerMessage, 1, int.MaxValue);
         Check(MaxRequestHeadSize, 256, 1024 * 1024);
@@ -345,7 +415,6 @@ public sealed class WebSocketServerOptions
         Check(MaxConcurrentHandshakes, 1, int.MaxValue);
         if (MaxConcurrentHandshakesPerRemoteAddress is { } handshakes)
             Check(handshakes, 1, int.MaxValue, nameof(MaxConcurrentHandshakesPerRemoteAddress));
-        Check(Backlog, 1, int.MaxValue);
         if (MaxMessagesPerSecond is { } messages)
             Check(messages, 1, int.MaxValue, nameof(MaxMessagesPerSecond));
         if (MaxBytesPerSecond is { } bytes)
@@ -388,8 +457,30 @@ public sealed class WebSocketServerOptions
         Compression = PerMessageDeflate?.ToCompressionSettings(),
     };
 
-    internal IEnumerable<ListenAddress> ToListenAddresses() =>
-        [.. EndPoints.Select(endPoint => new ListenAddress(endPoint)), .. Urls.Select(ListenAddress.Parse)];
+    /// <summary>All places to listen.</summary>
+    internal IEnumerable<ListenPlace> AllPlaces() => [.. Places, .. Urls.Select(url => new ListenPlace(ListenAddress.Parse(url), null, null))];
+
+    /// <exception cref="ArgumentException">The server cannot listen on such an end point.</exception>
+    internal static ListenPlace PlaceOf(EndPoint endPoint, ListenOptions? options)
+    {
+        ArgumentNullException.ThrowIfNull(endPoint);
+        return endPoint is IPEndPoint or UnixDomainSocketEndPoint
+            ? new ListenPlace(new ListenAddress(endPoint), null, options)
+            : throw new ArgumentException(
+                $"The server cannot listen on a {endPoint.GetType().Name}. Use an IPEndPoint, a UnixDomainSocketEndPoint, or a text such as \"http://localhost:8080\".",
+                nameof(endPoint));
+    }
+
+    /// <exception cref="ArgumentException">The server cannot listen on such a socket.</exception>
+    internal static ListenPlace PlaceOf(Socket socket, ListenOptions? options)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        if (socket.SocketType != SocketType.Stream)
+            throw new ArgumentException($"The server cannot listen on a socket of type {socket.SocketType}. It has to be a stream socket.", nameof(socket));
+        return socket.LocalEndPoint is not null
+            ? new ListenPlace(null, socket, options)
+            : throw new ArgumentException("The socket has no address. Bind it first, or use Listen(EndPoint).", nameof(socket));
+    }
 
     private static string Name(string option) => $"{nameof(WebSocketServerOptions)}.{option}";
 

@@ -10,24 +10,56 @@ namespace WebSocketServerKit.Serving;
 /// does the same for the request.
 /// <para>The connection calls the overrides one at a time, in the order of its phases.</para>
 /// </summary>
-internal sealed class ClientSession(WebSocketServer server, ServerRun run, TransportConnection transport)
-    : ConnectionLifetime(transport, run.Settings, run.Heartbeat, run.Log)
+internal sealed class ClientSession : ConnectionLifetime
 {
+    private readonly WebSocketServer _server;
+    private readonly ServerRun _run;
     private RequestDecision? _decision;   // null once ClientConnected is raised
     private WebSocketClient? _client;     // null until the connection is open
 
-    public override IRequestDecision Decide() => _decision = new RequestDecision(server, run, this);
+    /// <param name="server">The server whose events are raised.</param>
+    /// <param name="run">The run of the server that the connection belongs to.</param>
+    /// <param name="transport">The connection.</param>
+    /// <param name="expectsProxyHeader">Whether it begins with a header of the PROXY protocol.</param>
+    public ClientSession(WebSocketServer server, ServerRun run, TransportConnection transport, bool expectsProxyHeader)
+        : base(transport, run.Settings, run.Heartbeat, run.Log)
+    {
+        _server = server;
+        _run = run;
+        ExpectsProxyHeader = expectsProxyHeader;
+        IsFromTrustedProxy = run.TrustedProxies.Contains(transport.RemoteEndPoint);
+        IsAttributed = !IsFromTrustedProxy || !(expectsProxyHeader || run.ReadsForwardedHeaders);
+    }
 
-    public override void HandshakeEnded() => run.HandshakeEnded(this);
+    public override void Locate(ProxyConnection proxy)
+    {
+        Proxy = proxy;
+        // If the client is another proxy, its headers tell the real client.
+        if (!_run.ReadsForwardedHeaders || !_run.TrustedProxies.Contains(proxy.ClientRemoteEndPoint))
+            Attribute();
+    }
+
+    /// <summary>Counts the connection for its client's address, if it is not counted yet.</summary>
+    public void Attribute()
+    {
+        if (!IsAttributed)
+            _run.Attribute(this);
+    }
+
+    public override void ProxyRefused(string reason) => _run.AdviseOnProxyHeader(RemoteEndPoint, reason);
+
+    public override IRequestDecision Decide() => _decision = new RequestDecision(_server, _run, this);
+
+    public override void HandshakeEnded() => _run.HandshakeEnded(this);
 
     protected override void Opened()
     {
         _client = _decision!.Client!;
-        server.Clients.Add(_client);
+        _server.Clients.Add(_client);
         Log.ClientConnected(_client.Id, RemoteEndPoint, new PeerText(_client.Path));
         // The stop may have visited this connection while the host's handlers decided. It visits each connection only once.
-        if (run.IsStopping)
-            BeginStop(run.StopCode, run.StopReason);
+        if (_run.IsStopping)
+            BeginStop(_run.StopCode, _run.StopReason);
     }
 
     protected override void Raise(ConnectionEvent what, long handlersRun)
@@ -35,7 +67,7 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
         switch (what)
         {
             case ConnectionEvent.Message:
-                server.RaiseMessageReceived(new MessageReceivedEventArgs(_client!, MessageType, handlersRun), this);
+                _server.RaiseMessageReceived(new MessageReceivedEventArgs(_client!, MessageType, handlersRun), this);
                 break;
             case ConnectionEvent.Request:
                 _decision!.Raise();
@@ -43,23 +75,23 @@ internal sealed class ClientSession(WebSocketServer server, ServerRun run, Trans
             case ConnectionEvent.Connected:
                 var connected = new ClientConnectedEventArgs(_client!, _decision!.Request!, handlersRun);
                 _decision = null; // idle clients must not keep the headers
-                server.RaiseClientConnected(connected, this);
+                _server.RaiseClientConnected(connected, this);
                 break;
             case ConnectionEvent.Disconnected:
-                server.RaiseClientDisconnected(new ClientDisconnectedEventArgs(_client!, Ending!, WasClean), this);
+                _server.RaiseClientDisconnected(new ClientDisconnectedEventArgs(_client!, Ending!, WasClean), this);
                 break;
         }
     }
 
-    protected override void Track(Task handlers) => run.Outlive(handlers);
+    protected override void Track(Task handlers) => _run.Outlive(handlers);
 
     protected override void Closed()
     {
-        server.Clients.Remove(_client!);
+        _server.Clients.Remove(_client!);
         Log.ClientDisconnected(_client!.Id, Ending!.Cause, Ending.Code.Value, new PeerText(Ending.Reason));
     }
 
-    protected override void Ended(bool handlersEnded) => run.ClientEnded(WasClean && handlersEnded);
+    protected override void Ended(bool handlersEnded) => _run.ClientEnded(WasClean && handlersEnded);
 
-    protected override void Released() => run.Released(this);
+    protected override void Released() => _run.Released(this);
 }

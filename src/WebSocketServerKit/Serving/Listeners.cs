@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using WebSocketServerKit.Options;
@@ -5,73 +6,118 @@ using WebSocketServerKit.Transport.Sockets;
 
 namespace WebSocketServerKit.Serving;
 
-/// <summary>Starts the listeners for all addresses of the options, or none of them. Used by one thread.</summary>
+/// <summary>The listeners of a server. Thread-safe.</summary>
 /// <param name="listen">Starts a listener on one end point; the second argument is the end points of the listeners so far.</param>
-internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, TransportListener> listen)
+/// <param name="pool">The pool for the buffers of connections.</param>
+internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSettings, TransportListener> listen, ArrayPool<byte> pool)
 {
     // The attempts to find a port that is free on both 127.0.0.1 and [::1], for port 0.
     private const int Tries = 16;
 
+    private readonly Lock _gate = new();
     private readonly List<TransportListener> _listeners = [];
+    private IReadOnlyList<EndPoint> _endPoints = [];
+    private bool _isClosed;
 
-    /// <exception cref="IOException">One of the addresses cannot be listened on. Then all listeners are closed.</exception>
-    public static IReadOnlyList<TransportListener> Start(IEnumerable<ListenAddress> addresses, Func<EndPoint, IReadOnlyList<EndPoint>, TransportListener> listen)
+    /// <summary>The end points of all listeners, in the order in which they were added.</summary>
+    public IReadOnlyList<EndPoint> EndPoints => Volatile.Read(ref _endPoints);
+
+    /// <summary>Starts the listeners of one place, or none of them.</summary>
+    /// <exception cref="IOException">The place cannot be listened on.</exception>
+    /// <exception cref="InvalidOperationException">All listeners have been closed.</exception>
+    public IReadOnlyList<TransportListener> Add(ListenTarget target)
     {
-        var listeners = new Listeners(listen);
-        try
+        lock (_gate)
         {
-            foreach (ListenAddress address in addresses)
-                listeners.Add(address);
-            return listeners._listeners;
+            if (_isClosed)
+                throw ServerRun.Stopping();
+            List<TransportListener> added = [];
+            try
+            {
+                Add(target, added);
+            }
+            catch
+            {
+                foreach (TransportListener listener in added)
+                    listener.Dispose();
+                throw;
+            }
+
+            _listeners.AddRange(added);
+            Publish();
+            return added;
         }
-        catch
+    }
+
+    /// <summary>Closes the listener on an end point. False if there is none.</summary>
+    public bool Remove(EndPoint endPoint)
+    {
+        lock (_gate)
         {
-            foreach (TransportListener listener in listeners._listeners)
+            if (_listeners.Find(listener => listener.LocalEndPoint.Equals(endPoint)) is not { } listener)
+                return false;
+            _listeners.Remove(listener);
+            Publish();
+            listener.Dispose();
+            return true;
+        }
+    }
+
+    /// <summary>Closes all listeners. Further calls do nothing.</summary>
+    public void Close()
+    {
+        lock (_gate)
+        {
+            _isClosed = true;
+            foreach (TransportListener listener in _listeners)
                 listener.Dispose();
-            throw;
         }
     }
 
-    private void Add(ListenAddress address)
+    private void Publish() => Volatile.Write(ref _endPoints, [.. _listeners.Select(listener => listener.LocalEndPoint)]);
+
+    private void Add(ListenTarget target, List<TransportListener> added)
     {
-        if (address.Scope == ListenScope.EndPoint)
-            Listen(address.EndPoint);
+        if (target.Address is not { } address)
+            added.Add(TransportListener.Start(target.Socket!, target.Sockets, pool));
+        else if (address.Scope == ListenScope.EndPoint)
+            Listen(address.EndPoint, target, added);
         else if (address.Scope == ListenScope.Localhost)
-            ListenOnLocalhost(((IPEndPoint)address.EndPoint).Port);
-        else if (!TryListen(address.EndPoint))
-            Listen(new IPEndPoint(IPAddress.Any, ((IPEndPoint)address.EndPoint).Port));
+            ListenOnLocalhost(((IPEndPoint)address.EndPoint).Port, target, added);
+        else if (!TryListen(address.EndPoint, target, added))
+            Listen(new IPEndPoint(IPAddress.Any, ((IPEndPoint)address.EndPoint).Port), target, added);
     }
 
-    private void ListenOnLocalhost(int port)
+    private void ListenOnLocalhost(int port, ListenTarget target, List<TransportListener> added)
     {
         for (int attempt = 1; ; attempt++)
         {
-            if (!TryListen(new IPEndPoint(IPAddress.Loopback, port)))
+            if (!TryListen(new IPEndPoint(IPAddress.Loopback, port), target, added))
             {
-                Listen(new IPEndPoint(IPAddress.IPv6Loopback, port));
+                Listen(new IPEndPoint(IPAddress.IPv6Loopback, port), target, added);
                 return;
             }
 
-            TransportListener ipv4 = _listeners[^1];
+            TransportListener ipv4 = added[^1];
             try
             {
-                TryListen(new IPEndPoint(IPAddress.IPv6Loopback, ((IPEndPoint)ipv4.LocalEndPoint).Port));
+                TryListen(new IPEndPoint(IPAddress.IPv6Loopback, ((IPEndPoint)ipv4.LocalEndPoint).Port), target, added);
                 return;
             }
             catch (IOException taken) when (port == 0 && attempt < Tries && taken.InnerException is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse })
             {
-                _listeners.Remove(ipv4);
+                added.Remove(ipv4);
                 ipv4.Dispose();
             }
         }
     }
 
     // False if the system does not support this IP version, or has no address of it.
-    private bool TryListen(EndPoint endPoint)
+    private bool TryListen(EndPoint endPoint, ListenTarget target, List<TransportListener> added)
     {
         try
         {
-            Listen(endPoint);
+            Listen(endPoint, target, added);
             return true;
         }
         catch (IOException failure) when (failure.InnerException is SocketException
@@ -83,5 +129,6 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, Transpor
         }
     }
 
-    private void Listen(EndPoint endPoint) => _listeners.Add(listen(endPoint, [.. _listeners.Select(listener => listener.LocalEndPoint)]));
+    private void Listen(EndPoint endPoint, ListenTarget target, List<TransportListener> added) =>
+        added.Add(listen(endPoint, [.. _listeners.Concat(added).Select(listener => listener.LocalEndPoint)], target.Sockets));
 }

@@ -24,6 +24,7 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
     public HandshakeResponse Refuse(HandshakeViolation violation)
     {
         HandshakeResponse answer = HandshakeResponse.Refuse(violation);
+        run.AdviseOnTls(violation, session);
         run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, violation.ToString());
         return answer;
     }
@@ -40,9 +41,17 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
     public bool Begin(HandshakeRequest request)
     {
         Request = request;
+        bool isForwarded = ReadForwardedHeaders(request);
+        session.Attribute();
+        if (session.Admission != Admission.Admitted)
+        {
+            _refusal = TurnAway(session.Admission);
+            return false;
+        }
+
         HandshakeViolation violation = request.IsWebSocket ? HandshakeRules.Check(request) : HandshakeViolation.None;
         if (violation == HandshakeViolation.None && session.Transport.Facts is not { IsOriginChecked: true })
-            violation = run.Access.Check(request, EndPointAddress.Of(session.LocalEndPoint));
+            violation = run.Access.Check(request, isForwarded ? IPAddress.Any : EndPointAddress.Of(session.LocalEndPoint));
         if (violation != HandshakeViolation.None)
         {
             run.Advise(violation, request);
@@ -100,6 +109,24 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
             run.AdviseOnSubprotocols(request.RequestedSubprotocols);
         Client = new WebSocketClient(server.NextClientId(), session, request, _handshaking, subprotocol, extensions, run.UtcNow());
         return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
+    }
+
+    // Takes over what a trusted proxy has told in headers. A page that a browser of this machine shows cannot send them, so its request is never taken for a forwarded one.
+    private bool ReadForwardedHeaders(HandshakeRequest request)
+    {
+        request.IsSecure = session.Transport.IsSecure ?? (session.Proxy?.Header is { IsSecure: true } ? true : null);
+        if (!run.ReadsForwardedHeaders || !run.TrustedProxies.Contains(session.RemoteEndPoint))
+            return false;
+        ForwardedClient client = ForwardedHeaders.Resolve(request.Headers, run.ForwardedHeaders, run.TrustedProxies.Contains);
+        if (client.EndPoint is not null)
+        {
+            ProxyConnection proxy = session.Proxy ?? new ProxyConnection(session.Transport.RemoteEndPoint, session.Transport.LocalEndPoint, header: null);
+            session.Locate(proxy.WithClient(client.EndPoint));
+        }
+
+        request.Host = client.Host ?? request.Host;
+        request.IsSecure = client.Scheme is { } scheme ? scheme is "https" : request.IsSecure;
+        return client is not { EndPoint: null, Host: null, Scheme: null };
     }
 
     private string? SelectSubprotocol(HandshakeRequest request) => SubprotocolSelection.Select(request.RequestedSubprotocols, run.Subprotocols);

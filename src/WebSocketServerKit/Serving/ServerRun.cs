@@ -6,10 +6,13 @@ using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.Options;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.Transport;
 using WebSocketServerKit.Transport.Pipes;
+using WebSocketServerKit.Transport.Proxies;
 using WebSocketServerKit.Transport.Sockets;
+using WebSocketServerKit.Transport.Tls;
 
 namespace WebSocketServerKit.Serving;
 
@@ -27,8 +30,10 @@ internal sealed class ServerRun
     private readonly TimeSpan _stopTimeout;
     private readonly int _maxTurnedAway;
     private readonly ConnectionTable _table;
-    private readonly IReadOnlyList<TransportListener> _listeners;
-    private readonly List<Task> _accepting = [];
+    private readonly ListenOptions _listenDefaults;
+    private readonly CertificateWatch _certificates;
+    private readonly Listeners _listeners;
+    private readonly List<Task> _accepting = []; // the lock is the list
     private readonly OutlivingHandlers _outliving = new();
     private readonly bool _hasEventContext;
     private readonly TaskCompletionSource _cutNow = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -36,6 +41,9 @@ internal sealed class ServerRun
     private int _foreignHostLogged;
     private int _foreignOriginLogged;
     private int _subprotocolsLogged;
+    private int _plainOnTlsLogged;
+    private int _tlsOnPlainLogged;
+    private int _proxyHeaderLogged;
     private int _closedCleanly; // clients that closed cleanly and whose handlers ended, since the stop began
     private int _closedOtherwise;
 
@@ -57,16 +65,27 @@ internal sealed class ServerRun
         Access = new AccessRules(new HostRules(options.AllowedHosts), new OriginRules(options.AllowedOrigins));
         Subprotocols = [.. options.Subprotocols];
 
-        _listeners = Listeners.Start(
-            options.ToListenAddresses(), (endPoint, others) => TransportListener.Start(endPoint, options.Backlog, others, Budget.Pool));
-        EndPoints = [.. _listeners.Select(listener => listener.LocalEndPoint)];
-        Heartbeat = new Heartbeat(_time, options.HeartbeatInterval, Beat);
-        if (_listeners.Count == 0)
-            log.ListeningNowhere();
-        foreach (TransportListener listener in _listeners)
+        TrustedProxies = new TrustedProxies(options.TrustedProxies);
+        ForwardedHeaders = options.ForwardedHeaders;
+
+        _listenDefaults = options.ListenDefaults;
+        _certificates = new CertificateWatch(_time, log);
+        _listeners = new Listeners((endPoint, others, sockets) => TransportListener.Start(endPoint, sockets, others, Budget.Pool), Budget.Pool);
+        try
         {
-            log.Listening(listener.LocalEndPoint);
-            _accepting.Add(listener.RunAsync(Accepted, trouble => log.AcceptTrouble(trouble, listener.LocalEndPoint), _time));
+            var places = options.AllPlaces().Select(place => place.ToTarget(_listenDefaults, _certificates.Add)).ToList();
+            var listening = places.Select(place => (Place: place, Listeners: _listeners.Add(place))).ToList();
+            Heartbeat = new Heartbeat(_time, options.HeartbeatInterval, Beat);
+            foreach ((ListenTarget place, IReadOnlyList<TransportListener> listeners) in listening)
+                Accept(place, listeners);
+            if (listening.Count == 0)
+                log.ListeningNowhere();
+        }
+        catch
+        {
+            _listeners.Close();
+            _certificates.Stop();
+            throw;
         }
     }
 
@@ -83,8 +102,16 @@ internal sealed class ServerRun
 
     public IReadOnlyCollection<string> Subprotocols { get; }
 
+    /// <summary>The proxies that are believed what they tell about their clients.</summary>
+    public TrustedProxies TrustedProxies { get; }
+
+    /// <summary>The HTTP headers in which trusted proxies tell who the client is.</summary>
+    public ForwardedHeaderKind ForwardedHeaders { get; }
+
+    public bool ReadsForwardedHeaders => ForwardedHeaders != ForwardedHeaderKind.None && !TrustedProxies.IsEmpty;
+
     /// <summary>The end points that it listens on, with the ports that the system chose.</summary>
-    public IReadOnlyList<EndPoint> EndPoints { get; }
+    public IReadOnlyList<EndPoint> EndPoints => _listeners.EndPoints;
 
     public bool IsStopping => _stopping;
 
@@ -113,6 +140,55 @@ internal sealed class ServerRun
 
     public void Released(ClientSession session) => _table.Remove(session);
 
+    /// <summary>Listens on one more place.</summary>
+    /// <returns>The end points that were added.</returns>
+    /// <exception cref="IOException">The place cannot be listened on, or its certificate cannot be used.</exception>
+    /// <exception cref="InvalidOperationException">The server is being stopped.</exception>
+    public IReadOnlyList<EndPoint> Listen(ListenPlace place)
+    {
+        ListenTarget target = place.ToTarget(_listenDefaults, _certificates.Add);
+        if (target.ProxyProtocol && TrustedProxies.IsEmpty)
+            throw new ArgumentException($"{place.Name} expects the PROXY protocol, but the server was started without TrustedProxies, so nobody could connect.");
+        IReadOnlyList<TransportListener> added = _listeners.Add(target);
+        Accept(target, added);
+        return [.. added.Select(listener => listener.LocalEndPoint)];
+    }
+
+    /// <summary>Stops listening on one end point. False if the server does not listen there.</summary>
+    public bool StopListening(EndPoint endPoint)
+    {
+        if (!_listeners.Remove(endPoint))
+            return false;
+        Log.NoLongerListening(endPoint);
+        return true;
+    }
+
+    /// <summary>Counts a connection for its client's address, which a proxy has told.</summary>
+    public void Attribute(ClientSession session)
+    {
+        _table.Attribute(session, out ConnectionLifetime? givesWay);
+        givesWay?.GiveWay();
+        AbortInFlood(session);
+    }
+
+    /// <summary>Logs once how to use the PROXY protocol.</summary>
+    public void AdviseOnProxyHeader(EndPoint remoteEndPoint, string reason)
+    {
+        if (IsFirst(ref _proxyHeaderLogged))
+            Log.ProxyHeaderRefused(remoteEndPoint, reason);
+        else
+            Log.ConnectionRefused(remoteEndPoint, reason);
+    }
+
+    /// <summary>Logs once how to reach a port with the wrong use of TLS.</summary>
+    public void AdviseOnTls(HandshakeViolation violation, ClientSession session)
+    {
+        if (violation == HandshakeViolation.PlainOnTlsPort && IsFirst(ref _plainOnTlsLogged))
+            Log.PlainClientOnTls(session.RemoteEndPoint, session.LocalEndPoint);
+        if (violation == HandshakeViolation.TlsOnPlainPort && IsFirst(ref _tlsOnPlainLogged))
+            Log.TlsClientOnPlain(session.RemoteEndPoint, session.LocalEndPoint);
+    }
+
     /// <summary>Logs once how to allow a host or an origin. Once, because a page may try again and again.</summary>
     public void Advise(HandshakeViolation violation, HandshakeRequest refused)
     {
@@ -137,7 +213,7 @@ internal sealed class ServerRun
     public Task ServeAsync(ICarrier carrier, AcceptOptions? options, CancellationToken cancellationToken)
     {
         var transport = new PipeTransportConnection(carrier, options?.RemoteEndPoint, options?.LocalEndPoint, Budget.Pool, options?.ToFacts());
-        ClientSession session = Enter(transport);
+        ClientSession session = Enter(transport, expectsProxyHeader: false);
         if (session.Admission == Admission.Stopping)
         {
             // The stop may not look at the connections again.
@@ -156,8 +232,8 @@ internal sealed class ServerRun
     /// <summary>Closes the listeners, before <see cref="StopAsync"/> or in it. From any thread; further calls do nothing.</summary>
     public void StopListening()
     {
-        foreach (TransportListener listener in _listeners)
-            listener.Dispose();
+        _listeners.Close();
+        _certificates.Stop();
     }
 
     /// <summary>Stops accepting, sends a Close frame to every client, and cuts those that are left after the stop timeout. Call it once.</summary>
@@ -172,7 +248,10 @@ internal sealed class ServerRun
         _table.BeginStop();
         Log.Stopping(_server.Clients.Count);
         StopListening();
-        await Task.WhenAll(_accepting).ConfigureAwait(false);
+        Task[] accepting;
+        lock (_accepting)
+            accepting = [.. _accepting];
+        await Task.WhenAll(accepting).ConfigureAwait(false);
 
         foreach (ConnectionLifetime connection in _table.Snapshot())
             connection.BeginStop(code, reason);
@@ -231,16 +310,32 @@ internal sealed class ServerRun
             throw new OperationCanceledException("The connection was cut because the token was cancelled.", cancellationToken);
     }
 
-    private void Accepted(TransportConnection transport)
+    private void Accept(ListenTarget target, IReadOnlyList<TransportListener> listeners)
     {
-        ClientSession session = Enter(transport);
+        foreach (TransportListener listener in listeners)
+        {
+            Log.Listening(listener.LocalEndPoint);
+            Task accepting = listener.RunAsync(transport => Accepted(transport, target), trouble => Log.AcceptTrouble(trouble, listener.LocalEndPoint), _time);
+            lock (_accepting)
+            {
+                _accepting.RemoveAll(ended => ended.IsCompleted);
+                _accepting.Add(accepting);
+            }
+        }
+    }
+
+    private void Accepted(TransportConnection transport, ListenTarget target)
+    {
+        if (target.Tls is { } authentication)
+            transport = new TlsTransportConnection(transport, authentication, Budget.Pool);
+        ClientSession session = Enter(transport, target.ProxyProtocol);
         AbortInFlood(session);
         session.Start();
     }
 
-    private ClientSession Enter(TransportConnection transport)
+    private ClientSession Enter(TransportConnection transport, bool expectsProxyHeader)
     {
-        var session = new ClientSession(_server, this, transport);
+        var session = new ClientSession(_server, this, transport, expectsProxyHeader);
         _table.Add(session, out ConnectionLifetime? givesWay);
         givesWay?.GiveWay();
         return session;

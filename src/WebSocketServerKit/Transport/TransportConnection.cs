@@ -51,6 +51,23 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// <summary>What the host has told of a connection that it brings; null for one that the server has accepted itself.</summary>
     public virtual HostFacts? Facts => null;
 
+    /// <summary>The connection below, if this one encrypts another one; else this one. What comes before the TLS handshake is read and written there.</summary>
+    public virtual TransportConnection Underlying => this;
+
+    /// <summary>Whether the client speaks TLS: here, or to whoever has brought the connection. Null if that is not known.</summary>
+    public virtual bool? IsSecure => Facts?.IsSecure;
+
+    /// <summary>Whether <see cref="WriteAsync"/> may be called: for a connection over TLS, whether the TLS handshake is over. From any thread.</summary>
+    public virtual bool IsReady => true;
+
+    /// <summary>What the TLS handshake has agreed on; null before it, and without TLS.</summary>
+    public virtual TlsSession? Tls => null;
+
+    /// <summary>The TLS handshake, if there is one. Call it once, before anything is read or written here.</summary>
+    /// <exception cref="System.Security.Authentication.AuthenticationException">The peer does not agree, or its certificate is refused.</exception>
+    /// <exception cref="IOException">The connection is lost.</exception>
+    public virtual ValueTask AuthenticateAsync() => default;
+
     /// <summary>
     /// Sends all bytes. Completes when the operating system has taken the last one. Await it once, before the next call.
     /// </summary>

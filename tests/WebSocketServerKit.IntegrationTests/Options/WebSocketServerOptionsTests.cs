@@ -20,7 +20,7 @@ public class WebSocketServerOptionsTests
         { "WebSocketServerOptions.MaxClients is 0", o => o.MaxClients = 0 },
         { "WebSocketServerOptions.MaxClientsPerRemoteAddress is -1", o => o.MaxClientsPerRemoteAddress = -1 },
         { "WebSocketServerOptions.MaxConcurrentHandshakes is 0", o => o.MaxConcurrentHandshakes = 0 },
-        { "WebSocketServerOptions.Backlog is 0", o => o.Backlog = 0 },
+        { "WebSocketServerOptions.ListenDefaults.Backlog is 0", o => o.ListenDefaults.Backlog = 0 },
         { "WebSocketServerOptions.MaxMessagesPerSecond is 0", o => o.MaxMessagesPerSecond = 0 },
         { "WebSocketServerOptions.MaxBytesPerSecond is 0", o => o.MaxBytesPerSecond = 0 },
         { "WebSocketServerOptions.HandshakeTimeout is -00:00:00.0010000; it must be longer than zero and at most 01:00:00.", o => o.HandshakeTimeout = Timeout.InfiniteTimeSpan },
@@ -36,11 +36,11 @@ public class WebSocketServerOptionsTests
     [MemberData(nameof(Impossible), DisableDiscoveryEnumeration = true)]
     public async Task An_impossible_value_is_named_by_constructor_and_start(string message, Action<WebSocketServerOptions> spoil)
     {
-        var spoilt = new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) } };
+        var spoilt = new WebSocketServerOptions().Listen(new IPEndPoint(IPAddress.Loopback, 0));
         spoil(spoilt);
         Assert.StartsWith(message, Assert.ThrowsAny<ArgumentException>(() => new WebSocketServer(spoilt)).Message, StringComparison.Ordinal);
 
-        var options = new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) } };
+        var options = new WebSocketServerOptions().Listen(new IPEndPoint(IPAddress.Loopback, 0));
         await using var server = new WebSocketServer(options);
         spoil(options);
         Assert.StartsWith(message, (await Assert.ThrowsAnyAsync<ArgumentException>(() => server.StartAsync(TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);

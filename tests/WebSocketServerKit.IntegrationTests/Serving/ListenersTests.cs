@@ -1,6 +1,8 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using WebSocketServerKit.Options;
+using WebSocketServerKit.TestKit;
 using WebSocketServerKit.Transport.Sockets;
 
 namespace WebSocketServerKit.Serving;
@@ -11,9 +13,14 @@ public class ListenersTests
 
     private static IOException Failure(SocketError error) => new("Cannot listen.", new SocketException((int)error));
 
+    private static Listeners Start(Func<EndPoint, IReadOnlyList<EndPoint>, TransportListener>? listen = null) =>
+        new((endPoint, others, _) => (listen ?? Listen)(endPoint, others), ArrayPool<byte>.Shared);
+
+    private static ListenTarget Target(string url) => new(ListenAddress.Parse(url), null, SocketSettings.Default, null, ProxyProtocol: false);
+
     private static List<IPEndPoint> StartAndStop(string url, Func<EndPoint, IReadOnlyList<EndPoint>, TransportListener> listen)
     {
-        IReadOnlyList<TransportListener> listeners = Listeners.Start([ListenAddress.Parse(url)], listen);
+        IReadOnlyList<TransportListener> listeners = Start(listen).Add(Target(url));
         foreach (TransportListener listener in listeners)
             listener.Dispose();
         return [.. listeners.Select(listener => (IPEndPoint)listener.LocalEndPoint)];
@@ -58,18 +65,68 @@ public class ListenersTests
     }
 
     [Fact]
-    public void When_one_fails_none_is_listened_on()
+    public void When_one_address_of_a_place_fails_none_is_listened_on()
     {
         List<TransportListener> started = [];
-        Assert.Throws<IOException>(() => Listeners.Start([ListenAddress.Parse("http://127.0.0.1:0"), ListenAddress.Parse("http://127.0.0.1:0")], (endPoint, others) =>
+        Listeners listeners = Start((endPoint, others) =>
         {
             if (started.Count == 1)
                 throw Failure(SocketError.AccessDenied);
             started.Add(Listen(endPoint, others));
             return started[0];
-        }));
+        });
+        Assert.Throws<IOException>(() => listeners.Add(Target("http://localhost:0")));
+        Assert.Empty(listeners.EndPoints);
 
         // The port is free again.
         Listen(started[0].LocalEndPoint, []).Dispose();
+    }
+
+    [Fact]
+    public void A_removed_end_point_is_free_and_the_others_stay()
+    {
+        Listeners listeners = Start();
+        EndPoint first = Assert.Single(listeners.Add(Target("http://127.0.0.1:0"))).LocalEndPoint;
+        EndPoint second = Assert.Single(listeners.Add(Target("http://127.0.0.1:0"))).LocalEndPoint;
+        Assert.Equal([first, second], listeners.EndPoints);
+        Assert.True(listeners.Remove(first));
+        Assert.False(listeners.Remove(first));
+        Assert.Equal([second], listeners.EndPoints);
+        Listen(first, []).Dispose();
+        listeners.Close();
+    }
+
+    [Fact]
+    public void After_the_close_nothing_is_added()
+    {
+        Listeners listeners = Start();
+        listeners.Close();
+        Assert.Throws<InvalidOperationException>(() => listeners.Add(Target("http://127.0.0.1:0")));
+    }
+
+    [Fact]
+    public async Task A_socket_that_listens_already_is_taken_over()
+    {
+        Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        socket.Listen();
+        using Socket early = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await early.ConnectAsync(socket.LocalEndPoint!, TestContext.Current.CancellationToken);
+
+        Listeners listeners = Start();
+        TransportListener listener = Assert.Single(listeners.Add(new ListenTarget(null, socket, SocketSettings.Default, null, ProxyProtocol: false)));
+        TaskCompletionSource<EndPoint> accepted = new();
+        Task accepting = listener.RunAsync(
+            connection =>
+            {
+                accepted.SetResult(connection.RemoteEndPoint);
+                connection.Abort();
+            },
+            accepted.SetException,
+            TimeProvider.System);
+        Assert.Equal(early.LocalEndPoint, await accepted.Task.WaitAsync(TestServer.Timely));
+        listeners.Close();
+        await accepting;
+        Assert.Throws<IOException>(() => Start().Add(new ListenTarget(null, socket, SocketSettings.Default, null, ProxyProtocol: false)));
     }
 }

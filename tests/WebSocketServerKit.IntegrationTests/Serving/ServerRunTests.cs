@@ -277,7 +277,7 @@ public class ServerRunTests
             await using (TestServer server = await TestServer.StartEchoAsync())
                 port = server.EndPoint.Port;
             var endPoint = new IPEndPoint(IPAddress.Loopback, port);
-            await using var both = new WebSocketServer(new WebSocketServerOptions { EndPoints = { endPoint, endPoint } });
+            await using var both = new WebSocketServer(new WebSocketServerOptions().Listen(endPoint).Listen(endPoint));
             failure = await Assert.ThrowsAsync<IOException>(() => both.StartAsync(TestContext.Current.CancellationToken));
             Assert.False(both.IsListening);
         }

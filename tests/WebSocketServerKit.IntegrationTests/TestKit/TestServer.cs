@@ -36,8 +36,8 @@ internal sealed class TestServer : IAsyncDisposable
     {
         var options = new WebSocketServerOptions();
         configure?.Invoke(options);
-        if (options.EndPoints.Count + options.Urls.Count == 0)
-            options.EndPoints.Add(new IPEndPoint(IPAddress.Loopback, 0));
+        if (options.Places.Count + options.Urls.Count == 0)
+            options.Listen(new IPEndPoint(IPAddress.Loopback, 0));
         var server = new TestServer(options);
         subscribe?.Invoke(server.Server);
         await server.Server.StartAsync();

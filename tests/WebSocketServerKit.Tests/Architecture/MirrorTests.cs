@@ -31,6 +31,7 @@ public sealed class MirrorTests
         ["Transport/Pipes/ICarrier.cs"] = "Members; StreamCarrier and DuplexPipeCarrier keep their promises.",
         ["Transport/Proxies/ProxyHeaderValue.cs"] = "A record; ProxyHeaderParser fills it.",
         ["Transport/HostFacts.cs"] = "A record; AcceptOptions fills it.",
+        ["Transport/TransportInput.cs"] = "What SocketReader, PipeInput and TlsInput have in common; their tests cover it.",
         ["Transport/TransportConnection.cs"] = "Abstract members; SocketTransportConnection keeps their promises.",
     };
 

@@ -38,6 +38,16 @@ public sealed class ServerLogTests
             "22 Warning OpenFilesTooFew",
             "23 Information MaxClientsLowered",
             "24 Information ListeningNowhere",
+            "25 Information NoLongerListening",
+            "26 Debug TlsFailed",
+            "27 Warning PlainClientOnTls",
+            "28 Warning TlsClientOnPlain",
+            "29 Warning ProxyHeaderRefused",
+            "30 Debug ConnectionRefused",
+            "31 Warning CertificateUnusable",
+            "32 Information CertificateRenewed",
+            "33 Warning CertificateExpires",
+            "34 Error CertificateExpired",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }
@@ -45,7 +55,7 @@ public sealed class ServerLogTests
     [Fact]
     public void What_a_peer_can_cause_at_will_is_Debug()
     {
-        string[] byPeers = ["ClientConnected", "ClientDisconnected", "RequestRefused", "ProtocolViolated", "HandlerOutlivedClient"];
+        string[] byPeers = ["ClientConnected", "ClientDisconnected", "RequestRefused", "ProtocolViolated", "HandlerOutlivedClient", "TlsFailed", "ConnectionRefused"];
         Assert.All(Lines.Where(line => byPeers.Contains(line.Name, StringComparer.Ordinal)), line => Assert.Equal(LogLevel.Debug, line.Message.Level));
     }
 
@@ -90,7 +100,9 @@ public sealed class ServerLogTests
     [Fact]
     public void Text_that_is_logged_as_it_is_comes_from_the_server_itself()
     {
-        string[] own = ["RequestRefused reason", "ProtocolViolated reason", "ProtocolViolated section", "HandlerFailed event", "HandlerSlow event"];
+        string[] own = ["RequestRefused reason", "ProtocolViolated reason", "ProtocolViolated section", "HandlerFailed event", "HandlerSlow event",
+            "ConnectionRefused reason", "ProxyHeaderRefused reason",
+            "CertificateUnusable problem", "CertificateRenewed subject", "CertificateExpires subject", "CertificateExpired subject"];
         IEnumerable<string> logged = typeof(ServerLog).GetMethods(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
             .SelectMany(method => method.GetParameters().Where(parameter => parameter.ParameterType == typeof(string)).Select(parameter => $"{method.Name} {parameter.Name}"));
         Assert.Equal(own.Order(StringComparer.Ordinal), logged.Order(StringComparer.Ordinal));

@@ -14,7 +14,7 @@ public sealed class WebSocketServerOptionsTests
 
     private static WebSocketServerOptions Options(Action<WebSocketServerOptions>? change = null)
     {
-        var options = new WebSocketServerOptions { EndPoints = { new IPEndPoint(IPAddress.Loopback, 0) } };
+        var options = new WebSocketServerOptions().Listen(new IPEndPoint(IPAddress.Loopback, 0));
         change?.Invoke(options);
         return options;
     }
@@ -77,10 +77,9 @@ public sealed class WebSocketServerOptionsTests
     [Fact]
     public void A_text_says_where_to_listen_and_there_may_be_none()
     {
-        AssertPossible(options => options.EndPoints.Clear());
+        AssertPossible(options => options.Places.Clear());
         AssertRefused("Urls", options => options.Urls.Add(null!));
         AssertRefused("Urls", options => options.Urls.Add("localhost:8080"));
-        AssertRefused("Urls", options => options.Urls.Add("https://localhost:8443"));
     }
 
     [Fact]
@@ -127,7 +126,6 @@ public sealed class WebSocketServerOptionsTests
         { nameof(WebSocketServerOptions.MaxClients), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxClientsPerRemoteAddress), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxConcurrentHandshakes), 1, int.MaxValue },
-        { nameof(WebSocketServerOptions.Backlog), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxMessagesPerSecond), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxBytesPerSecond), 1, long.MaxValue },
     };

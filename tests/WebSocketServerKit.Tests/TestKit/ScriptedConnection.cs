@@ -55,6 +55,14 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
 
     public new bool WasClean => base.WasClean;
 
+    public override void Locate(ProxyConnection proxy)
+    {
+        Proxy = proxy;
+        Note($"located {proxy.ClientRemoteEndPoint}");
+    }
+
+    public override void ProxyRefused(string reason) => Note($"proxy refused: {reason}");
+
     /// <summary>Something of the peer has arrived, and nobody has received it.</summary>
     public void HasBegunToSpeak() => transport.Receive("G");
 

@@ -28,7 +28,7 @@ internal sealed class HandshakePlaces(int max, int maxPerAddress)
     public bool TryTake(ConnectionLifetime connection, out ConnectionLifetime? givesWay)
     {
         IPAddress address = EndPointAddress.Of(connection.RemoteEndPoint);
-        bool isAddressFull = _perAddress.GetValueOrDefault(address) >= maxPerAddress;
+        bool isAddressFull = connection.IsAttributed && _perAddress.GetValueOrDefault(address) >= maxPerAddress;
         givesWay = null;
         if (isAddressFull || _taken.Count >= max)
         {

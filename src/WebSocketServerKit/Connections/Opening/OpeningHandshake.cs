@@ -6,6 +6,7 @@ using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Handshake;
+using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Connections.Opening;
 
@@ -21,6 +22,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     private const int SharedBodySize = 8 * 1024;
 
     private long _deadline = long.MaxValue;   // when the request must be complete
+    private TransportConnection _answersOn = connection.Transport;
     private bool _isHead;                     // a HEAD request: the answer has no body
     private volatile RequestState _request;
 
@@ -65,7 +67,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         }
 
         await AnswerAsync(answer).ConfigureAwait(false);
-        await Linger.ReadToEndAsync(connection.Transport.Input, connection.Settings.Clock).ConfigureAwait(false);
+        await Linger.ReadToEndAsync(_answersOn.Input, connection.Settings.Clock).ConfigureAwait(false);
     }
 
     /// <summary>Turns the client away if its request is not complete. The reader then discards the rest of the input. From any thread.</summary>
@@ -117,8 +119,12 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     // Null when the connection was lost, or when another thread has turned the client away.
     private async ValueTask<HandshakeResponse?> ReadAndDecideAsync()
     {
-        PipeReader input = connection.Transport.Input;
         Volatile.Write(ref _deadline, connection.Heartbeat.After(connection.Settings.HandshakeTimeout));
+        PreambleEnd preamble = await Preamble.RunAsync(connection).ConfigureAwait(false);
+        if (preamble != PreambleEnd.Passed)
+            return await EndEarlyAsync(preamble).ConfigureAwait(false);
+
+        PipeReader input = connection.Transport.Input;
         var parser = new HandshakeRequestParser(connection.Settings.MaxRequestHeadSize, connection.Settings.MaxHeaderLines);
         HandshakeParseStatus status = HandshakeParseStatus.NeedMore;
         bool waits = connection.Admission == Admission.Admitted;
@@ -150,6 +156,20 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         };
     }
 
+    // There is no request, and without TLS where it has to be no way to answer but in the clear.
+    private async ValueTask<HandshakeResponse?> EndEarlyAsync(PreambleEnd preamble)
+    {
+        Volatile.Write(ref _deadline, long.MaxValue);
+        _answersOn = connection.Transport.Underlying;
+        bool isMine = Interlocked.CompareExchange(ref _request, RequestState.Came, RequestState.Pending) == RequestState.Pending;
+        if (isMine && preamble == PreambleEnd.NotTls)
+            return connection.Decide().Refuse(HandshakeViolation.PlainOnTlsPort);
+        connection.Closing.Deadline.Start();
+        _answersOn.ShutdownSend();
+        await Linger.ReadToEndAsync(_answersOn.Input, connection.Settings.Clock).ConfigureAwait(false);
+        return null;
+    }
+
     // Null when the connection has ended meanwhile.
     private async ValueTask<HandshakeResponse?> AskAsync(HandshakeRequest request, IRequestDecision decision)
     {
@@ -171,6 +191,15 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
 
     private async Task TurnAwayAsync(Admission why)
     {
+        if (!connection.Transport.IsReady)
+        {
+            // The client has not finished the TLS handshake, so it could not read an answer.
+            connection.Log.ConnectionRefused(connection.RemoteEndPoint, $"{why}, before its TLS handshake was over");
+            connection.HandshakeEnded();
+            connection.Cut();
+            return;
+        }
+
         HandshakeResponse answer = connection.Decide().TurnAway(why);
         connection.HandshakeEnded();
         try
@@ -199,7 +228,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
                 body = default;
             }
 
-            await connection.Transport.WriteAsync(head.Written).ConfigureAwait(false);
+            await _answersOn.WriteAsync(head.Written).ConfigureAwait(false);
         }
         finally
         {
@@ -210,10 +239,10 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         while (!body.IsEmpty)
         {
             int count = Math.Min(body.Length, SendQueue.WriteLimit);
-            await connection.Transport.WriteAsync(body[..count]).ConfigureAwait(false);
+            await _answersOn.WriteAsync(body[..count]).ConfigureAwait(false);
             body = body[count..];
         }
 
-        connection.Transport.ShutdownSend();
+        _answersOn.ShutdownSend();
     }
 }

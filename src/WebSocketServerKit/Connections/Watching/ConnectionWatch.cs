@@ -10,7 +10,7 @@ namespace WebSocketServerKit.Connections.Watching;
 /// </summary>
 internal struct ConnectionWatch(long now)
 {
-    private KeepAlive _keepAlive = new(now);
+    private KeepAlivePings _keepAlive = new(now);
     private PingLatency _ping = new();
     private SlowHandlers? _slowHandlers; // null unless the last beat saw handlers run
 

@@ -15,9 +15,9 @@ internal sealed class AccessRules(HostRules hosts, OriginRules origins)
         bool isOwnHost = hosts.Allows(request.Host, localAddress);
         if (!isOwnHost && (hosts.AreListed || !request.IsWebSocket))
             return HandshakeViolation.HostNotAllowed;
-        if (!request.IsWebSocket || origins.Allows(request.Origin, isOwnHost ? request.Host : ""))
+        if (!request.IsWebSocket || origins.Allows(request.Origin, isOwnHost ? request.Host : "", request.IsSecure))
             return HandshakeViolation.None;
 
-        return origins.Allows(request.Origin, request.Host) ? HandshakeViolation.HostNotAllowed : HandshakeViolation.OriginNotAllowed;
+        return origins.Allows(request.Origin, request.Host, request.IsSecure) ? HandshakeViolation.HostNotAllowed : HandshakeViolation.OriginNotAllowed;
     }
 }

@@ -54,10 +54,16 @@ public sealed class HandshakeRequest
 
     /// <summary>The host, with its port if named, to which the client believes to be talking: <c>example.com:8080</c>.</summary>
     /// <remarks>
-    /// From the target if that has one, else from the <c>Host</c> header; empty if that is empty, and for an HTTP/1.0 request with neither.
+    /// From a trusted proxy if it tells the host that the client has sent, else from the target if that has one, else from the <c>Host</c> header; empty if that is empty, and for an HTTP/1.0 request with neither.
     /// The client can write here what it likes, unless <see cref="WebSocketServerOptions.AllowedHosts"/> says otherwise.
     /// </remarks>
-    public string Host { get; }
+    public string Host { get; internal set; }
+
+    /// <summary>
+    /// Whether the client speaks TLS: to this server, or to the trusted proxy in front of it. Null if that is not known, as without TLS and without a trusted proxy: another proxy may be in
+    /// front.
+    /// </summary>
+    public bool? IsSecure { get; internal set; }
 
     /// <summary>The origin of the page whose script opens the connection, or <see langword="null"/> if the client is no browser.</summary>
     public string? Origin => Headers["Origin"];

@@ -7,6 +7,9 @@ internal enum HandshakeViolation
 {
     None,
 
+    // Found before a request is parsed
+    PlainOnTlsPort,
+
     // Found by HandshakeRequestParser, in the order of a request's head
     TlsOnPlainPort,
     InvalidMethod,
@@ -63,6 +66,9 @@ internal static class HandshakeViolations
 {
     public static HandshakeViolationAnswer Answer(this HandshakeViolation violation) => violation switch
     {
+        HandshakeViolation.PlainOnTlsPort => new(
+            HttpStatusCode.BadRequest,
+            "This port speaks TLS. Connect with wss:// or https:// instead of ws:// or http://.\n"),
         HandshakeViolation.TlsOnPlainPort => new(
             HttpStatusCode.BadRequest,
             "This port does not speak TLS. Connect with ws:// or http:// instead of wss:// or https://.\n"),

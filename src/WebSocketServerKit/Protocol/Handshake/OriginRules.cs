@@ -54,13 +54,14 @@ internal sealed class OriginRules
     /// </remarks>
     /// <param name="origin">The <c>Origin</c> header; <see langword="null"/> if absent, as with clients that are no browsers.</param>
     /// <param name="ownHost">The host, with its port if named, to which the client believes to be talking, if it is the server's; else empty.</param>
-    public bool Allows(string? origin, string ownHost)
+    /// <param name="isSecure">Whether it speaks TLS to that host; null if that is not known.</param>
+    public bool Allows(string? origin, string ownHost, bool? isSecure = null)
     {
         // RFC 6455 4.2.1: "This header field is sent by all browser clients. A connection attempt lacking this header field SHOULD NOT be
         // interpreted as coming from a browser client."
         if (origin is null || _allowsAll)
             return true;
-        if (IsSameOrigin(origin, ownHost))
+        if (IsSameOrigin(origin, ownHost, isSecure))
             return true;
 
         ReadOnlySpan<char> essence = Essence(origin);
@@ -74,9 +75,10 @@ internal sealed class OriginRules
     }
 
     /// <summary>Whether the page came from the host that it now connects to.</summary>
-    /// <remarks>Behind a proxy that ends TLS the scheme is unknown, so a host without a port stands for either default port.</remarks>
-    private static bool IsSameOrigin(string origin, string ownHost) =>
+    /// <remarks>Behind a proxy that ends TLS the scheme may be unknown. Then a host without a port stands for either default port.</remarks>
+    private static bool IsSameOrigin(string origin, string ownHost, bool? isSecure) =>
         DefaultPort(origin) is not 0 and var defaultPort
+        && (isSecure is null || isSecure == (defaultPort == 443))
         && Authority.TryParse(WithoutPath(origin)[HostStart(origin)..], out ReadOnlySpan<char> host, out int? port)
         && Authority.TryParse(ownHost, out ReadOnlySpan<char> own, out int? ownPort)
         && own.Equals(host, StringComparison.OrdinalIgnoreCase)

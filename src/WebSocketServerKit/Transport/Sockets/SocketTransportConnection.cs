@@ -12,11 +12,6 @@ namespace WebSocketServerKit.Transport.Sockets;
 /// </summary>
 internal sealed class SocketTransportConnection : TransportConnection
 {
-    // The bytes that the system buffers before it sends them: see LimitUnsent. Enough to keep a fast network busy until the next write.
-    private static readonly byte[] UnsentLimit = BitConverter.GetBytes(256 * 1024);
-
-    private const int Tcp = 6; // IPPROTO_TCP
-
     private readonly Socket _socket;
     private readonly SocketReader _reader;
     private long _sent; // the bytes that the system has taken
@@ -24,7 +19,7 @@ internal sealed class SocketTransportConnection : TransportConnection
 
     /// <summary>Takes ownership of an accepted socket.</summary>
     /// <exception cref="SocketException">The connection has ended already.</exception>
-    private SocketTransportConnection(Socket socket, ArrayPool<byte> pool)
+    private SocketTransportConnection(Socket socket, SocketSettings settings, ArrayPool<byte> pool)
     {
         _socket = socket;
         LocalEndPoint = Shown(socket.LocalEndPoint);
@@ -33,15 +28,7 @@ internal sealed class SocketTransportConnection : TransportConnection
         if (RemoteEndPoint is UnixDomainSocketEndPoint && RemoteEndPoint.ToString() is "")
             RemoteEndPoint = LocalEndPoint;
 
-        // Synchronous writes must not block when the system's buffer is full.
-        socket.Blocking = false;
-        if (socket.ProtocolType == ProtocolType.Tcp)
-        {
-            // The send queue batches frames already, so Nagle's algorithm would only delay the last one.
-            socket.NoDelay = true;
-            LimitUnsent(socket);
-        }
-
+        settings.ApplyTo(socket);
         _reader = new SocketReader(socket, pool);
     }
 
@@ -56,11 +43,11 @@ internal sealed class SocketTransportConnection : TransportConnection
     /// <summary>
     /// Takes ownership of an accepted socket. If the peer has left already, which some systems report only now, it closes the socket and returns null.
     /// </summary>
-    public static SocketTransportConnection? TryCreate(Socket socket, ArrayPool<byte> pool)
+    public static SocketTransportConnection? TryCreate(Socket socket, SocketSettings settings, ArrayPool<byte> pool)
     {
         try
         {
-            return new SocketTransportConnection(socket, pool);
+            return new SocketTransportConnection(socket, settings, pool);
         }
         catch (Exception gone) when (gone is SocketException or IOException or ObjectDisposedException)
         {
@@ -177,16 +164,6 @@ internal sealed class SocketTransportConnection : TransportConnection
         }
 
         return ValueTask.CompletedTask;
-    }
-
-    // TCP_NOTSENT_LOWAT. Linux and macOS would otherwise buffer several MiB for a slow peer, and take more only when a third of that is gone. With the limit
-    // the bytes stay in the send queue: the system needs less memory, the peer's progress is visible in small steps, and a Close frame waits behind fewer
-    // bytes. Other systems have no such option.
-    private static void LimitUnsent(Socket socket)
-    {
-        int option = OperatingSystem.IsLinux() ? 25 : OperatingSystem.IsMacOS() ? 0x201 : 0;
-        if (option != 0)
-            socket.SetRawSocketOption(Tcp, option, UnsentLimit);
     }
 
     private int Sent(int count)

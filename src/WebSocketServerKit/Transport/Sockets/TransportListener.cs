@@ -5,22 +5,22 @@ using System.Net.Sockets;
 namespace WebSocketServerKit.Transport.Sockets;
 
 /// <summary>
-/// Listens on one end point from <see cref="Start"/> until it is disposed, and hands out accepted connections.
+/// Listens on one end point from its start until it is disposed, and hands out accepted connections.
 /// </summary>
 /// <remarks>Threading: <see cref="Dispose"/> may be called from any thread while <see cref="RunAsync"/> runs.</remarks>
 internal sealed class TransportListener : IDisposable
 {
-    public const int DefaultBacklog = 512;
-
     private readonly Socket _listener;
+    private readonly SocketSettings _settings;
     private readonly ArrayPool<byte> _pool;
 
     // Never disposed: it owns neither a timer nor a wait handle, and RunAsync after Dispose has to end without an error.
     private readonly CancellationTokenSource _stopping = new();
 
-    private TransportListener(Socket listener, ArrayPool<byte> pool)
+    private TransportListener(Socket listener, SocketSettings settings, ArrayPool<byte> pool)
     {
         _listener = listener;
+        _settings = settings;
         _pool = pool;
         LocalEndPoint = listener.LocalEndPoint!;
     }
@@ -28,16 +28,12 @@ internal sealed class TransportListener : IDisposable
     /// <summary>The end point that it listens on, with the real port if port 0 was requested.</summary>
     public EndPoint LocalEndPoint { get; }
 
-    /// <summary>
-    /// Binds and listens. From then on clients can connect; up to <paramref name="backlog"/> of them are queued until they are accepted.
-    /// </summary>
+    /// <summary>Binds and listens. From then on clients can connect; the system queues them until they are accepted.</summary>
     /// <param name="endPoint">
     /// An address of this machine, or the path of a Unix domain socket. <see cref="IPAddress.IPv6Any"/> accepts IPv4 clients too. With port 0 the system
     /// chooses a port. A stale socket file, on which nobody listens, is replaced.
     /// </param>
-    /// <param name="backlog">
-    /// The maximum number of connections that the system queues. It may lower the number (Linux: <c>net.core.somaxconn</c>).
-    /// </param>
+    /// <param name="settings">The socket options; null for the defaults.</param>
     /// <param name="others">The end points on which the same server listens already, for the message of the exception.</param>
     /// <param name="pool">The pool for the buffers of connections.</param>
     /// <exception cref="IOException">
@@ -48,26 +44,54 @@ internal sealed class TransportListener : IDisposable
     /// on which another program listens is an error all the same.
     /// </remarks>
     public static TransportListener Start(
-        EndPoint endPoint, int backlog = DefaultBacklog, IReadOnlyList<EndPoint>? others = null, ArrayPool<byte>? pool = null)
+        EndPoint endPoint, SocketSettings? settings = null, IReadOnlyList<EndPoint>? others = null, ArrayPool<byte>? pool = null)
     {
+        settings ??= SocketSettings.Default;
         Socket? listener = null;
         try
         {
             listener = new Socket(endPoint.AddressFamily, SocketType.Stream, endPoint is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp);
-
-            // Matters for [::], where it lets IPv4 in, and for mapped addresses such as ::ffff:127.0.0.1.
-            // Any other IPv6 address has no IPv4 side.
-            if (endPoint.AddressFamily == AddressFamily.InterNetworkV6)
-                listener.DualMode = true;
-
+            settings.ApplyToListener(listener);
             Bind(listener, endPoint);
-            listener.Listen(backlog);
-            return new TransportListener(listener, pool ?? ArrayPool<byte>.Shared);
+            // Before Listen: nobody can connect until then.
+            if (settings.FileMode is { } mode && endPoint is UnixDomainSocketEndPoint && !OperatingSystem.IsWindows())
+                File.SetUnixFileMode(endPoint.ToString()!, mode);
+            listener.Listen(settings.Backlog);
+            return new TransportListener(listener, settings, pool ?? ArrayPool<byte>.Shared);
         }
         catch (SocketException failure)
         {
             listener?.Dispose();
             throw TransportErrors.CannotListen(endPoint, failure, others ?? []);
+        }
+        catch
+        {
+            listener?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Listens on a socket that is bound already, or listens already, such as one that systemd has passed on. Takes ownership of it.</summary>
+    /// <param name="listener">A stream socket.</param>
+    /// <param name="settings">The socket options of accepted connections; those of the listener itself stay as they are.</param>
+    /// <param name="pool">The pool for the buffers of connections.</param>
+    /// <exception cref="IOException">It cannot be listened on.</exception>
+    public static TransportListener Start(Socket listener, SocketSettings? settings = null, ArrayPool<byte>? pool = null)
+    {
+        settings ??= SocketSettings.Default;
+        try
+        {
+            // Harmless if it listens already: then it sets the backlog.
+            listener.Listen(settings.Backlog);
+            return new TransportListener(listener, settings, pool ?? ArrayPool<byte>.Shared);
+        }
+        catch (ObjectDisposedException closed)
+        {
+            throw new IOException("Cannot listen on a socket that is closed. The server owns the sockets that it is given, and closes them when it stops.", closed);
+        }
+        catch (SocketException failure)
+        {
+            throw new IOException($"Cannot listen on the socket: {failure.Message}. It has to be a stream socket that is bound to an address.", failure);
         }
     }
 
@@ -142,6 +166,6 @@ internal sealed class TransportListener : IDisposable
     private async ValueTask<TransportConnection?> AcceptAsync(CancellationToken cancellationToken)
     {
         Socket socket = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
-        return SocketTransportConnection.TryCreate(socket, _pool);
+        return SocketTransportConnection.TryCreate(socket, _settings, _pool);
     }
 }

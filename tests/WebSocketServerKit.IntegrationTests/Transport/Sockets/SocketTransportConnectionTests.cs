@@ -256,7 +256,7 @@ public sealed class SocketTransportConnectionTests : IAsyncLifetime
     {
         using var neverConnected = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
 
-        Assert.Null(SocketTransportConnection.TryCreate(neverConnected, ArrayPool<byte>.Shared));
+        Assert.Null(SocketTransportConnection.TryCreate(neverConnected, SocketSettings.Default, ArrayPool<byte>.Shared));
         Assert.True(neverConnected.SafeHandle.IsClosed);
     }
 

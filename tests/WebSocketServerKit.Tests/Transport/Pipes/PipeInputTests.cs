@@ -162,9 +162,15 @@ public sealed class PipeInputTests : IAsyncDisposable
     public async Task A_read_that_waits_ends_when_the_connection_is_over_even_if_the_stream_goes_on()
     {
         TaskCompletionSource<int> hangs = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        _stream.OnRead = (_, _) => new ValueTask<int>(hangs.Task);
+        TaskCompletionSource hanging = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        _stream.OnRead = (_, _) =>
+        {
+            hanging.TrySetResult();
+            return new ValueTask<int>(hangs.Task);
+        };
         Start([]);
         Task<ReadResult> reading = ReadAsync();
+        await hanging.Task.InTime();
         await _over.CancelAsync();
         _input.WakeUp();
         IOException lost = await Assert.ThrowsAsync<IOException>(() => reading);

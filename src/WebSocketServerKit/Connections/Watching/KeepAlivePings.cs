@@ -1,6 +1,6 @@
 namespace WebSocketServerKit.Connections.Watching;
 
-/// <summary>What <see cref="KeepAlive.Beat"/> asks for.</summary>
+/// <summary>What <see cref="KeepAlivePings.Beat"/> asks for.</summary>
 internal enum KeepAliveAction
 {
     None,
@@ -14,7 +14,7 @@ internal enum KeepAliveAction
 /// received byte, or progress of a pending write. A write without progress for the ping interval and timeout together ends the connection too.
 /// <para>The heartbeat alone calls <see cref="Beat"/>; any thread may call <see cref="Heard"/>.</para>
 /// </summary>
-internal struct KeepAlive(long now)
+internal struct KeepAlivePings(long now)
 {
     private long _heard = now;
     private long _pingedAt;    // the time of the ping that is not answered yet; 0 for none

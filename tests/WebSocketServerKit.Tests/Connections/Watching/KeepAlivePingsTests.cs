@@ -1,11 +1,11 @@
 namespace WebSocketServerKit.Connections.Watching;
 
-public sealed class KeepAliveTests
+public sealed class KeepAlivePingsTests
 {
     private const long Interval = 20;
     private const long Timeout = 15;
 
-    private KeepAlive _keepAlive = new(now: 100);
+    private KeepAlivePings _keepAlive = new(now: 100);
     private int _writes;
 
     private KeepAliveAction Beat(long now, bool holdingBack = false, bool draining = false, bool wrote = false)
