@@ -10,5 +10,7 @@ internal static class FuzzTarget
         ["request"] = input => HandshakeRequestTarget.Run(input),
         ["lists"] = HeaderListsTarget.Run,
         ["close"] = input => ClosePayloadTarget.Run(input),
+        ["proxy"] = input => ProxyHeaderTarget.Run(input),
+        ["forwarded"] = input => ForwardedHeadersTarget.Run(input),
     };
 }

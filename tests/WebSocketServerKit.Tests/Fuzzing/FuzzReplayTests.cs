@@ -66,6 +66,26 @@ public class FuzzReplayTests
         Files("seeds", "close").Select(file => ClosePayloadTarget.Run(File.ReadAllBytes(file))).Distinct(),
         strict: true);
 
+    [Fact]
+    public void Seeds_of_the_PROXY_header_lead_to_every_outcome()
+    {
+        string[] outcomes = [.. Files("seeds", "proxy").Select(file => ProxyHeaderTarget.Run(File.ReadAllBytes(file)))];
+        Assert.Equal(13, outcomes.Where(outcome => outcome.Contains("PROXY header", StringComparison.Ordinal)).Distinct(StringComparer.Ordinal).Count());
+        Assert.Contains("", outcomes, StringComparer.Ordinal);
+        foreach (string header in new[] { "1 False", "1 True", "2 False", "2 True" })
+            Assert.Contains(outcomes, outcome => outcome.StartsWith(header, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Seeds_of_the_forwarded_headers_lead_to_clients_that_are_told_in_full_in_part_and_not_at_all()
+    {
+        ForwardedClient[] clients = [.. Files("seeds", "forwarded").SelectMany(file => ForwardedHeadersTarget.Run(File.ReadAllBytes(file)))];
+        Assert.Contains(default, clients);
+        Assert.Contains(clients, client => client is { EndPoint: not null, Scheme: not null, Host: not null });
+        Assert.Contains(clients, client => client is { EndPoint: not null, Scheme: null, Host: null });
+        Assert.Contains(clients, client => client is { EndPoint: null, Scheme: not null });
+    }
+
     // Tells that the targets look at all: here is an array that is given back twice.
     [Fact]
     public void A_broken_promise_is_a_finding()
