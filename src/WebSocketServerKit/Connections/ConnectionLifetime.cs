@@ -82,10 +82,10 @@ internal abstract class ConnectionLifetime : IHandlers
     }
 
     /// <summary>Whether the connection begins with a header of the PROXY protocol.</summary>
-    public bool ExpectsProxyHeader { get; protected init; }
+    public bool ExpectsProxyHeader { get; protected set; }
 
     /// <summary>Whether the transport's peer is a trusted proxy.</summary>
-    public bool IsFromTrustedProxy { get; protected init; }
+    public bool IsFromTrustedProxy { get; protected set; }
 
     /// <summary>Whether the limits per address count the connection. False until a trusted proxy has told who the client is. The lock of the <see cref="ConnectionTable"/> guards it.</summary>
     public bool IsAttributed { get; set; } = true;

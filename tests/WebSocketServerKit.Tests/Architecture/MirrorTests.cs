@@ -10,6 +10,7 @@ public sealed class MirrorTests
         ["Clients/SendResult.cs"] = "An enum; WebSocketClient tells it.",
         ["Events/ClientConnectedEventArgs.cs"] = "Two properties; ClientSession fills them.",
         ["Options/AcceptOptions.cs"] = "Values; WebSocketServer.AcceptAsync takes them.",
+        ["Options/ClientCertificateMode.cs"] = "An enum; TlsOptions acts on it.",
         ["Options/HandlerExceptionPolicy.cs"] = "An enum; ConnectionLifetime acts on it.",
         ["Options/PerMessageDeflateOptions.cs"] = "Values; WebSocketServerOptions checks them.",
         ["StopResult.cs"] = "A record of counts; WebSocketServer fills it.",
@@ -31,6 +32,7 @@ public sealed class MirrorTests
         ["Transport/Pipes/ICarrier.cs"] = "Members; StreamCarrier and DuplexPipeCarrier keep their promises.",
         ["Transport/Proxies/ProxyHeaderValue.cs"] = "A record; ProxyHeaderParser fills it.",
         ["Transport/HostFacts.cs"] = "A record; AcceptOptions fills it.",
+        ["Transport/TlsSession.cs"] = "Values; TlsTransportConnection fills it.",
         ["Transport/TransportInput.cs"] = "What SocketReader, PipeInput and TlsInput have in common; their tests cover it.",
         ["Transport/TransportConnection.cs"] = "Abstract members; SocketTransportConnection keeps their promises.",
     };

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Connections.Watching;
@@ -191,5 +192,76 @@ public sealed class ConnectionTableTests : IDisposable
         await beating.InTime();
         Assert.Equal((0, 0), (table.Count, table.TurnedAway));
         Assert.Empty(table.Snapshot());
+    }
+
+    [Fact]
+    public void A_proxy_s_connections_count_for_the_address_of_their_client_and_not_before_it_is_known()
+    {
+        ConnectionTable table = Table(maxPerAddress: 1);
+        ScriptedConnection[] proxied = [.. Enumerable.Range(0, 3).Select(_ => From("192.0.2.10"))];
+        foreach (ScriptedConnection connection in proxied)
+        {
+            connection.IsAttributed = false;
+            Assert.Equal(Admission.Admitted, Add(table, connection));
+        }
+
+        Assert.Equal(Admission.Admitted, Attribute(table, proxied[0], "198.51.100.1"));
+        Assert.Equal(Admission.Admitted, Attribute(table, proxied[1], "198.51.100.2"));
+        Assert.Equal(Admission.TooManyFromAddress, Attribute(table, proxied[2], "198.51.100.1"));
+        Assert.Equal(1, table.TurnedAway);
+        Assert.Equal(-1, proxied[2].HandshakeIndex);
+
+        // A client that comes without the proxy counts together with those behind it.
+        Assert.Equal(Admission.TooManyFromAddress, Add(table, From("198.51.100.2")));
+        table.Remove(proxied[1]);
+        Assert.Equal(Admission.Admitted, Add(table, From("198.51.100.2")));
+    }
+
+    [Fact]
+    public void A_proxy_s_connection_that_leaves_before_its_client_is_known_counts_for_nobody()
+    {
+        ConnectionTable table = Table(maxPerAddress: 1);
+        ScriptedConnection proxied = From("192.0.2.10");
+        proxied.IsAttributed = false;
+        Add(table, proxied);
+        table.Remove(proxied);
+        Assert.Equal(Admission.Admitted, Add(table, From("192.0.2.10")));
+        Assert.Equal(1, table.Count);
+    }
+
+    [Fact]
+    public void A_connection_that_was_turned_away_gets_no_place_back_when_its_client_becomes_known()
+    {
+        ConnectionTable table = new(100, 100, maxHandshakes: 10, maxHandshakesPerAddress: 1);
+        ScriptedConnection proxied = From("192.0.2.10");
+        proxied.IsAttributed = false;
+        Add(table, proxied);
+        table.HandshakeEnded(proxied);
+        Assert.Equal(Admission.Admitted, Attribute(table, proxied, "198.51.100.1"));
+        Assert.Equal(-1, proxied.HandshakeIndex);
+    }
+
+    [Fact]
+    public void Handshakes_of_a_client_behind_a_proxy_count_for_its_address()
+    {
+        ConnectionTable table = new(100, 100, maxHandshakes: 10, maxHandshakesPerAddress: 1);
+        ScriptedConnection[] proxied = [.. Enumerable.Range(0, 2).Select(_ => From("192.0.2.10"))];
+        foreach (ScriptedConnection connection in proxied)
+        {
+            connection.IsAttributed = false;
+            connection.HasSpoken = true;
+            Assert.Equal(Admission.Admitted, Add(table, connection));
+        }
+
+        Assert.Equal(Admission.Admitted, Attribute(table, proxied[0], "198.51.100.1"));
+        Assert.Equal(Admission.TooManyHandshakes, Attribute(table, proxied[1], "198.51.100.1"));
+    }
+
+    private static Admission Attribute(ConnectionTable table, ScriptedConnection connection, string client)
+    {
+        connection.Locate(new ProxyConnection(connection.Transport.RemoteEndPoint, connection.Transport.LocalEndPoint, null).WithClient(IPEndPoint.Parse($"{client}:1")));
+        table.Attribute(connection, out ConnectionLifetime? givesWay);
+        Assert.Null(givesWay);
+        return connection.Admission;
     }
 }

@@ -55,6 +55,9 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
 
     public new bool WasClean => base.WasClean;
 
+    /// <summary>Lets the connection begin with a PROXY header. Before it starts.</summary>
+    public void ExpectProxyHeader(bool fromTrustedProxy = true) => (ExpectsProxyHeader, IsFromTrustedProxy) = (true, fromTrustedProxy);
+
     public override void Locate(ProxyConnection proxy)
     {
         Proxy = proxy;

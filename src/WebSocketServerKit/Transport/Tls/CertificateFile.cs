@@ -15,7 +15,7 @@ internal sealed class CertificateFile(string path, string? keyPath, string? pass
 {
     private const int MaxSize = 1024 * 1024;
 
-    private byte[] _read = []; // the contents at the last read, good or bad
+    private byte[]? _read; // the contents at the last read, good or bad
 
     /// <summary>Reads the files. Contents are compared, not dates: a renewal may rename, relink or overwrite the files, or keep their dates.</summary>
     /// <param name="certificate">The certificate, if the contents have changed since the last read and are good.</param>
@@ -30,7 +30,7 @@ internal sealed class CertificateFile(string path, string? keyPath, string? pass
             byte[] contents = ReadFile(path);
             byte[] key = keyPath is null ? [] : ReadFile(keyPath);
             byte[] all = [.. contents, .. key];
-            if (all.AsSpan().SequenceEqual(_read))
+            if (_read is not null && all.AsSpan().SequenceEqual(_read))
                 return false;
             _read = all;
             certificate = Parse(contents, key);
@@ -94,7 +94,7 @@ internal sealed class CertificateFile(string path, string? keyPath, string? pass
                 ? X509Certificate2.CreateFromPem(certificates, key ?? certificates)
                 : X509Certificate2.CreateFromEncryptedPem(certificates, key ?? certificates, password);
         }
-        catch (CryptographicException failure)
+        catch (Exception failure) when (failure is CryptographicException or ArgumentException)
         {
             throw new CryptographicException(
                 $"its private key is missing, needs a password, or does not belong to the first certificate ({failure.Message})", failure);
