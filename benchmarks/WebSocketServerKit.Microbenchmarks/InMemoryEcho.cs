@@ -57,12 +57,11 @@ public class InMemoryEcho
 
     private async Task ConnectOursAsync()
     {
-        IPEndPoint unused = new(IPAddress.Loopback, 0);
-        WebSocketServerOptions options = new() { EndPoints = { unused } };
+        WebSocketServerOptions options = new();
         WebSocketServer server = new(options);
         server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
 
-        ClientSession session = new(server, new ServerRun(server, options, new ServerLog(NullLogger.Instance)), _ours);
+        ClientSession session = new(server, new ServerRun(server, options, new ServerLog(NullLogger.Instance)), _ours, expectsProxyHeader: false);
         _ = session.RunAsync();
         // Once it waits for the request, everything happens within Receive; Exchange would see it if not.
         await Task.Delay(100);

@@ -121,4 +121,7 @@ internal sealed partial class ServerLog(ILogger log)
 
     [LoggerMessage(34, LogLevel.Error, "The certificate for {Subject} has expired at {NotAfter}; clients refuse it. Renew it: a new file is used without a restart.")]
     public partial void CertificateExpired(string subject, DateTime notAfter);
+
+    [LoggerMessage(35, LogLevel.Error, "The TLS handshake with {RemoteEndPoint} failed because the server's own TLS settings, or a callback in them, threw.")]
+    public partial void TlsSettingsFailed(Exception exception, EndPoint remoteEndPoint);
 }

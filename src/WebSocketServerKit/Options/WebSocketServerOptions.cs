@@ -67,7 +67,8 @@ public sealed class WebSocketServerOptions
     /// <para>
     /// This prevents DNS rebinding: a foreign page lets its own host name resolve to this machine, so that the browser treats the server as the page's own
     /// origin. The default detects that on loopback addresses only, because elsewhere the server does not know its names: list them here.
-    /// Behind a proxy on the same machine that forwards the public host name, add that name.
+    /// Behind a proxy on the same machine that forwards the public host name, add that name; a proxy of <see cref="TrustedProxies"/> that tells the client in
+    /// <see cref="ForwardedHeaders"/> needs no entry.
     /// </para>
     /// <para>
     /// A list that is not empty applies to every request on every address, including those of programs and those without a host. So add every name that clients
@@ -116,7 +117,8 @@ public sealed class WebSocketServerOptions
     public int MaxHeaderLines { get; set; } = 100;
 
     /// <summary>
-    /// The time that a client has to send its request. Default: 10 s. After that it is answered with 408. The time of a
+    /// The time that a client has to send its request, with all that comes before it: the TLS handshake, the header of the PROXY protocol. Default: 10 s. After that it is answered with 408,
+    /// or cut if its TLS handshake is not over. The time of a
     /// <see cref="WebSocketServer.Handshaking"/> handler does not count.
     /// </summary>
     public TimeSpan HandshakeTimeout { get; set; } = TimeSpan.FromSeconds(10);
@@ -196,7 +198,7 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// The maximum number of clients from one remote address. Further ones are answered with 503. Default: 20,000, which only stops a flood. Lower it for a
-    /// server that faces the internet directly. Behind a proxy all clients have the proxy's address.
+    /// server that faces the internet directly. Clients behind one of <see cref="TrustedProxies"/> count with their own address, those behind any other proxy with the proxy's.
     /// </summary>
     public int MaxClientsPerRemoteAddress { get; set; } = 20_000;
 
@@ -208,8 +210,8 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// The maximum number of concurrent handshakes of one remote address, so that it cannot keep all others out. Default: null, half of
-    /// <see cref="MaxConcurrentHandshakes"/>. A further connection replaces one of the same address that has sent nothing yet, or is answered with 503. Behind
-    /// a proxy all clients have the proxy's address.
+    /// <see cref="MaxConcurrentHandshakes"/>. A further connection replaces one of the same address that has sent nothing yet, or is answered with 503. Clients
+    /// behind a proxy count as for <see cref="MaxClientsPerRemoteAddress"/>.
     /// </summary>
     public int? MaxConcurrentHandshakesPerRemoteAddress { get; set; }
 

@@ -48,6 +48,7 @@ public sealed class ServerLogTests
             "32 Information CertificateRenewed",
             "33 Warning CertificateExpires",
             "34 Error CertificateExpired",
+            "35 Error TlsSettingsFailed",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }

@@ -46,9 +46,14 @@ internal static class Preamble
         {
             connection.Log.TlsFailed(connection.RemoteEndPoint, new PeerText(refused.InnerException?.Message ?? refused.Message));
         }
-        catch (IOException lost) when (!connection.IsEnding)
+        catch (IOException lost)
         {
             connection.Log.TlsFailed(connection.RemoteEndPoint, new PeerText(TransportErrors.DescribeLoss(lost)));
+        }
+        catch (Exception failure)
+        {
+            // What a peer sends ends in one of the exceptions above.
+            connection.Log.TlsSettingsFailed(failure, connection.RemoteEndPoint);
         }
 
         return PreambleEnd.Failed;
