@@ -145,7 +145,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// </para>
     /// </remarks>
     /// <param name="stream">Readable and writable, with the client at its other end.</param>
-    /// <param name="options">The addresses of the connection; null for unknown ones.</param>
+    /// <param name="options">The addresses of the connection and what else is known of it; null for nothing.</param>
     /// <param name="cancellationToken">Cancelled, it cuts the connection.</param>
     /// <returns>
     /// Completes when the connection has ended, however that came about, the stream is disposed of, and the handlers of <see cref="ClientDisconnected"/> have ended. Cancelled if the token is what
@@ -173,7 +173,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// waits for them: a pipe must not be completed while it is in use.
     /// </remarks>
     /// <param name="transport">What the client sends is its <see cref="IDuplexPipe.Input"/>, what the client is sent its <see cref="IDuplexPipe.Output"/>.</param>
-    /// <param name="options">The addresses of the connection; null for unknown ones.</param>
+    /// <param name="options">The addresses of the connection and what else is known of it; null for nothing.</param>
     /// <param name="cancellationToken">Cancelled, it cuts the connection.</param>
     /// <returns>
     /// Completes when the connection has ended, however that came about, the pipe is completed, and the handlers of <see cref="ClientDisconnected"/> have ended. Cancelled if the token is what
@@ -270,7 +270,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
                 throw ServerRun.Stopping();
         }
 
-        return WithoutAsyncLocals(() => run.ServeAsync(carrier, options?.RemoteEndPoint, options?.LocalEndPoint, cancellationToken));
+        return WithoutAsyncLocals(() => run.ServeAsync(carrier, options, cancellationToken));
     }
 
     internal long NextClientId() => Interlocked.Increment(ref _lastClientId);

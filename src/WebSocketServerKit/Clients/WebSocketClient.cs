@@ -34,7 +34,7 @@ public sealed partial class WebSocketClient
         QueryString = request.QueryString;
         Subprotocol = subprotocol;
         Extensions = extensions;
-        User = handshaking?.User;
+        User = handshaking is null ? lifetime.Transport.Facts?.User : handshaking.User;
         _connectedAt = connectedAt.UtcTicks;
     }
 
@@ -53,7 +53,7 @@ public sealed partial class WebSocketClient
     /// <summary>The extensions that were negotiated in the opening handshake, as the response names them: <c>permessage-deflate; server_no_context_takeover</c>. Null for none.</summary>
     public string? Extensions { get; }
 
-    /// <summary>The user that a <see cref="WebSocketServer.Handshaking"/> handler has set, or null.</summary>
+    /// <summary>The user that a <see cref="WebSocketServer.Handshaking"/> handler has set, or else <see cref="AcceptOptions.User"/>. Null for none.</summary>
     public ClaimsPrincipal? User { get; }
 
     /// <summary>
@@ -71,6 +71,9 @@ public sealed partial class WebSocketClient
 
     /// <summary>The local end point of the connection.</summary>
     public EndPoint LocalEndPoint => _lifetime.LocalEndPoint;
+
+    /// <summary>The <see cref="AcceptOptions.Source"/> of a connection that was made elsewhere; otherwise null.</summary>
+    public object? Source => _lifetime.Transport.Facts?.Source;
 
     /// <summary>When the opening handshake was accepted, in UTC.</summary>
     public DateTimeOffset ConnectedAt => new(_connectedAt, TimeSpan.Zero);

@@ -31,6 +31,7 @@ public sealed class HandshakingEventArgs : EventArgs
         LocalEndPoint = localEndPoint;
         _connection = connection;
         _subprotocol = subprotocol;
+        _user = connection?.Transport.Facts?.User;
     }
 
     /// <summary>The request: path, query, headers, cookies, origin, subprotocols that the client offers.</summary>
@@ -41,6 +42,9 @@ public sealed class HandshakingEventArgs : EventArgs
 
     /// <summary>The local end point of the connection.</summary>
     public EndPoint LocalEndPoint { get; }
+
+    /// <summary>The <see cref="AcceptOptions.Source"/> of a connection that was made elsewhere; otherwise null.</summary>
+    public object? Source => _connection?.Transport.Facts?.Source;
 
     /// <summary>
     /// Cancelled within about a second when the client disconnects while handlers run: pass it to whatever they await. Such a client is not accepted, and handlers that
@@ -64,7 +68,10 @@ public sealed class HandshakingEventArgs : EventArgs
         }
     }
 
-    /// <summary>The authenticated user, which becomes <see cref="WebSocketClient.User"/>. Null until a handler sets it.</summary>
+    /// <summary>
+    /// The authenticated user, which becomes <see cref="WebSocketClient.User"/>. Null until a handler sets it; for a connection that was made elsewhere it starts as
+    /// <see cref="AcceptOptions.User"/>.
+    /// </summary>
     public ClaimsPrincipal? User
     {
         get => _user;

@@ -37,6 +37,9 @@ public sealed class HttpRequestReceivedEventArgs : EventArgs
     /// <summary>Where it arrived.</summary>
     public EndPoint LocalEndPoint { get; }
 
+    /// <summary>The <see cref="AcceptOptions.Source"/> of a connection that was made elsewhere; otherwise null.</summary>
+    public object? Source => _connection?.Transport.Facts?.Source;
+
     /// <summary>
     /// Cancelled when the connection is lost while handlers work on the answer, within about a second. That the client has ended its own side does not count: it may be waiting for
     /// the answer.

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Security.Claims;
+using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit;
 
@@ -12,4 +14,31 @@ public sealed class AcceptOptions
     /// The address that the client connected to. Default: null. Without an IP address the connection counts as one to a loopback address: see <see cref="WebSocketServerOptions.AllowedHosts"/>.
     /// </summary>
     public EndPoint? LocalEndPoint { get; set; }
+
+    /// <summary>
+    /// The authenticated user, if the code that brings the connection knows it. It becomes <see cref="WebSocketClient.User"/>, unless a <see cref="WebSocketServer.Handshaking"/> handler
+    /// sets another in <see cref="HandshakingEventArgs.User"/>. Default: null.
+    /// </summary>
+    public ClaimsPrincipal? User { get; set; }
+
+    /// <summary>
+    /// What brought the connection, for the handlers: see <see cref="WebSocketClient.Source"/>, <see cref="HandshakingEventArgs.Source"/> and <see cref="HttpRequestReceivedEventArgs.Source"/>.
+    /// The server only keeps it. Default: null.
+    /// </summary>
+    public object? Source { get; set; }
+
+    /// <summary>
+    /// Whether the code that brings the connection has checked the host and the origin of the request. Then <see cref="WebSocketServerOptions.AllowedHosts"/> and
+    /// <see cref="WebSocketServerOptions.AllowedOrigins"/> do not count for it. Default: false.
+    /// </summary>
+    public bool IsOriginChecked { get; set; }
+
+    /// <summary>
+    /// Whether the client speaks TLS to whoever brings the connection, so that its page is an <c>https</c> one. Default: null, which is unknown.
+    /// </summary>
+    public bool? IsSecure { get; set; }
+
+    /// <summary>Null if there is nothing to keep.</summary>
+    internal HostFacts? ToFacts() =>
+        User is null && Source is null && !IsOriginChecked && IsSecure is null ? null : new HostFacts(Source, User, IsOriginChecked, IsSecure);
 }

@@ -41,7 +41,7 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
     {
         Request = request;
         HandshakeViolation violation = request.IsWebSocket ? HandshakeRules.Check(request) : HandshakeViolation.None;
-        if (violation == HandshakeViolation.None)
+        if (violation == HandshakeViolation.None && session.Transport.Facts is not { IsOriginChecked: true })
             violation = run.Access.Check(request, EndPointAddress.Of(session.LocalEndPoint));
         if (violation != HandshakeViolation.None)
         {

@@ -134,9 +134,9 @@ internal sealed class ServerRun
 
     /// <summary>Serves a connection that the host has accepted. The task completes when it is closed and all its events were raised; it is cancelled if the token has cut the connection.</summary>
     /// <exception cref="InvalidOperationException">The server is being stopped. The carrier was not touched.</exception>
-    public Task ServeAsync(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, CancellationToken cancellationToken)
+    public Task ServeAsync(ICarrier carrier, AcceptOptions? options, CancellationToken cancellationToken)
     {
-        var transport = new PipeTransportConnection(carrier, remoteEndPoint, localEndPoint, Budget.Pool);
+        var transport = new PipeTransportConnection(carrier, options?.RemoteEndPoint, options?.LocalEndPoint, Budget.Pool, options?.ToFacts());
         ClientSession session = Enter(transport);
         if (session.Admission == Admission.Stopping)
         {

@@ -48,6 +48,9 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// </summary>
     public abstract EndPoint LocalEndPoint { get; }
 
+    /// <summary>What the host has told of a connection that it brings; null for one that the server has accepted itself.</summary>
+    public virtual HostFacts? Facts => null;
+
     /// <summary>
     /// Sends all bytes. Completes when the operating system has taken the last one. Await it once, before the next call.
     /// </summary>

@@ -4,6 +4,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Authentication;
+using System.Security.Claims;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.Extensions.Time.Testing;
@@ -42,6 +43,68 @@ public class AcceptTests
             events, StringComparer.Ordinal);
         Assert.Empty(server.Clients);
         Assert.Equal(0, server.Server.BufferedBytes);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_user_and_the_source_of_a_brought_connection_are_its_clients_with_and_without_a_handler(bool hasHandler)
+    {
+        ClaimsPrincipal user = new(new ClaimsIdentity("test"));
+        object source = new();
+        (ClaimsPrincipal?, object?) seen = default;
+        await using TestServer server = await TestServer.StartAsync(server =>
+        {
+            if (hasHandler)
+                server.Handshaking += (_, e) => seen = (e.User, e.Source);
+        });
+        await using FedClient client = await FedClient.OpenAsync(server.Server, Carrier.Pipes, options: new AcceptOptions { User = user, Source = source });
+        WebSocketClient connected = await server.NextClientAsync();
+        Assert.Same(user, connected.User);
+        Assert.Same(source, connected.Source);
+        Assert.Equal(hasHandler ? (user, source) : default, seen);
+        await client.LeaveAsync();
+    }
+
+    [Fact]
+    public async Task A_handler_has_the_last_word_about_the_user_of_a_brought_connection()
+    {
+        await using TestServer server = await TestServer.StartAsync(server => server.Handshaking += (_, e) => e.User = null);
+        await using FedClient client = await FedClient.OpenAsync(server.Server, Carrier.Pipes, options: new AcceptOptions { User = new ClaimsPrincipal() });
+        Assert.Null((await server.NextClientAsync()).User);
+        await client.LeaveAsync();
+    }
+
+    [Fact]
+    public async Task A_plain_request_over_a_brought_connection_tells_its_source()
+    {
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.HttpRequestReceived += (_, e) => e.Respond(HttpStatusCode.OK, "", headers: [new("X-Source", e.Source as string ?? "none")]));
+        await using FedClient client = await FedClient.ConnectAsync(server.Server, Carrier.Pipes, options: new AcceptOptions { Source = "a proxy" });
+        await client.WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
+        Assert.Contains("\r\nX-Source: a proxy\r\n", await client.ReadHeadAsync(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false, "HTTP/1.1 403 ")]
+    [InlineData(true, "HTTP/1.1 101 ")]
+    public async Task The_rules_for_origins_do_not_count_where_whoever_brings_the_connection_has_checked_it(bool isChecked, string status)
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        await using FedClient client = await FedClient.ConnectAsync(server.Server, Carrier.Pipes, options: new AcceptOptions { IsOriginChecked = isChecked });
+        await client.WriteAsync(TestClient.Request("/", "Origin: https://elsewhere.example"));
+        Assert.StartsWith(status, await client.ReadHeadAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_connection_of_which_the_host_tells_nothing_but_addresses_keeps_no_object_for_it()
+    {
+        Assert.Null(new AcceptOptions { RemoteEndPoint = new IPEndPoint(IPAddress.Loopback, 1) }.ToFacts());
+        Assert.True(new AcceptOptions { IsSecure = true }.ToFacts()!.IsSecure);
+        await using TestServer server = await TestServer.StartAsync();
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
+        Assert.Null(client.Source);
+        await raw.LeaveAsync();
     }
 
     [Theory]

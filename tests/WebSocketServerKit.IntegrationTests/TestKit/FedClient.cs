@@ -50,10 +50,12 @@ internal sealed class FedClient : IAsyncDisposable
 
     /// <summary>Feeds a new connection to the server, and sends nothing.</summary>
     public static async Task<FedClient> ConnectAsync(
-        WebSocketServer server, Carrier carrier, EndPoint? remoteEndPoint = null, CancellationTokenSource? cut = null)
+        WebSocketServer server, Carrier carrier, EndPoint? remoteEndPoint = null, CancellationTokenSource? cut = null, AcceptOptions? options = null)
     {
+        options ??= new AcceptOptions();
+        options.RemoteEndPoint ??= remoteEndPoint;
         if (carrier == Carrier.Pipes)
-            return ConnectPipes(server, remoteEndPoint, cut?.Token ?? default);
+            return ConnectPipes(server, options, cut?.Token ?? default);
 
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
@@ -80,8 +82,9 @@ internal sealed class FedClient : IAsyncDisposable
             end = secureOurs.ShutdownAsync;
         }
 
-        Task served = server.AcceptAsync(
-            theirs, new AcceptOptions { RemoteEndPoint = remoteEndPoint ?? accepted.Client.RemoteEndPoint, LocalEndPoint = accepted.Client.LocalEndPoint }, cut?.Token ?? default);
+        options.RemoteEndPoint ??= accepted.Client.RemoteEndPoint;
+        options.LocalEndPoint ??= accepted.Client.LocalEndPoint;
+        Task served = server.AcceptAsync(theirs, options, cut?.Token ?? default);
         return new FedClient(ours, served, end, () =>
         {
             client.Client.LingerState = new LingerOption(true, 0);
@@ -91,9 +94,9 @@ internal sealed class FedClient : IAsyncDisposable
 
     /// <summary>The same, and the opening handshake is done.</summary>
     public static async Task<FedClient> OpenAsync(
-        WebSocketServer server, Carrier carrier, EndPoint? remoteEndPoint = null, CancellationTokenSource? cut = null)
+        WebSocketServer server, Carrier carrier, EndPoint? remoteEndPoint = null, CancellationTokenSource? cut = null, AcceptOptions? options = null)
     {
-        FedClient client = await ConnectAsync(server, carrier, remoteEndPoint, cut);
+        FedClient client = await ConnectAsync(server, carrier, remoteEndPoint, cut, options);
         await client.WriteAsync(TestClient.Request());
         Assert.StartsWith("HTTP/1.1 101 ", await client.ReadHeadAsync(), StringComparison.Ordinal);
         return client;
@@ -188,11 +191,11 @@ internal sealed class FedClient : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _stream.DisposeAsync();
 
-    private static FedClient ConnectPipes(WebSocketServer server, EndPoint? remoteEndPoint, CancellationToken cancellationToken)
+    private static FedClient ConnectPipes(WebSocketServer server, AcceptOptions options, CancellationToken cancellationToken)
     {
         var fromClient = new Pipe();
         var toClient = new Pipe();
-        Task served = server.AcceptAsync(new DuplexPipe(fromClient.Reader, toClient.Writer), new AcceptOptions { RemoteEndPoint = remoteEndPoint }, cancellationToken);
+        Task served = server.AcceptAsync(new DuplexPipe(fromClient.Reader, toClient.Writer), options, cancellationToken);
         var stream = new TwoStreams(toClient.Reader.AsStream(), fromClient.Writer.AsStream());
         return new FedClient(stream, served, () => fromClient.Writer.CompleteAsync().AsTask(), () =>
         {

@@ -32,13 +32,14 @@ internal sealed class PipeTransportConnection : TransportConnection
     private int _disposed;
 
     /// <summary>Leaves the carrier alone until <see cref="Start"/>.</summary>
-    public PipeTransportConnection(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, ArrayPool<byte> pool)
+    public PipeTransportConnection(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, ArrayPool<byte> pool, HostFacts? facts = null)
     {
         _carrier = carrier;
         _memory = new RentedMemory(pool);
         _input = new PipeInput(carrier, _memory, _over.Token);
         RemoteEndPoint = EndPointAddress.Shown(remoteEndPoint);
         LocalEndPoint = EndPointAddress.Shown(localEndPoint);
+        Facts = facts;
     }
 
     public override PipeReader Input => _input;
@@ -48,6 +49,8 @@ internal sealed class PipeTransportConnection : TransportConnection
     public override EndPoint RemoteEndPoint { get; }
 
     public override EndPoint LocalEndPoint { get; }
+
+    public override HostFacts? Facts { get; }
 
     public override bool HasReceived => _input.HasReceived;
 
