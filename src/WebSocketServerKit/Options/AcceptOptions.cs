@@ -38,6 +38,12 @@ public sealed class AcceptOptions
     /// </summary>
     public bool? IsSecure { get; set; }
 
+    /// <summary>
+    /// Cuts the connection at once, so that the client takes it for a failure. Called on the thread pool, at most once and before the stream is disposed of, if the server has to cut the connection.
+    /// For streams whose disposal would look like an ordinary end. Default: null. A pipe does not need it: it is completed with an exception.
+    /// </summary>
+    public Action? Abort { get; set; }
+
     /// <summary>Null if there is nothing to keep.</summary>
     internal HostFacts? ToFacts() =>
         User is null && Source is null && !IsOriginChecked && IsSecure is null ? null : new HostFacts(Source, User, IsOriginChecked, IsSecure);
