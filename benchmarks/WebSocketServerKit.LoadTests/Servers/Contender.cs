@@ -20,6 +20,9 @@ internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsyn
     /// <summary>All of them and the floor under them.</summary>
     public static readonly Contender[] AndBare = [.. All, new("bare", service => BareServer.StartAsync(broadcasts: service == Service.Broadcast))];
 
+    /// <summary>The one that is mapped to an endpoint, and what it is compared with.</summary>
+    public static readonly Contender[] AspNet = [new("aspnet", _ => AspNetServer.StartAsync()), .. All];
+
     // The ones that compress are called by whose messages may refer to that side's earlier ones.
     public static readonly Contender OursDeflateNone = OursDeflate("none", server: false, client: false);
 
@@ -48,7 +51,7 @@ internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsyn
     /// <summary>Serves in this process: prints the port, and ends with the input.</summary>
     public static async Task ServeAsync(string name, Service service)
     {
-        Contender contender = AndBare.Concat(Deflating).First(contender => contender.Name == name);
+        Contender contender = AndBare.Concat(AspNet).Concat(Deflating).First(contender => contender.Name == name);
         Console.WriteLine(await contender.StartAsync(service));
         // Reading the console blocks its thread, and of the pool's there is one for each core.
         await Task.Factory.StartNew(
