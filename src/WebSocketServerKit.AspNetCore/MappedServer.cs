@@ -85,6 +85,7 @@ internal sealed partial class MappedServer
             IsOriginChecked = origin == OriginDecision.Allowed,
             IsSecure = context.Request.IsHttps,
             Abort = connection.Abort,
+            IsStreamTrusted = true,
         };
     }
 

@@ -83,8 +83,8 @@ internal sealed class RequestStream : Stream
     public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
-    /// <summary>The response needs no flush: its bytes are sent as they are written, and its end is that of the request.</summary>
-    public override Task FlushAsync(CancellationToken cancellationToken) => _stream?.FlushAsync(cancellationToken) ?? Task.CompletedTask;
+    /// <summary>Nothing to do: the host sends what is written at once, be it a response or an upgraded connection.</summary>
+    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public override async ValueTask DisposeAsync()
     {

@@ -27,6 +27,7 @@ public sealed class MirrorTests
         ["Protocol/ProtocolViolation.cs"] = "An enum; ProtocolViolations is its table.",
         ["Protocol/Compression/OneWayStream.cs"] = "Members that a base class demands; MessageDeflater and MessageInflater use it.",
         ["Protocol/Handshake/Extension.cs"] = "A record; ExtensionList fills it.",
+        ["Transport/Pipes/BroughtConnection.cs"] = "Abstract members; PipeTransportConnection and DirectConnection keep their promises.",
         ["Transport/Pipes/ICarrier.cs"] = "Members; StreamCarrier and DuplexPipeCarrier keep their promises.",
         ["Transport/HostFacts.cs"] = "A record; AcceptOptions fills it.",
         ["Transport/TransportConnection.cs"] = "Abstract members; SocketTransportConnection keeps their promises.",
