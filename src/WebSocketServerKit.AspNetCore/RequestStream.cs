@@ -172,6 +172,8 @@ internal sealed class RequestStream : Stream
     {
         // What the host limits for a request does not hold for the connection that it becomes.
         _context.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
+        if (_context.Features.Get<IHttpMinResponseDataRateFeature>() is { } responseRate)
+            responseRate.MinDataRate = null; // the server cuts a client that takes nothing
         if (_context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true } connect)
         {
             if (_context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)

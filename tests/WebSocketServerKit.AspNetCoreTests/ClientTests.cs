@@ -7,6 +7,8 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using WebSocketServerKit.Raw;
@@ -210,26 +212,27 @@ public sealed class ClientTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_timeout_of_the_hosts_requests_ends_when_the_WebSocket_is_open_and_not_before(bool isAccepted)
+    public async Task Limits_of_the_hosts_requests_end_when_the_WebSocket_is_open_and_not_before(bool isAccepted)
     {
-        var timeout = new RequestTimeout();
+        var limits = new RequestLimits();
         bool? wasDisabled = null;
         await using MappedHost host = await MappedHost.StartAsync(
             server => server.Handshaking += (_, e) =>
             {
-                wasDisabled = timeout.IsDisabled;
+                wasDisabled = limits.IsDisabled || limits.MinDataRate is null;
                 if (!isAccepted)
                     e.Refuse(HttpStatusCode.Forbidden);
             },
             use: application => application.Use((context, next) =>
             {
-                context.Features.Set<IHttpRequestTimeoutFeature>(timeout);
+                context.Features.Set<IHttpRequestTimeoutFeature>(limits);
+                context.Features.Set<IHttpMinResponseDataRateFeature>(limits);
                 return next(context);
             }));
         HttpAnswer answer = await host.AskToConnectAsync();
         Assert.Equal(isAccepted, answer.StatusLine.Contains("101", StringComparison.Ordinal));
         Assert.False(wasDisabled);
-        Assert.Equal(isAccepted, timeout.IsDisabled);
+        Assert.Equal((isAccepted, isAccepted), (limits.IsDisabled, limits.MinDataRate is null));
     }
 
     [Fact]
@@ -263,8 +266,10 @@ public sealed class ClientTests
         await application.StopAsync(MappedHost.Timely);
     }
 
-    private sealed class RequestTimeout : IHttpRequestTimeoutFeature
+    private sealed class RequestLimits : IHttpRequestTimeoutFeature, IHttpMinResponseDataRateFeature
     {
+        public MinDataRate? MinDataRate { get; set; } = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
+
         public bool IsDisabled { get; private set; }
 
         public CancellationToken RequestTimeoutToken => default;
