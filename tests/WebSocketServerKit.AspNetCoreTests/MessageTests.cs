@@ -1,4 +1,6 @@
 using System.Net.WebSockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using WebSocketServerKit.Raw;
 using WebSocketServerKit.TestKit;
@@ -117,6 +119,33 @@ public sealed class MessageTests
 
         connected.Abort();
         Assert.Equal(DisconnectCause.Aborted, (await host.NextEndAsync()).Cause);
+    }
+
+    [Fact]
+    public async Task Over_TLS_of_the_host_messages_are_echoed_and_either_side_closes()
+    {
+        using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using X509Certificate2 made = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        // Windows takes no key for TLS that was made in memory.
+        using X509Certificate2 certificate = X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pkcs12), null);
+        await using MappedHost host = await MappedHost.StartAsync(MappedHost.Echo, certificate: certificate);
+        foreach (bool serverCloses in new[] { false, true })
+        {
+            using ClientWebSocket client = new();
+            client.Options.RemoteCertificateValidationCallback = (_, presented, _, _) => presented!.Equals(certificate);
+            await client.ConnectAsync(new Uri($"wss://localhost:{host.EndPoint.Port}/ws"), MappedHost.Timely);
+            WebSocketClient connected = await host.NextClientAsync();
+            string text = new('x', 200_000);
+            await client.SendAsync(text);
+            Assert.Equal(text, await client.ReceiveTextAsync());
+            if (serverCloses)
+                _ = connected.CloseAsync(CloseCode.GoingAway, "enough", MappedHost.Timely);
+            if (serverCloses)
+                await client.AssertClosedAsync(1001, "enough");
+            else
+                await client.LeaveAsync();
+            Assert.True((await host.NextEndAsync()).WasClean);
+        }
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.WebSockets;
+using System.Security.Cryptography.X509Certificates;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -45,6 +46,7 @@ internal sealed class MappedHost : IAsyncDisposable
     /// <param name="map">Maps the server; at <c>/ws</c> by default.</param>
     /// <param name="protocols">What Kestrel speaks.</param>
     /// <param name="isStarted">Whether the server is.</param>
+    /// <param name="certificate">Kestrel's; null for no TLS.</param>
     public static async Task<MappedHost> StartAsync(
         Action<WebSocketServer>? subscribe = null,
         WebSocketServerOptions? options = null,
@@ -52,12 +54,18 @@ internal sealed class MappedHost : IAsyncDisposable
         Action<WebApplication>? use = null,
         Action<WebApplication, WebSocketServer>? map = null,
         HttpProtocols protocols = HttpProtocols.Http1,
-        bool isStarted = true)
+        bool isStarted = true,
+        X509Certificate2? certificate = null)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         FakeLogCollector log = new();
         builder.Logging.ClearProviders().AddProvider(new FakeLoggerProvider(log));
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = protocols));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
+        {
+            listen.Protocols = protocols;
+            if (certificate is not null)
+                listen.UseHttps(certificate);
+        }));
         // A stop that waits for requests fails.
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan);
         build?.Invoke(builder);
