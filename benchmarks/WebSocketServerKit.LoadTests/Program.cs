@@ -33,6 +33,6 @@ contender.SetAction((arguments, _) => Contender.ServeAsync(arguments.GetValue(na
 
 RootCommand root = new("Loads servers in processes of their own over loopback: churn and soak look at what stays behind, the others compare with Kestrel. For Linux.")
 {
-    Echo.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), Fairness.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, serve, contender,
+    Echo.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), Fairness.Command(), AspNet.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, serve, contender,
 };
 return await root.Parse(args).InvokeAsync();

@@ -196,7 +196,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
                 "The stream has to be open, readable and writable. Authenticate an SslStream first, and join two streams of one direction each in an IDuplexPipe.", nameof(stream));
         }
 
-        return ServeAsync(new StreamCarrier(stream), options, cancellationToken);
+        return ServeAsync(new StreamCarrier(stream, options?.Abort), options, cancellationToken);
     }
 
     /// <summary>Serves a connection that was made elsewhere, like <see cref="AcceptAsync(Stream, AcceptOptions?, CancellationToken)"/>.</summary>

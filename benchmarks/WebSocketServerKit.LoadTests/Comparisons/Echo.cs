@@ -60,7 +60,7 @@ internal sealed class Echo : Load
         base.Dispose();
     }
 
-    private static Row[] StandardRows() =>
+    internal static Row[] StandardRows() =>
     [
         Row(64, 64, 1, text: false),
         Row(64, 16, 64, text: false),

@@ -32,6 +32,9 @@ internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsyn
             (service, certificate) => BareServer.StartAsync(broadcasts: service == Service.Broadcast, certificate)),
     ];
 
+    /// <summary>The one that is mapped to an endpoint, and what it is compared with.</summary>
+    public static readonly Contender[] AspNet = [new("aspnet", _ => AspNetServer.StartAsync()), .. All];
+
     // The ones that compress are called by whose messages may refer to that side's earlier ones.
     public static readonly Contender OursDeflateNone = OursDeflate("none", server: false, client: false);
 
@@ -63,7 +66,7 @@ internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsyn
     /// <param name="certificate">A <see cref="ServerCertificate"/>, for TLS; otherwise null.</param>
     public static async Task ServeAsync(string name, Service service, string? certificate)
     {
-        Contender contender = AndBare.Concat(Deflating).First(contender => contender.Name == name);
+        Contender contender = AndBare.Concat(AspNet).Concat(Deflating).First(contender => contender.Name == name);
         Console.WriteLine(await (certificate is null
             ? contender.StartAsync(service)
             : (contender.StartTlsAsync ?? throw new NotSupportedException($"{name} is not measured over TLS."))(service, ServerCertificate.Read(certificate))));

@@ -38,6 +38,19 @@ public sealed class AcceptOptions
     /// </summary>
     public bool? IsSecure { get; set; }
 
+    /// <summary>
+    /// Cuts the connection at once, so that the client takes it for a failure. Called on the thread pool, at most once and before the stream is disposed of, if the server has to cut the connection.
+    /// For streams whose disposal would look like an ordinary end. Default: null. A pipe does not need it: it is completed with an exception.
+    /// </summary>
+    public Action? Abort { get; set; }
+
+    /// <summary>
+    /// Whether the server may use the stream directly: on the threads that are there anyway, and with buffers that go on to be used. That saves copies and threads. Only for streams whose
+    /// asynchronous methods never block, end soon when their token is cancelled, <see cref="Abort"/> is called or the stream is disposed of, and have done with their buffer when they have ended; a
+    /// read that was cancelled has taken nothing. Otherwise one connection can hold up others, or send and receive their bytes. Default: false. Without effect for a pipe.
+    /// </summary>
+    public bool IsStreamTrusted { get; set; }
+
     /// <summary>Null if there is nothing to keep.</summary>
     internal HostFacts? ToFacts() =>
         User is null && Source is null && !IsOriginChecked && IsSecure is null ? null : new HostFacts(Source, User, IsOriginChecked, IsSecure);

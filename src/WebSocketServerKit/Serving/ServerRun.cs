@@ -212,7 +212,9 @@ internal sealed class ServerRun
     /// <exception cref="InvalidOperationException">The server is being stopped. The carrier was not touched.</exception>
     public Task ServeAsync(ICarrier carrier, AcceptOptions? options, CancellationToken cancellationToken)
     {
-        var transport = new PipeTransportConnection(carrier, options?.RemoteEndPoint, options?.LocalEndPoint, Budget.Pool, options?.ToFacts());
+        BroughtConnection transport = options is { IsStreamTrusted: true } && carrier is StreamCarrier stream
+            ? new DirectConnection(stream, options.RemoteEndPoint, options.LocalEndPoint, Budget.Pool, options.ToFacts())
+            : new PipeTransportConnection(carrier, options?.RemoteEndPoint, options?.LocalEndPoint, Budget.Pool, options?.ToFacts());
         ClientSession session = Enter(transport, expectsProxyHeader: false);
         if (session.Admission == Admission.Stopping)
         {
@@ -297,7 +299,7 @@ internal sealed class ServerRun
 
     private void Relieve() => Budget.Relieve(_table.Snapshot, Heartbeat);
 
-    private static async Task FollowAsync(ClientSession session, PipeTransportConnection transport, CancellationToken cancellationToken)
+    private static async Task FollowAsync(ClientSession session, BroughtConnection transport, CancellationToken cancellationToken)
     {
         await Turn.ToOthers; // the host's thread must not run handlers
         bool isCut = false;

@@ -21,6 +21,12 @@ public enum Carrier
 
     /// <summary>TLS over that.</summary>
     Tls,
+
+    /// <summary>The stream of a TCP connection, which the server may use directly.</summary>
+    TrustedNetwork,
+
+    /// <summary>TLS over that, which the server may use directly.</summary>
+    TrustedTls,
 }
 
 /// <summary>
@@ -54,6 +60,7 @@ internal sealed class FedClient : IAsyncDisposable
     {
         options ??= new AcceptOptions();
         options.RemoteEndPoint ??= remoteEndPoint;
+        options.IsStreamTrusted = carrier is Carrier.TrustedNetwork or Carrier.TrustedTls;
         if (carrier == Carrier.Pipes)
             return ConnectPipes(server, options, cut?.Token ?? default);
 
@@ -71,7 +78,7 @@ internal sealed class FedClient : IAsyncDisposable
             client.Client.Shutdown(SocketShutdown.Send);
             return Task.CompletedTask;
         };
-        if (carrier == Carrier.Tls)
+        if (carrier is Carrier.Tls or Carrier.TrustedTls)
         {
             var secureOurs = new SslStream(ours, leaveInnerStreamOpen: false, (_, certificate, _, _) => certificate!.Equals(Certificate));
             var secureTheirs = new SslStream(theirs, leaveInnerStreamOpen: false);

@@ -29,6 +29,7 @@ public sealed class MirrorTests
         ["Protocol/Compression/OneWayStream.cs"] = "Members that a base class demands; MessageDeflater and MessageInflater use it.",
         ["Protocol/Handshake/Extension.cs"] = "A record; ExtensionList fills it.",
         ["Protocol/Handshake/ForwardedHeaderKind.cs"] = "An enum; ForwardedHeaders acts on it.",
+        ["Transport/Pipes/BroughtConnection.cs"] = "Abstract members; PipeTransportConnection and DirectConnection keep their promises.",
         ["Transport/Pipes/ICarrier.cs"] = "Members; StreamCarrier and DuplexPipeCarrier keep their promises.",
         ["Transport/Proxies/ProxyHeaderValue.cs"] = "A record; ProxyHeaderParser fills it.",
         ["Transport/HostFacts.cs"] = "A record; AcceptOptions fills it.",

@@ -12,7 +12,7 @@ namespace WebSocketServerKit.Transport.Pipes;
 /// </para>
 /// <para>While it waits for a silent peer it holds no buffer, as far as a read of zero bytes waits.</para>
 /// </remarks>
-internal sealed class PipeTransportConnection : TransportConnection
+internal sealed class PipeTransportConnection : BroughtConnection
 {
     // Written at once, so that a slow peer is seen to get on. A record of TLS has as much.
     private const int PieceSize = 16 * 1024;
@@ -33,24 +33,16 @@ internal sealed class PipeTransportConnection : TransportConnection
 
     /// <summary>Leaves the carrier alone until <see cref="Start"/>.</summary>
     public PipeTransportConnection(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, ArrayPool<byte> pool, HostFacts? facts = null)
+        : base(remoteEndPoint, localEndPoint, facts)
     {
         _carrier = carrier;
         _memory = new RentedMemory(pool);
         _input = new PipeInput(carrier, _memory, _over.Token);
-        RemoteEndPoint = EndPointAddress.Shown(remoteEndPoint);
-        LocalEndPoint = EndPointAddress.Shown(localEndPoint);
-        Facts = facts;
     }
 
     public override PipeReader Input => _input;
 
     public override ValueTask WaitToReadAsync() => _input.WaitToReadAsync();
-
-    public override EndPoint RemoteEndPoint { get; }
-
-    public override EndPoint LocalEndPoint { get; }
-
-    public override HostFacts? Facts { get; }
 
     public override bool HasReceived => _input.HasReceived;
 
@@ -63,8 +55,8 @@ internal sealed class PipeTransportConnection : TransportConnection
 
     public override int HeldBytes => _memory.Held;
 
-    /// <summary>Takes the carrier over, and begins to read. Call it once, before anything else.</summary>
-    public void Start() => _reading = _input.RunAsync();
+    /// <summary>Takes the carrier over, and begins to read.</summary>
+    public override void Start() => _reading = _input.RunAsync();
 
     /// <summary>Nothing to do: what waits holds no buffer.</summary>
     public override void ReleaseIdle()
@@ -132,8 +124,7 @@ internal sealed class PipeTransportConnection : TransportConnection
         await Task.WhenAny(_closing!, _cut.Task).ConfigureAwait(false);
     }
 
-    /// <summary>Completes when the carrier is closed, however long that takes. Behind <see cref="DisposeAsync"/>. Never fails.</summary>
-    public Task WhenClosed() => _closing!;
+    public override Task WhenClosed() => _closing!;
 
     // The carrier may still use the bytes when the wait for it was given up, so it gets a copy.
     private Task BeginWrite(ReadOnlySpan<byte> bytes)

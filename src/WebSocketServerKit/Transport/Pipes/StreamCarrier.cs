@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace WebSocketServerKit.Transport.Pipes;
 
 /// <summary>A stream as a carrier. Of all streams only that of a socket and that of TLS can end one direction.</summary>
-internal sealed class StreamCarrier(Stream stream) : ICarrier
+internal sealed class StreamCarrier(Stream stream, Action? abort = null) : ICarrier
 {
     public bool CanEndWrites => stream is NetworkStream or SslStream;
 
@@ -27,6 +27,8 @@ internal sealed class StreamCarrier(Stream stream) : ICarrier
     /// <summary>Disposes of the stream, which also ends a read or a write that is under way.</summary>
     public async ValueTask CloseAsync(bool isCut, Task whenUnused)
     {
+        if (isCut)
+            abort?.Invoke();
         if (isCut && stream is NetworkStream { Socket: var socket })
         {
             // To close with a linger time of zero is to reset. The stream itself would send a FIN first.

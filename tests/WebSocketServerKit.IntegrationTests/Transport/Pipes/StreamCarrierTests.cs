@@ -53,6 +53,18 @@ public sealed class StreamCarrierTests : IAsyncLifetime
         Assert.False(_stream.CanRead);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_hosts_way_to_cut_is_used_for_a_cut_only_and_before_the_stream_is_disposed_of(bool isCut)
+    {
+        await using var stream = new FakeStream();
+        List<int> disposalsAtAbort = [];
+        await new StreamCarrier(stream, () => disposalsAtAbort.Add(stream.Disposals)).CloseAsync(isCut, Task.CompletedTask);
+        Assert.Equal(isCut ? [0] : [], disposalsAtAbort);
+        Assert.Equal(1, stream.Disposals);
+    }
+
     [Fact]
     public async Task Any_other_stream_is_disposed_of_while_it_is_in_use()
     {
