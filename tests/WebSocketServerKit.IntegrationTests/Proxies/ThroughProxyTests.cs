@@ -1,0 +1,161 @@
+using System.Net;
+using System.Net.WebSockets;
+using WebSocketServerKit.Compression;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit.Proxies;
+
+/// <summary>What holds behind each of the proxies that docs/proxies.md has a configuration for.</summary>
+public class ThroughProxyTests
+{
+    public static TheoryData<Front> All => new(Enum.GetValues<Front>());
+
+    public static TheoryData<Front> WithOneTimeout => new(Front.Nginx, Front.NginxStream, Front.Haproxy, Front.HaproxyTcp);
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public async Task The_server_knows_the_client_its_scheme_and_its_host(Front front)
+    {
+        await using ProxiedServer proxied = await ProxiedServer.StartAsync(front);
+        using ClientWebSocket socket = await proxied.ConnectAsync("127.0.0.2", options => options.SetRequestHeader("Origin", $"https://{proxied.HostAndPort}"));
+        HandshakeRequest request = await proxied.NextRequestAsync();
+        Assert.Equal((true, proxied.HostAndPort), (request.IsSecure, request.Host));
+
+        WebSocketClient client = await proxied.Server.NextClientAsync();
+        IPEndPoint remote = Assert.IsType<IPEndPoint>(client.RemoteEndPoint);
+        Assert.Equal(IPAddress.Parse("127.0.0.2"), remote.Address);
+        Assert.Equal(front is Front.Nginx or Front.Haproxy or Front.HaproxyNginx, remote.Port == 0);
+        IPEndPoint proxy = Assert.IsType<IPEndPoint>(client.Proxy!.RemoteEndPoint);
+        Assert.Equal(IPAddress.Loopback, proxy.Address);
+        Assert.Equal(proxied.Server.EndPoint, client.Proxy.LocalEndPoint);
+        int? version = front switch { Front.NginxStream => 1, Front.HaproxyTcp or Front.HaproxyPassThrough => 2, _ => null };
+        Assert.Equal(version, client.Proxy.Header?.Version);
+        Assert.Equal(version is null ? proxied.Server.EndPoint : proxied.EndPoint, client.LocalEndPoint);
+        Assert.Equal(front is Front.NginxStream or Front.HaproxyPassThrough, client.Tls is not null);
+    }
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public async Task Only_pages_of_the_original_host_over_the_original_scheme_may_connect(Front front)
+    {
+        await using ProxiedServer proxied = await ProxiedServer.StartAsync(front);
+        Assert.Equal(101, await proxied.StatusAsync($"https://{proxied.HostAndPort}"));
+        Assert.Equal(403, await proxied.StatusAsync($"http://{proxied.HostAndPort}"));
+        Assert.Equal(403, await proxied.StatusAsync($"https://{ProxiedServer.Host}"));
+        Assert.Equal(403, await proxied.StatusAsync("https://evil.example"));
+    }
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public async Task A_client_cannot_forge_its_address_its_scheme_or_its_host(Front front)
+    {
+        await using ProxiedServer proxied = await ProxiedServer.StartAsync(front);
+        using ClientWebSocket socket = await proxied.ConnectAsync("127.0.0.2", options =>
+        {
+            options.SetRequestHeader("X-Forwarded-For", "198.51.100.1, 127.0.0.1");
+            options.SetRequestHeader("X-Forwarded-Proto", "http");
+            options.SetRequestHeader("X-Forwarded-Host", "evil.example");
+            options.SetRequestHeader("X-Real-IP", "198.51.100.1");
+            options.SetRequestHeader("Forwarded", "for=198.51.100.1;proto=http;host=evil.example, for=127.0.0.1;host=evil.example");
+        });
+        HandshakeRequest request = await proxied.NextRequestAsync();
+        Assert.Equal((true, proxied.HostAndPort), (request.IsSecure, request.Host));
+        WebSocketClient client = await proxied.Server.NextClientAsync();
+        Assert.Equal(IPAddress.Parse("127.0.0.2"), ((IPEndPoint)client.RemoteEndPoint).Address);
+    }
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public async Task Messages_of_all_sizes_go_both_ways_also_compressed(Front front)
+    {
+        await using ProxiedServer proxied = await ProxiedServer.StartAsync(front, options =>
+        {
+            options.MaxMessageSize = 8 << 20;
+            options.PerMessageDeflate = Interop.Everything;
+        });
+        using ClientWebSocket plain = await proxied.ConnectAsync();
+        using ClientWebSocket compressed = await proxied.ConnectAsync("127.0.0.3", options => options.DangerousDeflateOptions = new WebSocketDeflateOptions());
+        Assert.Null((await proxied.Server.NextClientAsync()).Extensions);
+        Assert.Equal("permessage-deflate", (await proxied.Server.NextClientAsync()).Extensions);
+        foreach (ClientWebSocket client in (ClientWebSocket[])[plain, compressed])
+        {
+            foreach (int size in (int[])[0, 1, 126, 65_536, 6 << 20])
+            {
+                await AssertEchoAsync(client, WebSocketMessageType.Text, Interop.Text(size, size));
+                await AssertEchoAsync(client, WebSocketMessageType.Binary, Interop.Binary(size, size));
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public async Task Close_codes_go_both_ways_and_a_stop_is_told(Front front)
+    {
+        await using ProxiedServer proxied = await ProxiedServer.StartAsync(front);
+        using ClientWebSocket leaver = await proxied.ConnectAsync();
+        await leaver.CloseAsync((WebSocketCloseStatus)4001, "enough", TestServer.Timely);
+        ClientDisconnectedEventArgs end = await proxied.Server.NextEndAsync();
+        Assert.Equal((4001, "enough", true), ((int)end.CloseCode, end.CloseReason, end.WasClean));
+
+        using ClientWebSocket dismissed = await proxied.ConnectAsync();
+        await proxied.Server.NextClientAsync();
+        WebSocketClient client = await proxied.Server.NextClientAsync();
+        Task closed = client.CloseAsync((WebSocketCloseStatus)4002, "go", TestServer.Timely);
+        await AssertClosedAsync(dismissed, 4002, "go");
+        await closed.Timely();
+
+        using ClientWebSocket last = await proxied.ConnectAsync();
+        await proxied.Server.NextClientAsync();
+        Task<StopResult> stopped = proxied.Server.Server.StopAsync(TestServer.Timely);
+        await AssertClosedAsync(last, 1001, null);
+        Assert.Equal((1, 0), ((await stopped.Timely()).ClosedCleanly, (await stopped).Aborted));
+    }
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public async Task Limits_per_remote_address_count_the_original_address(Front front)
+    {
+        await using ProxiedServer proxied = await ProxiedServer.StartAsync(front, options => options.MaxClientsPerRemoteAddress = 1);
+        using ClientWebSocket one = await proxied.ConnectAsync("127.0.0.2");
+        using ClientWebSocket other = await proxied.ConnectAsync("127.0.0.3");
+        Assert.Equal(503, await proxied.StatusAsync("127.0.0.2", configure: null));
+        Assert.Equal(503, await proxied.StatusAsync("127.0.0.3", options => options.SetRequestHeader("X-Forwarded-For", "198.51.100.1")));
+        Assert.Equal(2, proxied.Server.Clients.Count);
+    }
+
+    /// <summary>Measured at the pings that the client gets: each proves that the proxy's time has started again.</summary>
+    [Theory]
+    [MemberData(nameof(WithOneTimeout))]
+    public async Task Pings_keep_an_idle_client_connected_for_longer_than_the_idle_timeout_of_the_proxy(Front front)
+    {
+        TimeSpan interval = TimeSpan.FromMilliseconds(200);
+        await using ProxiedServer proxied = await ProxiedServer.StartAsync(
+            front, options => options.PingInterval = interval, configuration => configuration.With("60s", "1s"));
+        using ClientWebSocket socket = await proxied.ConnectAsync();
+        WebSocketClient client = await proxied.Server.NextClientAsync();
+        // ClientWebSocket answers pings while it receives.
+        Task<(WebSocketMessageType Type, byte[] Payload)> received = socket.ReceiveAsync();
+        long start = TimeProvider.System.GetTimestamp();
+        await Polling.UntilAsync(() => TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromSeconds(2.5) || received.IsCompleted);
+        Assert.True(client.IsOpen);
+        await client.SendAsync("still here", TestServer.Timely);
+        Assert.Equal("still here"u8.ToArray(), (await received.Timely()).Payload);
+    }
+
+    private static async Task AssertEchoAsync(ClientWebSocket client, WebSocketMessageType type, byte[] payload)
+    {
+        Task sent = client.SendAsync(payload, type, endOfMessage: true, TestServer.Timely);
+        (WebSocketMessageType Type, byte[] Payload) echo = await client.ReceiveAsync();
+        await sent;
+        Assert.Equal(type, echo.Type);
+        Assert.True(payload.AsSpan().SequenceEqual(echo.Payload));
+    }
+
+    private static async Task AssertClosedAsync(ClientWebSocket client, int code, string? reason)
+    {
+        WebSocketReceiveResult close = await client.ReceiveAsync(new byte[16], TestServer.Timely);
+        Assert.Equal((WebSocketMessageType.Close, code), (close.MessageType, (int)close.CloseStatus!));
+        Assert.Equal(reason ?? close.CloseStatusDescription, close.CloseStatusDescription);
+        await client.CloseOutputAsync((WebSocketCloseStatus)code, null, TestServer.Timely);
+    }
+}
