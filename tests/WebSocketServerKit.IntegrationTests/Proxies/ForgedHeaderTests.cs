@@ -192,6 +192,20 @@ public class ForgedHeaderTests
     }
 
     [Theory]
+    [InlineData("198.51.100.7", "198.51.100.7")]
+    [InlineData("127.0.0.1", "198.51.100.9")] // a proxy behind the proxy
+    public async Task Forwarded_headers_behind_a_PROXY_header_count_only_if_it_names_a_trusted_proxy(string source, string expected)
+    {
+        await using TestServer server = await StartAsync(Trusted, configure: options => options.ForwardedHeaders = ForwardedHeaderKind.XForwarded);
+        using RawClient raw = await RawClient.ConnectAsync(server.EndPoint);
+        await raw.WriteAsync($"PROXY TCP4 {source} 203.0.113.1 4711 443\r\n" + RawClient.Request("/", "X-Forwarded-For: 198.51.100.8, 198.51.100.9"));
+        await raw.ReadAcceptanceAsync();
+        WebSocketClient client = await server.NextClientAsync();
+        Assert.Equal(expected, ((IPEndPoint)client.RemoteEndPoint).Address.ToString());
+        Assert.Equal((raw.LocalEndPoint, source), (client.Proxy!.RemoteEndPoint, ((IPEndPoint)client.Proxy.Header!.Source!).Address.ToString()));
+    }
+
+    [Theory]
     [InlineData("PROXY UNKNOWN\r\n")]
     [InlineData("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")]
     public async Task A_proxy_may_speak_for_itself_and_may_leave_without_a_word(string header)

@@ -1,8 +1,10 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using System.Threading.Channels;
 using WebSocketServerKit.TestKit;
 
@@ -45,6 +47,8 @@ internal sealed class ProxiedServer : IAsyncDisposable
     private readonly Channel<HandshakeRequest> _requests = Channel.CreateUnbounded<HandshakeRequest>();
     private readonly Channel<HttpRequestReceivedEventArgs> _plainRequests = Channel.CreateUnbounded<HttpRequestReceivedEventArgs>();
 
+    private string? _serverAddress;
+
     private ProxiedServer()
     {
     }
@@ -69,20 +73,21 @@ internal sealed class ProxiedServer : IAsyncDisposable
     /// <param name="configure">Further options.</param>
     /// <param name="change">What is different in the proxy's configuration.</param>
     /// <param name="listen">The address of the proxy.</param>
+    /// <param name="unixSocket">The path of the server's Unix domain socket; null for a TCP port.</param>
     public static async Task<ProxiedServer> StartAsync(
-        Front front, Action<WebSocketServerOptions>? configure = null, Func<string, string>? change = null, IPAddress? listen = null)
+        Front front, Action<WebSocketServerOptions>? configure = null, Func<string, string>? change = null, IPAddress? listen = null, string? unixSocket = null)
     {
-        var proxied = new ProxiedServer();
+        var proxied = new ProxiedServer { _serverAddress = unixSocket };
         proxied.Server = await TestServer.StartAsync(proxied.Subscribe, options =>
         {
-            options.TrustedProxies.Add("127.0.0.1");
+            options.TrustedProxies.Add(unixSocket is null ? "127.0.0.1" : "unix");
             options.AllowedHosts.Add(Host);
             ListenOptions place = new() { ProxyProtocol = SpeaksProxyProtocol(front) };
             if (front is Front.NginxStream or Front.HaproxyPassThrough)
                 place.Tls = TlsOptions.FromPem(CertificateFile, KeyFile);
             if (!place.ProxyProtocol)
                 options.ForwardedHeaders = front == Front.HaproxyForwarded ? ForwardedHeaderKind.Forwarded : ForwardedHeaderKind.XForwarded;
-            options.Listen(new IPEndPoint(IPAddress.Loopback, 0), place);
+            options.Listen(unixSocket is null ? new IPEndPoint(IPAddress.Loopback, 0) : new UnixDomainSocketEndPoint(unixSocket), place);
             configure?.Invoke(options);
         });
         try
@@ -108,6 +113,37 @@ internal sealed class ProxiedServer : IAsyncDisposable
     {
         (ClientWebSocket client, _, WebSocketException? refused) = await TryConnectAsync(from, configure);
         return refused is null ? client : throw refused;
+    }
+
+    /// <summary>A TLS connection to the proxy, for what ClientWebSocket does not send or show.</summary>
+    public async Task<SslStream> OpenStreamAsync(string from = "127.0.0.2")
+    {
+        var stream = new SslStream(await ConnectTcpAsync(from));
+        await stream.AuthenticateAsClientAsync(
+            new SslClientAuthenticationOptions
+            {
+                TargetHost = Host,
+                ApplicationProtocols = [SslApplicationProtocol.Http11],
+                RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate!.Subject is $"CN={Host}",
+            },
+            TestServer.Timely);
+        return stream;
+    }
+
+    /// <summary>Sends a request with header lines of its own, and reads the head of the answer.</summary>
+    public async Task<string> AskAsync(SslStream stream, params IEnumerable<string> headerLines)
+    {
+        string request = Raw.RawClient.Request("/", headerLines).Replace("Host: localhost", $"Host: {HostAndPort}", StringComparison.Ordinal);
+        await stream.WriteAsync(Encoding.Latin1.GetBytes(request), TestServer.Timely);
+        var head = new StringBuilder();
+        byte[] octet = new byte[1];
+        while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal))
+        {
+            await stream.ReadExactlyAsync(octet, TestServer.Timely);
+            head.Append((char)octet[0]);
+        }
+
+        return head.ToString();
     }
 
     /// <summary>The status of the answer to a handshake.</summary>
@@ -160,14 +196,16 @@ internal sealed class ProxiedServer : IAsyncDisposable
     {
         UseProxy = false,
         SslOptions = { RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate!.Subject is $"CN={Host}" },
-        ConnectCallback = async (_, cancellationToken) =>
-        {
-            var socket = new Socket(EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            socket.Bind(new IPEndPoint(IPAddress.Parse(from), 0));
-            await socket.ConnectAsync(EndPoint, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        },
+        ConnectCallback = async (_, _) => await ConnectTcpAsync(from),
     };
+
+    private async Task<NetworkStream> ConnectTcpAsync(string from)
+    {
+        var socket = new Socket(EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.Bind(new IPEndPoint(IPAddress.Parse(from), 0));
+        await socket.ConnectAsync(EndPoint, TestServer.Timely);
+        return new NetworkStream(socket, ownsSocket: true);
+    }
 
     private void Subscribe(WebSocketServer server)
     {
@@ -213,7 +251,7 @@ internal sealed class ProxiedServer : IAsyncDisposable
     private string Configuration(string heading, string listen, IPEndPoint? next = null) => ProxyDocs.Block(heading, new Dictionary<string, string>(StringComparer.Ordinal)
     {
         ["LISTEN_ADDRESS"] = listen,
-        ["SERVER_ADDRESS"] = (next ?? Server.EndPoint).ToString(),
+        ["SERVER_ADDRESS"] = next?.ToString() ?? (_serverAddress is null ? Server.EndPoint.ToString() : $"{(heading.StartsWith("nginx", StringComparison.Ordinal) ? "unix:" : "unix@")}{_serverAddress}"),
         ["CERTIFICATE_FILE"] = CertificateFile,
         ["KEY_FILE"] = KeyFile,
         ["CERTIFICATE_AND_KEY_FILE"] = Path.Combine(Certificates.Value.FullName, "both.pem"),

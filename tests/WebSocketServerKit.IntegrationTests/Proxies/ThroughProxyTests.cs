@@ -1,6 +1,9 @@
 using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using WebSocketServerKit.Compression;
+using WebSocketServerKit.Raw;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Proxies;
@@ -123,23 +126,107 @@ public class ThroughProxyTests
         Assert.Equal(2, proxied.Server.Clients.Count);
     }
 
-    /// <summary>Measured at the pings that the client gets: each proves that the proxy's time has started again.</summary>
     [Theory]
     [MemberData(nameof(WithOneTimeout))]
     public async Task Pings_keep_an_idle_client_connected_for_longer_than_the_idle_timeout_of_the_proxy(Front front)
     {
-        TimeSpan interval = TimeSpan.FromMilliseconds(200);
         await using ProxiedServer proxied = await ProxiedServer.StartAsync(
-            front, options => options.PingInterval = interval, configuration => configuration.With("60s", "1s"));
-        using ClientWebSocket socket = await proxied.ConnectAsync();
-        WebSocketClient client = await proxied.Server.NextClientAsync();
-        // ClientWebSocket answers pings while it receives.
-        Task<(WebSocketMessageType Type, byte[] Payload)> received = socket.ReceiveAsync();
+            front, options => options.PingInterval = TimeSpan.FromMilliseconds(200), configuration => configuration.With("60s", "2s"));
+        await using SslStream stream = await proxied.OpenStreamAsync();
+        Assert.StartsWith("HTTP/1.1 101 ", await proxied.AskAsync(stream), StringComparison.Ordinal);
         long start = TimeProvider.System.GetTimestamp();
-        await Polling.UntilAsync(() => TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromSeconds(2.5) || received.IsCompleted);
-        Assert.True(client.IsOpen);
-        await client.SendAsync("still here", TestServer.Timely);
-        Assert.Equal("still here"u8.ToArray(), (await received.Timely()).Payload);
+        while (TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromSeconds(3))
+        {
+            (byte opcode, byte[] payload) = await ReadFrameAsync(stream);
+            Assert.Equal(ClientFrame.PingOpcode, opcode);
+            await stream.WriteAsync(new ClientFrame(ClientFrame.PongOpcode, payload).ToBytes(), TestServer.Timely);
+        }
+
+        await stream.WriteAsync(ClientFrame.Text("still here").ToBytes(), TestServer.Timely);
+        (byte Opcode, byte[] Payload) frame = await ReadFrameAsync(stream);
+        while (frame.Opcode == ClientFrame.PingOpcode)
+            frame = await ReadFrameAsync(stream);
+        Assert.Equal("still here"u8.ToArray(), frame.Payload);
+    }
+
+    [Theory]
+    [MemberData(nameof(WithOneTimeout))]
+    public async Task Without_pings_the_proxy_ends_an_idle_connection(Front front)
+    {
+        await using ProxiedServer proxied = await ProxiedServer.StartAsync(
+            front, options => options.PingInterval = Timeout.InfiniteTimeSpan, configuration => configuration.With("60s", "1s"));
+        await using SslStream stream = await proxied.OpenStreamAsync();
+        Assert.StartsWith("HTTP/1.1 101 ", await proxied.AskAsync(stream), StringComparison.Ordinal);
+        int read = 0;
+        try
+        {
+            read = await stream.ReadAsync(new byte[1], TestServer.Timely);
+        }
+        catch (IOException)
+        {
+            // Some proxies reset it.
+        }
+
+        Assert.Equal(0, read);
+        Assert.False((await proxied.Server.NextEndAsync()).WasClean);
+    }
+
+    /// <summary>Lines that a client library would not send, and that a server may read in another way than the proxy.</summary>
+    [Theory]
+    [InlineData(Front.Nginx)]
+    [InlineData(Front.Haproxy)]
+    [InlineData(Front.HaproxyForwarded)]
+    [InlineData(Front.HaproxyNginx)]
+    public async Task Malformed_and_repeated_forwarded_headers_forge_nothing_either(Front front)
+    {
+        await using ProxiedServer proxied = await ProxiedServer.StartAsync(front);
+        foreach (string[] lines in (string[][])
+        [
+            ["X-Forwarded-For: 198.51.100.1", "X-Forwarded-For: 127.0.0.1"],
+            ["X-Forwarded-For: \"198.51.100.1", "Forwarded: for=\"198.51.100.1"],
+            ["X-Forwarded-For: 198.51.100.1,,127.0.0.1,", "Forwarded: for=198.51.100.1,,for=127.0.0.1,"],
+            ["x-forwarded-for:198.51.100.1", "forwarded:FOR=198.51.100.1;HOST=evil.example"],
+            ["X-Forwarded-Proto: http, http, http", "X-Forwarded-Host: evil.example, evil.example"],
+            ["X-Forwarded-Proto: http", "X-Forwarded-Proto: http", "X-Forwarded-Host: evil.example", "X-Forwarded-Host: evil.example"],
+            ["Connection: X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, Forwarded, Upgrade"],
+            [$"X-Forwarded-For: {string.Join(", ", Enumerable.Repeat("127.0.0.1", 300))}"],
+        ])
+        {
+            await using SslStream stream = await proxied.OpenStreamAsync();
+            Assert.StartsWith("HTTP/1.1 101 ", await proxied.AskAsync(stream, lines), StringComparison.Ordinal);
+            HandshakeRequest request = await proxied.NextRequestAsync();
+            Assert.Equal((true, proxied.HostAndPort), (request.IsSecure, request.Host));
+            WebSocketClient client = await proxied.Server.NextClientAsync();
+            Assert.Equal(IPAddress.Parse("127.0.0.2"), ((IPEndPoint)client.RemoteEndPoint).Address);
+        }
+    }
+
+    [Theory]
+    [InlineData(Front.Nginx)]
+    [InlineData(Front.Haproxy)]
+    [InlineData(Front.HaproxyTcp)]
+    public async Task The_server_may_listen_on_a_Unix_domain_socket(Front front)
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"wsk-{Guid.NewGuid():N}.sock");
+        await using ProxiedServer proxied = await ProxiedServer.StartAsync(front, options => options.MaxClientsPerRemoteAddress = 1, unixSocket: path);
+        using ClientWebSocket socket = await proxied.ConnectAsync();
+        using ClientWebSocket other = await proxied.ConnectAsync("127.0.0.3");
+        WebSocketClient client = await proxied.Server.NextClientAsync();
+        Assert.Equal(IPAddress.Parse("127.0.0.2"), ((IPEndPoint)client.RemoteEndPoint).Address);
+        Assert.IsType<UnixDomainSocketEndPoint>(client.Proxy!.RemoteEndPoint);
+        HandshakeRequest request = await proxied.NextRequestAsync();
+        Assert.Equal((true, proxied.HostAndPort), (request.IsSecure, request.Host));
+        Assert.Equal(503, await proxied.StatusAsync("127.0.0.3", configure: null));
+    }
+
+    private static async Task<(byte Opcode, byte[] Payload)> ReadFrameAsync(SslStream stream)
+    {
+        byte[] head = new byte[2];
+        await stream.ReadExactlyAsync(head, TestServer.Timely);
+        Assert.InRange(head[1], 0, 125);
+        byte[] payload = new byte[head[1]];
+        await stream.ReadExactlyAsync(payload, TestServer.Timely);
+        return ((byte)(head[0] & 0x0F), payload);
     }
 
     private static async Task AssertEchoAsync(ClientWebSocket client, WebSocketMessageType type, byte[] payload)
