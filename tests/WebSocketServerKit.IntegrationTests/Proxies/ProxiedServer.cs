@@ -241,7 +241,7 @@ internal sealed class ProxiedServer : IAsyncDisposable
                 _proxies.Add(await ProxyProcess.StartHaproxyAsync(address => change(Configuration("HAProxy: TLS passed through", address)), listen));
                 break;
             case Front.HaproxyNginx:
-                _proxies.Add(await ProxyProcess.StartNginxAsync(address => Configuration("Two proxies", address)));
+                _proxies.Add(await ProxyProcess.StartNginxAsync(address => BehindAnother(Configuration("nginx", address))));
                 IPEndPoint next = _proxies[0].EndPoint;
                 _proxies.Add(await ProxyProcess.StartHaproxyAsync(address => change(Configuration("HAProxy", address, next)), listen));
                 break;
@@ -258,12 +258,21 @@ internal sealed class ProxiedServer : IAsyncDisposable
     });
 
     // The page tells to put these lines in place of those about X-Forwarded-*.
-    private static string WithForwarded(string configuration)
+    private static string WithForwarded(string configuration) =>
+        Without(configuration, "option forwardfor", "X-Forwarded-Proto", "X-Forwarded-Host")
+            .With("    default_backend", ProxyDocs.Block("HAProxy: Forwarded", new Dictionary<string, string>(StringComparer.Ordinal)) + "    default_backend");
+
+    // The page tells what of nginx's configuration does not belong behind another proxy.
+    private static string BehindAnother(string configuration) =>
+        Without(configuration, "ssl_certificate ", "ssl_certificate_key ", "X-Forwarded-Proto", "X-Forwarded-Host").With(" ssl http2", "");
+
+    // Each is in one line.
+    private static string Without(string configuration, params string[] texts)
     {
         string[] lines = configuration.Split('\n');
-        string[] others = [.. lines.Where(line => !line.Contains("option forwardfor", StringComparison.Ordinal) && !line.Contains("X-Forwarded-", StringComparison.Ordinal))];
-        Assert.Equal(lines.Length - 3, others.Length);
-        return string.Join('\n', others).With("    default_backend", ProxyDocs.Block("HAProxy: Forwarded", new Dictionary<string, string>(StringComparer.Ordinal)) + "    default_backend");
+        string[] others = [.. lines.Where(line => !texts.Any(text => line.Contains(text, StringComparison.Ordinal)))];
+        Assert.Equal(lines.Length - texts.Length, others.Length);
+        return string.Join('\n', others);
     }
 
     private static DirectoryInfo MakeCertificate()

@@ -168,7 +168,7 @@ public class ThroughProxyTests
         }
 
         Assert.Equal(0, read);
-        Assert.False((await proxied.Server.NextEndAsync()).WasClean);
+        Assert.Equal(1006, (int)(await proxied.Server.NextEndAsync()).CloseCode);
     }
 
     /// <summary>Lines that a client library would not send, and that a server may read in another way than the proxy.</summary>
