@@ -33,7 +33,8 @@ internal sealed partial class ServerLog(ILogger log)
     public partial void RequestRefused(EndPoint remoteEndPoint, int status, string reason);
 
     [LoggerMessage(8, LogLevel.Warning,
-        "Refused a handshake from a page of origin {Origin}. To allow it: options.AllowedOrigins.Add(\"{Entry}\"). Further refusals of foreign origins are logged as Debug.")]
+        "Refused a handshake from a page of origin {Origin}. To allow it: options.AllowedOrigins.Add(\"{Entry}\"). If it is the server's own page and a proxy is in front, the proxy has to pass on the "
+        + "Host with its port (nginx: proxy_set_header Host $http_host). Further refusals of foreign origins are logged as Debug.")]
     public partial void ForeignOriginRefused(PeerText origin, PeerText entry);
 
     [LoggerMessage(9, LogLevel.Debug, "{RemoteEndPoint} broke a rule of the protocol: {Reason} (RFC 6455 section {Section}); closing with {CloseCode}.")]

@@ -111,7 +111,8 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
     }
 
-    // Takes over what a trusted proxy has told in headers. A page that a browser of this machine shows cannot send them, so its request is never taken for a forwarded one.
+    // Takes over what a trusted proxy has told in headers. A page that a browser of this machine shows cannot send them with a WebSocket handshake, but its plain requests may have them: against
+    // those only AllowedHosts helps where this machine is trusted.
     private bool ReadForwardedHeaders(HandshakeRequest request)
     {
         request.IsSecure = session.Transport.IsSecure ?? (session.Proxy?.Header is { IsSecure: true } ? true : null);

@@ -45,7 +45,9 @@ internal sealed record Refusal(string Status, string Body, params (string Name, 
     public static readonly Refusal Repeated = BadRequest(
         "A header that may be sent once was sent more than once: "
         + "Host, Origin, Authorization, Content-Length, Sec-WebSocket-Key or Sec-WebSocket-Version.");
-    public static readonly Refusal NoHost = BadRequest("The request has no Host header. HTTP/1.1 requires it: \"Host: example.com\".");
+    public static readonly Refusal NoHost = BadRequest(
+        "The request has no Host header. HTTP/1.1 requires it: \"Host: example.com\". "
+        + "If it came through a proxy, have the proxy send it on (nginx: proxy_set_header Host $http_host).");
     public static readonly Refusal BadHost = BadRequest(
         "The host is malformed. Write a name or an address and, if needed, a port: \"Host: example.com:8080\".");
     public static readonly Refusal BadContentLength = BadRequest(

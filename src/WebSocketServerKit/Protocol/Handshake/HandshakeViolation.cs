@@ -133,7 +133,8 @@ internal static class HandshakeViolations
             + "Host, Origin, Authorization, Content-Length, Sec-WebSocket-Key or Sec-WebSocket-Version.\n"),
         HandshakeViolation.MissingHost => new(
             HttpStatusCode.BadRequest,
-            "The request has no Host header. HTTP/1.1 requires it: \"Host: example.com\".\n"),
+            "The request has no Host header. HTTP/1.1 requires it: \"Host: example.com\". If it came through a proxy, have the proxy send it on "
+            + "(nginx: proxy_set_header Host $http_host).\n"),
         HandshakeViolation.InvalidHost => new(
             HttpStatusCode.BadRequest,
             "The host is malformed. Write a name or an address and, if needed, a port: \"Host: example.com:8080\".\n"),

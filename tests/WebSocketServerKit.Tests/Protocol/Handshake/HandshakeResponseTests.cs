@@ -61,10 +61,11 @@ public sealed class HandshakeResponseTests
             + "Connection: close\r\n"
             + "Content-Type: text/plain; charset=utf-8\r\n"
             + "X-Content-Type-Options: nosniff\r\n"
-            + "Content-Length: 75\r\n"
+            + "Content-Length: 172\r\n"
             + "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
             + "\r\n"
-            + "The request has no Host header. HTTP/1.1 requires it: \"Host: example.com\".\n",
+            + "The request has no Host header. HTTP/1.1 requires it: \"Host: example.com\". "
+            + "If it came through a proxy, have the proxy send it on (nginx: proxy_set_header Host $http_host).\n",
             Written(HandshakeResponse.Refuse(HandshakeViolation.MissingHost), SomeDay));
 
     [Fact]
