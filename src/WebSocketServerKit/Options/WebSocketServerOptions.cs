@@ -196,7 +196,7 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// The maximum number of clients from one remote address. Further ones are answered with 503. Default: 20,000, which only stops a flood. Lower it for a
-    /// server that faces the internet directly. Behind a proxy all clients have the proxy's address.
+    /// server that faces the internet directly. Behind a proxy all clients have the proxy's address, unless <see cref="TrustedProxies"/> lists it.
     /// </summary>
     public int MaxClientsPerRemoteAddress { get; set; } = 20_000;
 
@@ -209,7 +209,7 @@ public sealed class WebSocketServerOptions
     /// <summary>
     /// The maximum number of concurrent handshakes of one remote address, so that it cannot keep all others out. Default: null, half of
     /// <see cref="MaxConcurrentHandshakes"/>. A further connection replaces one of the same address that has sent nothing yet, or is answered with 503. Behind
-    /// a proxy all clients have the proxy's address.
+    /// a proxy all clients have the proxy's address, unless <see cref="TrustedProxies"/> lists it.
     /// </summary>
     public int? MaxConcurrentHandshakesPerRemoteAddress { get; set; }
 

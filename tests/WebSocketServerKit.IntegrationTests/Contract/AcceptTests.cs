@@ -642,7 +642,7 @@ public class AcceptTests
     }
 
     [Fact]
-    public async Task The_frameworks_client_talks_over_TLS_as_the_README_shows()
+    public async Task The_frameworks_client_talks_over_TLS_that_the_host_has_negotiated()
     {
         X509Certificate2 certificate = FedClient.Certificate;
         await using WebSocketServer server = new(new WebSocketServerOptions());
@@ -685,7 +685,7 @@ public class AcceptTests
                 return; // no TLS client
             }
 
-            await server.AcceptAsync(stream, new AcceptOptions { RemoteEndPoint = accepted.Client.RemoteEndPoint, LocalEndPoint = accepted.Client.LocalEndPoint }, TestContext.Current.CancellationToken);
+            await server.AcceptAsync(stream, new AcceptOptions { RemoteEndPoint = accepted.Client.RemoteEndPoint, LocalEndPoint = accepted.Client.LocalEndPoint, IsSecure = true }, TestContext.Current.CancellationToken);
         }
     }
 }
