@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.EndPoints;
@@ -262,6 +264,35 @@ public class ComingAndGoingTests
             await client.AssertEchoAsync();
         }
     }
+
+    [Fact]
+    public async Task The_certificate_of_an_end_point_that_is_removed_or_failed_is_watched_no_longer()
+    {
+        using SocketFiles files = new();
+        string file = files.Path("server.pfx");
+        await File.WriteAllBytesAsync(file, ExportCertificate(), TestServer.Timely);
+        TlsOptions tls = TlsOptions.FromPfx(file);
+        await using TestServer server = await TestServer.StartEchoAsync(options => options.TimeProvider = new FakeTimeProvider(DateTimeOffset.UtcNow));
+        IReadOnlyList<EndPoint> added = server.Server.Listen("https://localhost:0", tls);
+        Assert.Throws<IOException>(() => server.Server.Listen(added[0], TlsOptions.FromPfx(file)));
+
+        await File.WriteAllTextAsync(file, "broken", TestServer.Timely);
+        server.Pass(TimeSpan.FromSeconds(20));
+        Assert.Single(server.Log.Of(31)); // unusable: told once, though two end points use it and a third one failed
+
+        foreach (EndPoint endPoint in added)
+            Assert.True(server.Server.StopListening(endPoint));
+        await File.WriteAllTextAsync(file, "broken in another way", TestServer.Timely);
+        server.Pass(TimeSpan.FromSeconds(20));
+        Assert.Single(server.Log.Of(31));
+
+        // The same options are read anew.
+        Assert.Throws<IOException>(() => server.Server.Listen("https://127.0.0.1:0", tls));
+        await File.WriteAllBytesAsync(file, ExportCertificate(), TestServer.Timely);
+        await EndPointClient.AssertServedAsync(Assert.Single(server.Server.Listen("https://127.0.0.1:0", tls)), secure: true);
+    }
+
+    private static byte[] ExportCertificate() => FedClient.Certificate.Export(X509ContentType.Pfx);
 
     private static TlsOptions KeyWithoutCertificate()
     {
