@@ -95,6 +95,17 @@ public sealed class UnixDomainSocketTests : IDisposable
     }
 
     [Fact]
+    public async Task Permissions_that_cannot_be_set_are_an_error_that_says_what_to_do()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux has sockets without a file.");
+        await using TestServer server = await TestServer.StartEchoAsync();
+        UnixDomainSocketEndPoint withoutFile = new($"\0wsk-{Guid.NewGuid():N}");
+        IOException failure = Assert.Throws<IOException>(() => server.Server.Listen(withoutFile, new ListenOptions { SocketFileMode = ForTheGroup }));
+        Assert.EndsWith("Choose another folder, or leave SocketFileMode out.", failure.Message, StringComparison.Ordinal);
+        await EndPointClient.AssertServedAsync(Assert.Single(server.Server.Listen(withoutFile)));
+    }
+
+    [Fact]
     public async Task When_another_end_point_fails_the_file_is_removed()
     {
         await using TestServer other = await TestServer.StartEchoAsync();
