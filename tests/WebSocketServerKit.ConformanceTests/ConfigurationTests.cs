@@ -29,6 +29,25 @@ public sealed class ConfigurationTests
         Assert.Equal(64, options.PerMessageDeflate?.MinMessageSize);
     }
 
+    [Fact]
+    public void Where_to_listen_TLS_and_proxies_bind_from_a_configuration()
+    {
+        WebSocketServerOptions options = Bind(
+            ("Urls:0", "http://localhost:8080"), ("Urls:1", "https://*:8443"), ("TrustedProxies:0", "10.0.0.0/8"), ("ForwardedHeaders", "XForwarded"),
+            ("ListenDefaults:Backlog", "100"), ("ListenDefaults:SocketFileMode", "UserRead, UserWrite, GroupRead, GroupWrite"), ("ListenDefaults:TcpKeepAliveTime", "00:01:00"),
+            ("ListenDefaults:Tls:CertificateFile", "/tls/tls.crt"), ("ListenDefaults:Tls:KeyFile", "/tls/tls.key"), ("ListenDefaults:Tls:Protocols", "Tls13"),
+            ("ListenDefaults:Tls:ClientCertificates", "Requested"), ("ListenDefaults:Tls:ServerNames:chat.example.org:CertificateFile", "/etc/ssl/chat.pfx"),
+            ("ListenDefaults:Tls:ServerNames:chat.example.org:Password", "x"));
+        options.Validate();
+        Assert.Equal(("10.0.0.0/8", ForwardedHeaderKind.XForwarded), (Assert.Single(options.TrustedProxies), options.ForwardedHeaders));
+        ListenOptions listen = options.ListenDefaults;
+        Assert.Equal((100, (UnixFileMode)0b110_110_000, TimeSpan.FromMinutes(1)), (listen.Backlog, listen.SocketFileMode, listen.TcpKeepAliveTime));
+        TlsOptions tls = listen.Tls!;
+        Assert.Equal(("/tls/tls.crt", "/tls/tls.key", ClientCertificateMode.Requested), (tls.CertificateFile, tls.KeyFile, tls.ClientCertificates));
+        Assert.Equal(System.Security.Authentication.SslProtocols.Tls13, tls.Protocols);
+        Assert.Equal(("/etc/ssl/chat.pfx", "x"), (tls.ServerNames["CHAT.example.org"].CertificateFile, tls.ServerNames["chat.example.org"].Password));
+    }
+
     [Theory]
     [InlineData("HandshakeTimeout")]
     [InlineData("PingInterval")]

@@ -19,8 +19,8 @@ internal abstract record Command
     public required long Id { get; init; }
 }
 
-/// <summary>Opens the served end point. Address and port are what somebody typed.</summary>
-internal sealed record Open(string Address, string Port, bool AnyOrigin) : Command;
+/// <summary>Opens the served end point, with TLS or, if that is null, without. Address and port are what somebody typed.</summary>
+internal sealed record Open(string Address, string Port, bool AnyOrigin, TlsChoice? Tls = null) : Command;
 
 /// <summary>Closes it.</summary>
 internal sealed record Close : Command;

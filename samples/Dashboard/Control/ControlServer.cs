@@ -91,7 +91,7 @@ internal sealed class ControlServer : IAsyncDisposable
 
     private async Task<string> CarryOutAsync(Command command, Viewer viewer) => command switch
     {
-        Open open => await _served.OpenAsync(open.Address, open.Port, open.AnyOrigin ? ["*"] : OwnOrigins(viewer.Origin)),
+        Open open => await _served.OpenAsync(open.Address, open.Port, open.Tls, open.AnyOrigin ? ["*"] : OwnOrigins(viewer.Origin)),
         Close => await _served.CloseAsync(),
         Disconnect disconnect => _served.Disconnect(disconnect.Client),
         Send send => _served.Send(send.Client, send.Binary, send.Data),

@@ -1,3 +1,4 @@
+using System.Security.Authentication;
 using WebSocketServerKit;
 
 namespace Dashboard.Served;
@@ -8,7 +9,8 @@ namespace Dashboard.Served;
 /// <param name="Address">Where it comes from.</param>
 /// <param name="Agent">Its user agent, shortened; empty if it names none.</param>
 /// <param name="Since">When it came, in Unix milliseconds.</param>
-internal sealed record ClientRow(long Id, string Path, string Address, string Agent, long Since)
+/// <param name="Tls">The version of TLS, and whom the client's certificate names; empty without TLS.</param>
+internal sealed record ClientRow(long Id, string Path, string Address, string Agent, long Since, string Tls)
 {
     /// <summary>Keeps the user agent, which only the request tells.</summary>
     public static void Remember(HandshakingEventArgs e) => e.State = e.Request.Headers["User-Agent"] ?? "";
@@ -18,7 +20,8 @@ internal sealed record ClientRow(long Id, string Path, string Address, string Ag
         Shortened.Path(PathAndQueryOf(client)),
         client.RemoteEndPoint.ToString()!,
         Shortened.Agent(AgentOf(client)),
-        client.ConnectedAt.ToUnixTimeMilliseconds());
+        client.ConnectedAt.ToUnixTimeMilliseconds(),
+        client.Tls is { } tls ? Shortened.Agent(string.Join(", ", [VersionOf(tls.Protocol), .. tls.ClientCertificate is { } certificate ? (string[])[certificate.Subject] : []])) : "");
 
     /// <summary>Whether a client is one of those that somebody looks for by a part of its number, path, address or user agent.</summary>
     public static bool Matches(WebSocketClient client, string filter) =>
@@ -27,6 +30,13 @@ internal sealed record ClientRow(long Id, string Path, string Address, string Ag
     private static bool Contains(string text, string filter) => text.Contains(filter, StringComparison.OrdinalIgnoreCase);
 
     private static string PathAndQueryOf(WebSocketClient client) => client.QueryString.Length == 0 ? client.Path : $"{client.Path}?{client.QueryString}";
+
+    private static string VersionOf(SslProtocols protocol) => protocol switch
+    {
+        SslProtocols.Tls12 => "TLS 1.2",
+        SslProtocols.Tls13 => "TLS 1.3",
+        _ => protocol.ToString(),
+    };
 
     private static string AgentOf(WebSocketClient client) => client.GetState<string>();
 }

@@ -77,21 +77,24 @@ internal sealed class ServedEndpoint : IAsyncDisposable
 
     /// <param name="address">What somebody typed, as is the port.</param>
     /// <param name="port">From 0 to 65535.</param>
+    /// <param name="tls">How clients speak TLS; null for not at all.</param>
     /// <param name="origins">Web pages that may connect.</param>
-    public async Task<string> OpenAsync(string address, string port, IEnumerable<string> origins)
+    public async Task<string> OpenAsync(string address, string port, TlsChoice? tls, IEnumerable<string> origins)
     {
         IPEndPoint endPoint = ParseEndPoint(address, port);
+        TlsOptions? options = tls?.ToOptions(endPoint.Address.ToString());
         await _turn.WaitAsync();
         try
         {
             if (_server.IsListening)
                 throw new RefusedCommandException($"The server is open already, on {_state.Address}. Close it first.");
-            _options.Urls = [$"http://{endPoint}"];
+            _options.Urls = [$"{(options is null ? "http" : "https")}://{endPoint}"];
+            _options.ListenDefaults.Tls = options;
             _options.AllowedOrigins.Clear();
             foreach (string origin in origins)
                 _options.AllowedOrigins.Add(origin);
             await _server.StartAsync();
-            _state = new EndpointState(EndpointStatus.Open, _server.EndPoints[0].ToString()!, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds());
+            _state = new EndpointState(EndpointStatus.Open, _server.EndPoints[0].ToString()!, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), options is null ? "ws" : "wss");
             return $"Open on {_state.Address}.";
         }
         finally

@@ -6,7 +6,7 @@ import { bytes, count, hex, time } from "./format.js";
 const names = ["alice", "bob", "carol", "dave", "erin", "frank"], limit = 200;
 
 export class ClientCards {
-  #address = "127.0.0.1:8080";
+  #address = "ws://127.0.0.1:8080";
   #cards = new Set();
   #made = 0;
 
@@ -17,8 +17,9 @@ export class ClientCards {
   }
 
   show({ endpoint }) {
-    if (!endpoint.address || endpoint.address === this.#address) return;
-    this.#address = endpoint.address;
+    const address = `${endpoint.scheme}://${endpoint.address}`;
+    if (!endpoint.address || address === this.#address) return;
+    this.#address = address;
     for (const card of this.#cards) card.suggest(this.#address);
   }
 
@@ -78,8 +79,8 @@ class ClientCard {
   // Where the server of this page listens, until somebody types another URL.
   suggest(address) {
     if (this.#edited || this.#socket) return;
-    const everywhere = /^(0\.0\.0\.0|\[::\])(?=:\d+$)/;
-    this.#url.value = `ws://${address.replace(everywhere, location.hostname)}/${this.#name}`;
+    const everywhere = /(?<=^wss?:\/\/)(0\.0\.0\.0|\[::\])(?=:\d+$)/;
+    this.#url.value = `${address.replace(everywhere, location.hostname)}/${this.#name}`;
   }
 
   #find(selector) {

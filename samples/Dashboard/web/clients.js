@@ -44,7 +44,7 @@ export class ClientTable {
     setText(byId("no-clients"), clientCount > 0
       ? "No client has that in its number, path, address or user agent."
       : endpoint.status === "open"
-        ? `Nobody yet. Connect a WebSocket client to ws://${endpoint.address}, or use the Client tab.`
+        ? `Nobody yet. Connect a WebSocket client to ${endpoint.scheme}://${endpoint.address}, or use the Client tab.`
         : "The server is closed.");
 
     const first = sheet * sheetSize;
@@ -61,11 +61,12 @@ export class ClientTable {
     }
   }
 
-  #makeRow({ id, path, address, agent }) {
+  #makeRow({ id, path, address, agent, tls }) {
     const cells = columns.map((name, index) => element("td", { role: "cell", className: index < 3 ? "" : "number", "data-label": name }));
     const [who, from, software, online, latency, received, sent, waiting] = cells;
     who.append(element("span", { className: "clip", title: path }, element("span", { className: "id" }, `#${id}`), " ", element("strong", {}, path)));
     from.append(element("span", { className: "clip", title: address }, address));
+    if (tls) from.append(element("span", { className: "clip muted small tls", title: tls }, tls));
     software.append(element("span", { className: "clip agent", title: agent }, agent || "–"));
     const counters = [received, sent].map(cell => {
       const messages = element("span"), size = element("span", { className: "muted" });

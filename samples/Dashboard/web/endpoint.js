@@ -13,8 +13,9 @@ export class Endpoint {
     byId("open-form").onsubmit = event => {
       event.preventDefault();
       if (this.#status === "closed")
-        this.#ask(control, "open", { address: byId("address").value, port: byId("port").value, anyOrigin: byId("any-origin").checked });
+        this.#ask(control, "open", { address: byId("address").value, port: byId("port").value, anyOrigin: byId("any-origin").checked, tls: this.#tls() });
     };
+    byId("tls").onchange = () => byId("tls-fields").hidden = !byId("tls").checked;
     byId("close").onclick = () => this.#ask(control, "close");
   }
 
@@ -22,9 +23,17 @@ export class Endpoint {
     this.#status = endpoint.status;
     byId("state").dataset.state = endpoint.status;
     setText(byId("state"), names[endpoint.status]);
-    setText(byId("url"), endpoint.address && `ws://${endpoint.address}`);
+    setText(byId("url"), endpoint.address && `${endpoint.scheme}://${endpoint.address}`);
     setText(byId("uptime"), endpoint.since ? `for ${duration(now - endpoint.since)}` : "");
     this.#enable();
+  }
+
+  // How the server is to speak TLS; null for not at all.
+  #tls() {
+    const { checked } = byId("tls");
+    return checked
+      ? { certificate: byId("certificate").value, key: byId("key").value, password: byId("password").value, asksClients: byId("ask-certificate").checked }
+      : null;
   }
 
   async #ask(control, command, fields) {
@@ -39,7 +48,7 @@ export class Endpoint {
 
   #enable() {
     const closed = this.#status === "closed";
-    for (const id of ["address", "port", "any-origin"]) byId(id).disabled = !closed;
+    for (const id of ["address", "port", "any-origin", "tls", "certificate", "key", "password", "ask-certificate"]) byId(id).disabled = !closed;
     byId("open").disabled = this.#asking || !closed;
     byId("close").disabled = this.#asking || this.#status !== "open";
   }

@@ -40,6 +40,20 @@ internal sealed class CertificateWatch(TimeProvider time, ServerLog log)
         }
     }
 
+    /// <summary>Watches these alone from now on. The others belong to end points that were removed.</summary>
+    public void Keep(IEnumerable<TlsAuthentication> used)
+    {
+        HashSet<TlsAuthentication> kept = [.. used];
+        lock (_gate)
+        {
+            foreach ((TlsOptions options, TlsAuthentication authentication) in _all)
+            {
+                if (!kept.Contains(authentication))
+                    _all.Remove(options);
+            }
+        }
+    }
+
     /// <summary>Stops looking.</summary>
     public void Stop()
     {

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using WebSocketServerKit.Options;
 using WebSocketServerKit.Transport.Sockets;
+using WebSocketServerKit.Transport.Tls;
 
 namespace WebSocketServerKit.Serving;
 
@@ -16,11 +17,22 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
 
     private readonly Lock _gate = new();
     private readonly List<TransportListener> _listeners = [];
+    private readonly Dictionary<TransportListener, TlsAuthentication> _secure = [];
     private IReadOnlyList<EndPoint> _endPoints = [];
     private bool _isClosed;
 
     /// <summary>The end points of all listeners, in the order in which they were added.</summary>
     public IReadOnlyList<EndPoint> EndPoints => Volatile.Read(ref _endPoints);
+
+    /// <summary>The certificates that are in use.</summary>
+    public IReadOnlyList<TlsAuthentication> Certificates
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _secure.Values];
+        }
+    }
 
     /// <summary>Starts the listeners of one place, or none of them.</summary>
     /// <exception cref="IOException">The place cannot be listened on.</exception>
@@ -44,6 +56,8 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
             }
 
             _listeners.AddRange(added);
+            if (target.Tls is { } tls)
+                added.ForEach(listener => _secure.Add(listener, tls));
             Publish();
             return added;
         }
@@ -57,6 +71,7 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
             if (_listeners.Find(listener => listener.LocalEndPoint.Equals(endPoint)) is not { } listener)
                 return false;
             _listeners.Remove(listener);
+            _secure.Remove(listener);
             Publish();
             listener.Dispose();
             return true;

@@ -140,18 +140,26 @@ internal sealed class ServerRun
 
     public void Released(ClientSession session) => _table.Remove(session);
 
-    /// <summary>Listens on one more place.</summary>
+    /// <summary>Listens on one more place. The caller lets no other call of this and of <see cref="StopListening(EndPoint)"/> run meanwhile.</summary>
     /// <returns>The end points that were added.</returns>
     /// <exception cref="IOException">The place cannot be listened on, or its certificate cannot be used.</exception>
     /// <exception cref="InvalidOperationException">The server is being stopped.</exception>
     public IReadOnlyList<EndPoint> Listen(ListenPlace place)
     {
-        ListenTarget target = place.ToTarget(_listenDefaults, _certificates.Add);
-        if (target.ProxyProtocol && TrustedProxies.IsEmpty)
-            throw new ArgumentException($"{place.Name} expects the PROXY protocol, but the server was started without TrustedProxies, so nobody could connect.");
-        IReadOnlyList<TransportListener> added = _listeners.Add(target);
-        Accept(target, added);
-        return [.. added.Select(listener => listener.LocalEndPoint)];
+        try
+        {
+            ListenTarget target = place.ToTarget(_listenDefaults, _certificates.Add);
+            if (target.ProxyProtocol && TrustedProxies.IsEmpty)
+                throw new ArgumentException($"{place.Name} expects the PROXY protocol, but the server was started without TrustedProxies, so nobody could connect.");
+            IReadOnlyList<TransportListener> added = _listeners.Add(target);
+            Accept(target, added);
+            return [.. added.Select(listener => listener.LocalEndPoint)];
+        }
+        catch
+        {
+            _certificates.Keep(_listeners.Certificates);
+            throw;
+        }
     }
 
     /// <summary>Stops listening on one end point. False if the server does not listen there.</summary>
@@ -159,6 +167,7 @@ internal sealed class ServerRun
     {
         if (!_listeners.Remove(endPoint))
             return false;
+        _certificates.Keep(_listeners.Certificates);
         Log.NoLongerListening(endPoint);
         return true;
     }

@@ -82,11 +82,12 @@ public abstract class DashboardTest(Chromium chromium) : IAsyncLifetime
         ServedUrl = await Page.Locator("#url").InnerTextAsync();
     }
 
-    protected async Task<ClientWebSocket> ConnectAsync(string path, string userAgent = "tests", string? listedAs = null)
+    protected async Task<ClientWebSocket> ConnectAsync(string path, string userAgent = "tests", string? listedAs = null, Action<ClientWebSocketOptions>? configure = null)
     {
         ClientWebSocket client = new();
         _clients.Add(client);
         client.Options.SetRequestHeader("User-Agent", userAgent);
+        configure?.Invoke(client.Options);
         await client.ConnectAsync(new Uri(ServedUrl + path), Timely);
         await Expect(Rows.Filter(new() { HasText = listedAs ?? path })).ToHaveCountAsync(1); // the next one has the next id
         return client;

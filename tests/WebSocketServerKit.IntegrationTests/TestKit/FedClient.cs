@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Pipelines;
+using System.IO.Pipes;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -27,6 +28,9 @@ public enum Carrier
 
     /// <summary>TLS over that, which the server may use directly.</summary>
     TrustedTls,
+
+    /// <summary>A named pipe. It cannot end one direction, and does not tell a crash of its other side from its end.</summary>
+    NamedPipe,
 }
 
 /// <summary>
@@ -63,6 +67,8 @@ internal sealed class FedClient : IAsyncDisposable
         options.IsStreamTrusted = carrier is Carrier.TrustedNetwork or Carrier.TrustedTls;
         if (carrier == Carrier.Pipes)
             return ConnectPipes(server, options, cut?.Token ?? default);
+        if (carrier == Carrier.NamedPipe)
+            return await ConnectNamedPipeAsync(server, options, cut?.Token ?? default);
 
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
@@ -209,6 +215,15 @@ internal sealed class FedClient : IAsyncDisposable
             fromClient.Writer.Complete(new IOException("The client has crashed."));
             toClient.Reader.Complete(new IOException("The client has crashed."));
         });
+    }
+
+    private static async Task<FedClient> ConnectNamedPipeAsync(WebSocketServer server, AcceptOptions options, CancellationToken cancellationToken)
+    {
+        string name = $"wsk-{Guid.NewGuid():N}";
+        NamedPipeServerStream theirs = new(name, PipeDirection.InOut, 1, PipeTransmissionMode.Byte, System.IO.Pipes.PipeOptions.Asynchronous, 16 * 1024, 16 * 1024);
+        NamedPipeClientStream ours = new(".", name, PipeDirection.InOut, System.IO.Pipes.PipeOptions.Asynchronous);
+        await Task.WhenAll(theirs.WaitForConnectionAsync(TestServer.Timely), ours.ConnectAsync(TestServer.Timely));
+        return new FedClient(ours, server.AcceptAsync(theirs, options, cancellationToken), () => Task.CompletedTask, ours.Dispose);
     }
 
     private static X509Certificate2 MakeCertificate()

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 
 namespace WebSocketServerKit.Transport.Sockets;
 
@@ -55,7 +56,7 @@ internal sealed class TransportListener : IDisposable
             Bind(listener, endPoint);
             // Before Listen: nobody can connect until then.
             if (settings.FileMode is { } mode && endPoint is UnixDomainSocketEndPoint && !OperatingSystem.IsWindows())
-                File.SetUnixFileMode(endPoint.ToString()!, mode);
+                SetMode(endPoint.ToString()!, mode);
             listener.Listen(settings.Backlog);
             return new TransportListener(listener, settings, pool ?? ArrayPool<byte>.Shared);
         }
@@ -122,6 +123,19 @@ internal sealed class TransportListener : IDisposable
             // A process that was killed could not remove its socket file.
             File.Delete(endPoint.ToString()!);
             listener.Bind(endPoint);
+        }
+    }
+
+    [UnsupportedOSPlatform("windows")]
+    private static void SetMode(string path, UnixFileMode mode)
+    {
+        try
+        {
+            File.SetUnixFileMode(path, mode);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"Cannot listen on {path}: the permissions of SocketFileMode cannot be set ({failure.Message}). Choose another folder, or leave SocketFileMode out.", failure);
         }
     }
 

@@ -226,7 +226,7 @@ public sealed class DirectInputTests : IAsyncDisposable
         var other = new DirectInput(new StreamCarrier(_stream), _pool, _over.Token);
         _stream.OnRead = (_, _) => ValueTask.FromException<int>(new InvalidTimeZoneException("broken"));
         Assert.Throws<IOException>(() => other.TryReceive(new byte[1], out _));
-        Assert.True(other.HasEnded);
+        Assert.True(other.HasCarrierEnded);
         await Assert.ThrowsAsync<IOException>(() => other.ReadAsync(CancellationToken.None).InTime());
     }
 
