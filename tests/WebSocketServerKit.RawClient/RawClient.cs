@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Unicode;
@@ -9,7 +10,7 @@ namespace WebSocketServerKit.Raw;
 
 /// <summary>
 /// A client over a TCP socket that has control over every byte and every cut of what it sends, and reads what the server sends strictly:
-/// <see cref="InvalidDataException"/> for whatever a server must not send. It follows no protocol by itself.
+/// <see cref="InvalidDataException"/> for whatever a server must not send. It follows no protocol by itself, except TLS if that is wanted; then each write is a record.
 /// </summary>
 /// <remarks>One reader and one sender at a time. No wait is longer than 30 s: then it throws <see cref="TimeoutException"/>.</remarks>
 public sealed class RawClient : IDisposable, IAsyncDisposable
@@ -30,11 +31,15 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
     private readonly List<ServerFrame> _fragments = []; // of the message that ReadAsync is putting together
     private bool _inMessage;
     private bool _closeRead;
+    private readonly Wire? _wire; // below TLS
+    private SslStream? _tls;      // null without TLS
+    private Task<int>? _pending;  // a read over TLS that IsSilentAsync has begun
 
-    private RawClient(Socket socket)
+    private RawClient(Socket socket, bool isSecure)
     {
         _socket = socket;
         _socket.NoDelay = true; // each send is a piece of its own
+        _wire = isSecure ? new Wire(socket) : null;
     }
 
     /// <summary>How the server ended its side; null as long as nobody has read that far.</summary>
@@ -58,20 +63,24 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
     /// <summary>Connects and sends nothing.</summary>
     /// <param name="server">Where it listens.</param>
     /// <param name="receiveBuffer">How many bytes the system may hold for the client; null for its default.</param>
-    public static async Task<RawClient> ConnectAsync(IPEndPoint server, int? receiveBuffer = null)
+    /// <param name="tls">The TLS handshake to do; null for none.</param>
+    public static async Task<RawClient> ConnectAsync(IPEndPoint server, int? receiveBuffer = null, SslClientAuthenticationOptions? tls = null)
     {
         var socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         if (receiveBuffer is { } size)
             socket.ReceiveBufferSize = size;
         using var safety = new CancellationTokenSource(Safety);
         await socket.ConnectAsync(server, safety.Token);
-        return new RawClient(socket);
+        var client = new RawClient(socket, tls is not null);
+        if (tls is not null)
+            await client.AuthenticateAsync(tls);
+        return client;
     }
 
     /// <summary>Connects and gets the opening handshake done.</summary>
-    public static async Task<RawClient> OpenAsync(IPEndPoint server, string target = "/", params IEnumerable<string> headerLines)
+    public static async Task<RawClient> OpenAsync(IPEndPoint server, string target = "/", SslClientAuthenticationOptions? tls = null, params IEnumerable<string> headerLines)
     {
-        RawClient client = await ConnectAsync(server);
+        RawClient client = await ConnectAsync(server, tls: tls);
         await client.WriteAsync(Request(target, headerLines));
         await client.ReadAcceptanceAsync();
         return client;
@@ -82,6 +91,12 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
     {
         try
         {
+            if (_tls is not null)
+            {
+                await WriteSecurelyAsync(_tls, bytes);
+                return;
+            }
+
             while (!bytes.IsEmpty)
                 bytes = bytes[await _socket.SendAsync(bytes, SocketFlags.None, Timely())..];
         }
@@ -106,7 +121,11 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
     }
 
     /// <summary>Ends this side: the server reads what was sent and then the end.</summary>
-    public void HalfClose() => _socket.Shutdown(SocketShutdown.Send);
+    public void HalfClose()
+    {
+        _tls?.ShutdownAsync().GetAwaiter().GetResult(); // a few bytes, which the system takes at once
+        _socket.Shutdown(SocketShutdown.Send);
+    }
 
     /// <summary>Cuts the connection with a RST.</summary>
     public void Reset()
@@ -233,6 +252,12 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
     {
         if (_start < _end || End is not null)
             return false;
+        if (_tls is not null)
+        {
+            _pending ??= ReceiveSecurelyAsync(_tls, _wire!);
+            return await Task.WhenAny(_pending, Task.Delay(time)) != _pending;
+        }
+
         using var timeout = new CancellationTokenSource(time);
         try
         {
@@ -274,6 +299,8 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
     public void Dispose()
     {
         _socket.Dispose();
+        _tls?.Dispose();
+        _wire?.Dispose();
         _safety.Dispose();
     }
 
@@ -324,7 +351,17 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
         {
             _start = 0;
             _end = 0;
-            _end = await _socket.ReceiveAsync(_buffer, SocketFlags.None, Timely());
+            if (_tls is not null)
+            {
+                Task<int> reading = _pending ?? ReceiveSecurelyAsync(_tls, _wire!);
+                _pending = null;
+                _end = await reading;
+            }
+            else
+            {
+                _end = await _socket.ReceiveAsync(_buffer, SocketFlags.None, Timely());
+            }
+
             if (_end == 0)
                 End = ConnectionEnd.Fin;
         }
@@ -338,6 +375,56 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
         }
 
         return End is null;
+    }
+
+    private async Task AuthenticateAsync(SslClientAuthenticationOptions tls)
+    {
+        var stream = new SslStream(_wire!, leaveInnerStreamOpen: true);
+        try
+        {
+            await stream.AuthenticateAsClientAsync(tls, Timely());
+            _tls = stream;
+        }
+        catch (IOException lost) when (lost.InnerException is SocketException)
+        {
+            throw lost.InnerException;
+        }
+        finally
+        {
+            if (_tls is null)
+                Dispose();
+        }
+    }
+
+    private async Task WriteSecurelyAsync(SslStream stream, ReadOnlyMemory<byte> bytes)
+    {
+        try
+        {
+            await stream.WriteAsync(bytes, Timely());
+        }
+        catch (IOException lost) when (lost.InnerException is SocketException)
+        {
+            throw lost.InnerException;
+        }
+    }
+
+    private async Task<int> ReceiveSecurelyAsync(SslStream stream, Wire wire)
+    {
+        try
+        {
+            int count = await stream.ReadAsync(_buffer, Timely());
+            if (count > 0)
+                return count;
+        }
+        catch (IOException lost) when (lost.InnerException is SocketException)
+        {
+            throw lost.InnerException;
+        }
+
+        // RFC 8446 6.1: "Each party MUST send a "close_notify" alert before closing its write side of the connection".
+        Require(!wire.HasEnded, "it ended the connection without a close_notify");
+        Require(await _socket.ReceiveAsync(_buffer, SocketFlags.None, Timely()) == 0, "something follows the close_notify");
+        return 0;
     }
 
     private byte[] JoinFragments()
@@ -358,5 +445,18 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
     {
         if (!holds)
             throw new InvalidDataException($"The server broke a rule: {complaint}.");
+    }
+
+    // Tells whether a FIN was read.
+    private sealed class Wire(Socket socket) : NetworkStream(socket, ownsSocket: false)
+    {
+        public bool HasEnded { get; private set; }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            int count = await base.ReadAsync(buffer, cancellationToken);
+            HasEnded |= count == 0 && !buffer.IsEmpty;
+            return count;
+        }
     }
 }

@@ -5,7 +5,7 @@ using static WebSocketServerKit.Raw.ClientFrame;
 namespace WebSocketServerKit.Conformance.Rules;
 
 /// <summary>RFC 6455 7 (and 5.5.1): what the cases of the suite leave out, and closing that the server begins.</summary>
-public sealed class ClosingRuleTests(EchoServer echo)
+public class ClosingRuleTests(EchoServer echo)
 {
     [Theory]
     [InlineData(1012)]

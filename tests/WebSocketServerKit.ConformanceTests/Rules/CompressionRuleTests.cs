@@ -5,7 +5,7 @@ using static WebSocketServerKit.Raw.ClientFrame;
 namespace WebSocketServerKit.Conformance.Rules;
 
 /// <summary>RFC 7692: what the cases of groups 12 and 13 leave out.</summary>
-public sealed class CompressionRuleTests(EchoServer server)
+public class CompressionRuleTests(EchoServer server)
 {
     private const string Extension = "permessage-deflate";
 

@@ -4,7 +4,7 @@ using static WebSocketServerKit.Raw.ClientFrame;
 namespace WebSocketServerKit.Conformance.Rules;
 
 /// <summary>RFC 6455 5: what the cases of the suite leave out.</summary>
-public sealed class FramingRuleTests(EchoServer server)
+public class FramingRuleTests(EchoServer server)
 {
     [Fact]
     public async Task Fails_on_a_frame_that_is_not_masked()

@@ -4,7 +4,7 @@ using WebSocketServerKit.Raw;
 namespace WebSocketServerKit.Conformance.Rules;
 
 /// <summary>RFC 6455 4.2.2: the parts of the answer that the host decides.</summary>
-public sealed class HandshakeRuleTests
+public class HandshakeRuleTests
 {
     [Fact]
     public async Task Answers_a_path_that_the_host_does_not_have_with_404()

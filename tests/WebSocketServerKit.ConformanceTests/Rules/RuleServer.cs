@@ -1,13 +1,14 @@
 using System.Net;
 using System.Threading.Channels;
 using WebSocketServerKit.Raw;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Conformance.Rules;
 
 /// <summary>A server of its own for one test, which takes the ends of its clients one by one.</summary>
 internal sealed class RuleServer : IAsyncDisposable
 {
-    private readonly WebSocketServer _server = new(new IPEndPoint(IPAddress.Loopback, 0));
+    private readonly WebSocketServer _server = new(new WebSocketServerOptions().Listen(new IPEndPoint(IPAddress.Loopback, 0), OverTlsAttribute.Server));
     private readonly Channel<ClientDisconnectedEventArgs> _ends = Channel.CreateUnbounded<ClientDisconnectedEventArgs>();
 
     /// <summary>Starts a server; without handlers of the test's own it sends every message back.</summary>
@@ -23,9 +24,9 @@ internal sealed class RuleServer : IAsyncDisposable
         return server;
     }
 
-    public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync((IPEndPoint)_server.EndPoints[0]);
+    public Task<RawClient> ConnectAsync() => RawClient.ConnectAsync((IPEndPoint)_server.EndPoints[0], tls: OverTlsAttribute.Client);
 
-    public Task<RawClient> OpenAsync(params IEnumerable<string> headerLines) => RawClient.OpenAsync((IPEndPoint)_server.EndPoints[0], "/", headerLines);
+    public Task<RawClient> OpenAsync(params IEnumerable<string> headerLines) => RawClient.OpenAsync((IPEndPoint)_server.EndPoints[0], "/", OverTlsAttribute.Client, headerLines);
 
     /// <summary>How the next client left.</summary>
     public async Task<ClientDisconnectedEventArgs> NextEndAsync()

@@ -25,7 +25,7 @@ internal sealed class AttackedServer : IAsyncDisposable
 
     private AttackedServer(WebSocketServerOptions options, Action<WebSocketServer>? subscribe)
     {
-        options.Listen(new IPEndPoint(IPAddress.Loopback, 0));
+        options.Listen(new IPEndPoint(IPAddress.Loopback, 0), OverTlsAttribute.Server);
         Server = new WebSocketServer(options, LoggerFactory.Create(logging => logging.AddProvider(new FakeLoggerProvider(_log))));
         Server.ClientConnected += (_, e) => Assert.True(_connected.TryAdd(e.Client.Id, 0));
         Server.ClientDisconnected += (_, e) =>

@@ -1,11 +1,13 @@
 using System.Buffers.Binary;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Attacks;
 
-/// <summary>A raw client that keeps no rule unless it is told to.</summary>
+/// <summary>A raw client that keeps no rule unless it is told to. It speaks TLS if the test's class says so.</summary>
 internal sealed class Attacker : IDisposable
 {
     public const string RequestLine = "GET / HTTP/1.1\r\n";
@@ -19,6 +21,8 @@ internal sealed class Attacker : IDisposable
     private readonly CancellationToken _timely = AttackedServer.Timely;
     private int _length;
 
+    private SslStream? _tls;
+
     private Attacker(Socket socket) => Socket = socket;
 
     public Socket Socket { get; }
@@ -29,7 +33,14 @@ internal sealed class Attacker : IDisposable
         if (receiveBuffer > 0)
             socket.ReceiveBufferSize = receiveBuffer;
         await socket.ConnectAsync(endPoint, AttackedServer.Timely);
-        return new Attacker(socket);
+        var attacker = new Attacker(socket);
+        if (OverTlsAttribute.Client is { } tls)
+        {
+            attacker._tls = new SslStream(new NetworkStream(socket, ownsSocket: false));
+            await attacker._tls.AuthenticateAsClientAsync(tls, AttackedServer.Timely);
+        }
+
+        return attacker;
     }
 
     /// <summary>One frame, masked with a key of zeros; its length may be a lie.</summary>
@@ -51,9 +62,18 @@ internal sealed class Attacker : IDisposable
 
     public async Task SendAsync(ReadOnlyMemory<byte> bytes)
     {
+        if (_tls is not null)
+        {
+            await _tls.WriteAsync(bytes, _timely);
+            return;
+        }
+
         while (!bytes.IsEmpty)
             bytes = bytes[await Socket.SendAsync(bytes, _timely)..];
     }
+
+    /// <summary>Whatever comes next; 0 at the end.</summary>
+    public ValueTask<int> ReceiveAsync(Memory<byte> buffer) => _tls?.ReadAsync(buffer, _timely) ?? Socket.ReceiveAsync(buffer, _timely);
 
     public Task SendAsync(string text) => SendAsync(Encoding.Latin1.GetBytes(text));
 
@@ -65,7 +85,7 @@ internal sealed class Attacker : IDisposable
             await SendAsync(bytes);
             return true;
         }
-        catch (Exception gone) when (gone is SocketException or ObjectDisposedException) // reset by the server, or by the test
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException or IOException) // reset by the server, or by the test
         {
             return false;
         }
@@ -127,11 +147,11 @@ internal sealed class Attacker : IDisposable
     {
         try
         {
-            while (await Socket.ReceiveAsync(_received, _timely) > 0)
+            while (await ReceiveAsync(_received) > 0)
             {
             }
         }
-        catch (SocketException)
+        catch (Exception gone) when (gone is SocketException or IOException)
         {
             // Reset: an end as well.
         }
@@ -150,16 +170,20 @@ internal sealed class Attacker : IDisposable
     public void Reset()
     {
         Socket.LingerState = new LingerOption(enable: true, seconds: 0);
-        Socket.Dispose();
+        Dispose();
     }
 
-    public void Dispose() => Socket.Dispose();
+    public void Dispose()
+    {
+        Socket.Dispose();
+        _tls?.Dispose();
+    }
 
     private async Task ReceiveMoreAsync()
     {
         if (_length == _received.Length)
             Array.Resize(ref _received, _length * 2);
-        int count = await Socket.ReceiveAsync(_received.AsMemory(_length), _timely);
+        int count = await ReceiveAsync(_received.AsMemory(_length));
         Assert.NotEqual(0, count);
         _length += count;
     }

@@ -103,7 +103,7 @@ public class SlowReaderAttackTests
         {
             while (client.UnsentBytes == buffered)
             {
-                int count = await slow.Socket.ReceiveAsync(buffer, AttackedServer.Timely);
+                int count = await slow.ReceiveAsync(buffer);
                 Assert.NotEqual(0, count);
                 received += count;
             }

@@ -21,8 +21,9 @@ internal sealed class TestClient : IDisposable
 
     public IPEndPoint LocalEndPoint => _client.LocalEndPoint;
 
-    /// <summary>A TCP connection and nothing more.</summary>
-    public static async Task<TestClient> ConnectAsync(IPEndPoint endPoint, int? receiveBuffer = null) => new(await Raw.RawClient.ConnectAsync(endPoint, receiveBuffer));
+    /// <summary>A TCP connection, with TLS if the test's class says so, and nothing more.</summary>
+    public static async Task<TestClient> ConnectAsync(IPEndPoint endPoint, int? receiveBuffer = null) =>
+        new(await Raw.RawClient.ConnectAsync(endPoint, receiveBuffer, OverTlsAttribute.Client));
 
     /// <summary>A WebSocket connection, its handshake done and checked.</summary>
     public static async Task<TestClient> OpenAsync(IPEndPoint endPoint, string target = "/", int? receiveBuffer = null)

@@ -37,7 +37,7 @@ internal sealed class TestServer : IAsyncDisposable
         var options = new WebSocketServerOptions();
         configure?.Invoke(options);
         if (options.Places.Count + options.Urls.Count == 0)
-            options.Listen(new IPEndPoint(IPAddress.Loopback, 0));
+            options.Listen(new IPEndPoint(IPAddress.Loopback, 0), OverTlsAttribute.Server);
         var server = new TestServer(options);
         subscribe?.Invoke(server.Server);
         await server.Server.StartAsync();
@@ -81,8 +81,10 @@ internal sealed class TestServer : IAsyncDisposable
     public async Task<ClientWebSocket> ConnectWebSocketAsync(string target = "/", Action<ClientWebSocketOptions>? configure = null)
     {
         var client = new ClientWebSocket();
+        if (OverTlsAttribute.Client is { } tls)
+            client.Options.RemoteCertificateValidationCallback = tls.RemoteCertificateValidationCallback;
         configure?.Invoke(client.Options);
-        await client.ConnectAsync(new Uri($"ws://{EndPoint}{target}"), Timely);
+        await client.ConnectAsync(new Uri($"{(OverTlsAttribute.Client is null ? "ws" : "wss")}://{EndPoint}{target}"), Timely);
         return client;
     }
 
