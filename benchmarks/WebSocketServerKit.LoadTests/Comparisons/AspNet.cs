@@ -33,7 +33,7 @@ internal static class AspNet
             // What a process has had of the system it keeps for the next.
             Comparison idle = comparison with { FreshServers = true, Runs = IdleRuns, Time = Silence, WarmUp = TimeSpan.Zero, Json = new FileInfo(Path.ChangeExtension(comparison.Json.FullName, "idle.json")) };
             await idle.RunAsync("aspnet, idle", new Row($"{count:N0} silent clients", (server, silence) =>
-                Idle.Measure(server, count, silence, (epoll, received) => new LoadConnection(server.Port, epoll, message, received))));
+                Idle.Measure(server, count, silence, (epoll, received) => new LoadConnection(server, epoll, message, received))));
         });
         return command;
     }

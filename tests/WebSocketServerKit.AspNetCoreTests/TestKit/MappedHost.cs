@@ -104,7 +104,7 @@ internal sealed class MappedHost : IAsyncDisposable
         return client;
     }
 
-    public Task<RawClient> OpenRawAsync(string target = "/ws", params string[] headers) => RawClient.OpenAsync(EndPoint, target, headers);
+    public Task<RawClient> OpenRawAsync(string target = "/ws", params string[] headers) => RawClient.OpenAsync(EndPoint, target, tls: null, headers);
 
     /// <summary>The answer to a request that is sent as it is.</summary>
     public async Task<HttpAnswer> AskAsync(string request, bool toHead = false)

@@ -36,7 +36,7 @@ public class ForgedHeaderTests
             options.ForwardedHeaders = kind;
             options.MaxClientsPerRemoteAddress = 1;
         });
-        using RawClient raw = await RawClient.OpenAsync(server.EndPoint, "/", Forged);
+        using RawClient raw = await RawClient.OpenAsync(server.EndPoint, "/", tls: null, Forged);
         WebSocketClient client = await server.NextClientAsync();
         Assert.Equal((raw.LocalEndPoint, null, "localhost", null), (client.RemoteEndPoint, client.Proxy, request!.Host, request.IsSecure));
 
