@@ -15,7 +15,7 @@ export class Endpoint {
       if (this.#status === "closed")
         this.#ask(control, "open", { address: byId("address").value, port: byId("port").value, anyOrigin: byId("any-origin").checked, tls: this.#tls() });
     };
-    byId("tls").onchange = () => byId("tls-fields").hidden = !byId("tls").checked;
+    byId("tls").onchange = () => this.#enable();
     byId("close").onclick = () => this.#ask(control, "close");
   }
 
@@ -49,6 +49,7 @@ export class Endpoint {
   #enable() {
     const closed = this.#status === "closed";
     for (const id of ["address", "port", "any-origin", "tls", "certificate", "key", "password", "ask-certificate"]) byId(id).disabled = !closed;
+    byId("tls-fields").hidden = !byId("tls").checked || !closed;
     byId("open").disabled = this.#asking || !closed;
     byId("close").disabled = this.#asking || this.#status !== "open";
   }

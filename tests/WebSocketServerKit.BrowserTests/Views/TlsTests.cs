@@ -30,7 +30,8 @@ public sealed class TlsTests(Chromium chromium) : DashboardTest(chromium)
         await OpenServerAsync();
         Assert.StartsWith("wss://127.0.0.1:", ServedUrl, StringComparison.Ordinal);
         await Expect(Page.Locator("#no-clients")).ToContainTextAsync(ServedUrl);
-        await Expect(Page.GetByLabel("Certificate file")).ToBeDisabledAsync();
+        await Expect(Page.GetByLabel("Certificate file")).ToBeHiddenAsync();
+        await Expect(Page.GetByLabel("TLS (wss)")).ToBeDisabledAsync();
 
         ClientWebSocket program = await ConnectAsync("/program", configure: options => options.RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
             certificate!.Subject == "CN=localhost" && !errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch));
@@ -74,6 +75,14 @@ public sealed class TlsTests(Chromium chromium) : DashboardTest(chromium)
             }
 
             await Page.GetByLabel("TLS (wss)").CheckAsync();
+            foreach (int width in new[] { 320, 375, 700, 1101, 1360 })
+            {
+                await Page.SetViewportSizeAsync(width, 900);
+                Assert.True(await Page.EvaluateAsync<int>("document.documentElement.scrollWidth - innerWidth") <= 0, $"At {width} pixels the page is too wide.");
+                if (width == 375)
+                    await Screenshots.TakeAsync(Page, "server-tls-phone");
+            }
+
             foreach ((string certificate, string password, string reason) in new[]
             {
                 (Path.Combine(folder.FullName, "none.pfx"), "", "Cannot read the certificate"),

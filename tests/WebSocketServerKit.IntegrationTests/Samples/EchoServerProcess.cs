@@ -42,7 +42,7 @@ internal sealed class EchoServerProcess : IAsyncDisposable
     /// <summary>Lets it stop as by Ctrl+C, and returns the last line.</summary>
     public async Task<string> StopAsync()
     {
-        using Process kill = Begin("kill", ["-TERM", $"{_process.Id}"]);
+        using Process kill = Begin("bash", ["-c", $"kill -TERM {_process.Id}"]);
         await kill.WaitForExitAsync(TestServer.Timely);
         string rest = await _process.StandardOutput.ReadToEndAsync(TestServer.Timely);
         await _process.WaitForExitAsync(TestServer.Timely);
