@@ -118,6 +118,9 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         request.IsSecure = session.Transport.IsSecure ?? (session.Proxy?.Header is { IsSecure: true } ? true : null);
         if (!run.ReadsForwardedHeaders || !run.TrustedProxies.Contains(session.RemoteEndPoint))
             return false;
+        // A proxy that passes bytes on, and names no address of the client in its PROXY header, has not written these headers.
+        if (session.Proxy?.Header is { Source: not IPEndPoint })
+            return false;
         ForwardedClient client = ForwardedHeaders.Resolve(request.Headers, run.ForwardedHeaders, run.TrustedProxies.Contains);
         if (client.EndPoint is not null)
         {

@@ -208,6 +208,48 @@ public class ForgedHeaderTests
     [Theory]
     [InlineData("PROXY UNKNOWN\r\n")]
     [InlineData("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")]
+    [InlineData("\r\n\r\n\0\r\nQUIT\n\x21\0\0\0")]
+    [InlineData("\r\n\r\n\0\r\nQUIT\n\x21\x31\0\xD8", 216)] // a client at a Unix domain socket of the proxy, without a path
+    public async Task A_client_whose_address_the_PROXY_header_does_not_tell_cannot_tell_one_itself(string header, int addressBytes = 0)
+    {
+        HandshakeRequest? request = null;
+        await using TestServer server = await StartAsync(Trusted, configure: options =>
+        {
+            options.TrustedProxies.Add("unix");
+            options.ForwardedHeaders = ForwardedHeaderKind.XForwarded;
+        });
+        server.Server.Handshaking += (_, e) => request = e.Request;
+        using RawClient raw = await RawClient.ConnectAsync(server.EndPoint);
+        await raw.WriteAsync(header + new string('\0', addressBytes) + RawClient.Request("/", Forged));
+        await raw.ReadAcceptanceAsync();
+        WebSocketClient client = await server.NextClientAsync();
+        Assert.Equal(("localhost", null), (request!.Host, request.IsSecure));
+        Assert.Equal(addressBytes == 0 ? raw.LocalEndPoint : client.Proxy!.Header!.Source, client.RemoteEndPoint);
+    }
+
+    [Fact]
+    public async Task A_stop_does_not_wait_for_a_PROXY_header()
+    {
+        await using TestServer server = await StartAsync(Trusted);
+        using RawClient raw = await RawClient.ConnectAsync(server.EndPoint);
+        await raw.WriteAsync("PROXY ");
+        using RawClient known = await RawClient.ConnectAsync(server.EndPoint);
+        await known.WriteAsync(Header + RawClient.Request());
+        await known.ReadAcceptanceAsync(); // the other one was accepted before
+        Task<StopResult> stopped = server.Server.StopAsync(TestServer.Timely);
+        Assert.StartsWith("HTTP/1.1 503 ", (await raw.ReadAnswerAsync()).StatusLine, StringComparison.Ordinal);
+        await raw.WriteAsync("TCP4 198.51.100.7 203.0.113.1 4711 443\r\n" + RawClient.Request());
+        Assert.Equal(ConnectionEnd.Fin, await raw.ReadEndAsync());
+        raw.HalfClose();
+        Assert.Equal(1001, (await known.ReadFrameAsync())!.CloseCode);
+        await known.SendAsync(ClientFrame.Close(1001));
+        known.HalfClose();
+        Assert.Equal((1, 0), ((await stopped.Timely()).ClosedCleanly, (await stopped).Aborted));
+    }
+
+    [Theory]
+    [InlineData("PROXY UNKNOWN\r\n")]
+    [InlineData("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")]
     public async Task A_proxy_may_speak_for_itself_and_may_leave_without_a_word(string header)
     {
         await using TestServer server = await StartAsync(Trusted);
