@@ -273,6 +273,14 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
         }
     }
 
+    /// <summary>Reads this many bytes, whatever they are.</summary>
+    public async Task<byte[]> ReadBytesAsync(int count)
+    {
+        byte[] bytes = new byte[count];
+        await ReadExactlyAsync(bytes);
+        return bytes;
+    }
+
     /// <summary>Reads this many bytes, whatever they are, and throws them away; gives back their number.</summary>
     public async Task<long> SkipAsync(long count)
     {

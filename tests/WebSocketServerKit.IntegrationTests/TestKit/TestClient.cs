@@ -83,6 +83,12 @@ internal sealed class TestClient : IDisposable
     /// <summary>Reads whatever comes, this many bytes of it.</summary>
     public Task SkipAsync(long count) => WithResets(_client.SkipAsync(count));
 
+    /// <summary>The next bytes, whatever they are.</summary>
+    public Task<byte[]> ReadBytesAsync(int count) => WithResets(_client.ReadBytesAsync(count));
+
+    /// <summary>Throws away whatever comes until the server ends the connection, cleanly or not.</summary>
+    public Task SkipToEndAsync() => _client.SkipToEndAsync();
+
     /// <summary>Answers a Close frame, waits for the end and goes.</summary>
     public async Task LeaveAsync()
     {

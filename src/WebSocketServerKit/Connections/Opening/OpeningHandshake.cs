@@ -128,9 +128,11 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         var parser = new HandshakeRequestParser(connection.Settings.MaxRequestHeadSize, connection.Settings.MaxHeaderLines);
         HandshakeParseStatus status = HandshakeParseStatus.NeedMore;
         bool waits = connection.Admission == Admission.Admitted;
+        bool isFirst = true;
         while (waits)
         {
-            ReadResult read = await input.ReadAsync().ConfigureAwait(false);
+            ReadResult read = await ReadRequestAsync(input, isFirst).ConfigureAwait(false);
+            isFirst = false;
             connection.HasSpoken = true;
             status = parser.Parse(read.Buffer, out SequencePosition consumed, out SequencePosition examined);
             input.AdvanceTo(consumed, examined);
@@ -154,6 +156,23 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
             HandshakeParseStatus.Complete => await AskAsync(parser.Request!, connection.Decide()).ConfigureAwait(false),
             _ => null,
         };
+    }
+
+    // A client of TLS 1.3 looks at the certificate after the server's last part of the TLS handshake: its refusal comes in place of the request.
+    private async ValueTask<ReadResult> ReadRequestAsync(PipeReader input, bool isFirst)
+    {
+        try
+        {
+            ReadResult read = await input.ReadAsync().ConfigureAwait(false);
+            if (isFirst && read.IsCompleted && read.Buffer.IsEmpty && connection.Transport.Tls is not null)
+                Preamble.LogFailure(connection, new EndOfStreamException("the client left right after it; it may not trust the certificate"));
+            return read;
+        }
+        catch (IOException lost) when (isFirst && connection.Transport.Tls is not null)
+        {
+            Preamble.LogFailure(connection, lost);
+            throw;
+        }
     }
 
     // There is no request, and without TLS where it has to be no way to answer but in the clear.

@@ -42,13 +42,9 @@ internal static class Preamble
             await transport.AuthenticateAsync().ConfigureAwait(false);
             return PreambleEnd.Passed;
         }
-        catch (AuthenticationException refused)
+        catch (Exception refused) when (refused is AuthenticationException or IOException)
         {
-            connection.Log.TlsFailed(connection.RemoteEndPoint, new PeerText(refused.InnerException?.Message ?? refused.Message));
-        }
-        catch (IOException lost)
-        {
-            connection.Log.TlsFailed(connection.RemoteEndPoint, new PeerText(TransportErrors.DescribeLoss(lost)));
+            LogFailure(connection, refused);
         }
         catch (Exception failure)
         {
@@ -57,6 +53,14 @@ internal static class Preamble
         }
 
         return PreambleEnd.Failed;
+    }
+
+    /// <summary>Logs why a TLS handshake has failed, unless this side has ended it.</summary>
+    public static void LogFailure(ConnectionLifetime connection, Exception failure)
+    {
+        // The exceptions around the innermost one say only that something has failed.
+        if (!connection.IsEnding)
+            connection.Log.TlsFailed(connection.RemoteEndPoint, new PeerText(TransportErrors.DescribeLoss(failure.GetBaseException())));
     }
 
     // Only looks at the first byte.

@@ -43,10 +43,17 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : Transp
                 if (IsEmpty && _reads < FewReads)
                     ReleaseBuffer();
                 if (!HasBuffer)
+                {
                     await socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None).ConfigureAwait(false);
+                    if (TryReceive())
+                        return;
+                    // The wait has ended because of bytes that an earlier call has received. The buffer is released, or the next wait can be ended by ReleaseIdle.
+                    continue;
+                }
+
                 try
                 {
-                    _waitsWithBuffer = IsEmpty && HasBuffer;
+                    _waitsWithBuffer = IsEmpty;
                     MakeRoom(free: 1, _size);
                     CancellationToken silent = _waitsWithBuffer ? WaitToken() : default;
                     Count(await socket.ReceiveAsync(Free, SocketFlags.None, silent).ConfigureAwait(false));
@@ -72,6 +79,19 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : Transp
     protected override byte[] Rent(int minimumLength) => pool.Rent(minimumLength);
 
     protected override void Return(byte[] buffer) => pool.Return(buffer);
+
+    // False if no bytes are there.
+    private bool TryReceive()
+    {
+        MakeRoom(free: 1, _size);
+        int received = socket.Receive(Free.Span, SocketFlags.None, out SocketError error);
+        if (error == SocketError.WouldBlock)
+            return false;
+        if (error != SocketError.Success)
+            throw new SocketException((int)error);
+        Count(received);
+        return true;
+    }
 
     private void Count(int received)
     {

@@ -16,7 +16,7 @@ internal sealed class TlsInput(TransportConnection connection, SslStream stream,
     private const int SmallestBuffer = 4 * 1024;
 
     // A read hands out the records that are there, up to this size. A larger buffer does not make large messages faster.
-    private const int LargestRead = 256 * 1024;
+    private const int LargestRead = 64 * 1024;
 
     private Task? _waiting;   // for the connection's next bytes, begun by TryReceive
     private byte[]? _ahead;   // decrypted by TryReceive, and not taken yet

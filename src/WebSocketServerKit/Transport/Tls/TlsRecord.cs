@@ -19,7 +19,7 @@ internal static class TlsRecord
 
     /// <summary>The size of the first record, which must be complete.</summary>
     /// <returns>Its bytes with the header; 0 if the record is not complete.</returns>
-    /// <exception cref="IOException">The record is larger than TLS permits, so it would never be complete.</exception>
+    /// <exception cref="IOException">The record is larger than TLS permits, so it would never be complete, or is empty where it must not be.</exception>
     public static int CompleteSize(in ReadOnlySequence<byte> bytes)
     {
         if (bytes.Length < HeaderSize)
@@ -27,6 +27,9 @@ internal static class TlsRecord
         Span<byte> header = stackalloc byte[HeaderSize];
         bytes.Slice(0, HeaderSize).CopyTo(header);
         int size = HeaderSize + BinaryPrimitives.ReadUInt16BigEndian(header[3..]);
+        // RFC 8446 5.1: "Implementations MUST NOT send zero-length fragments of Handshake types". SslStream takes it for granted that there are none.
+        if (size == HeaderSize && header[0] == Handshake)
+            throw new IOException("the peer sent an empty TLS handshake record");
         if (size > MaxSize)
             throw new IOException("the peer sent a TLS record that is too long");
         return bytes.Length >= size ? size : 0;

@@ -16,6 +16,13 @@ public sealed class TlsRecordTests
     }
 
     [Fact]
+    public void An_empty_record_is_refused_in_a_handshake_and_no_error_elsewhere()
+    {
+        Assert.Throws<IOException>(() => TlsRecord.CompleteSize(new ReadOnlySequence<byte>((byte[])[22, 3, 3, 0, 0])));
+        Assert.Equal(5, TlsRecord.CompleteSize(new ReadOnlySequence<byte>((byte[])[23, 3, 3, 0, 0])));
+    }
+
+    [Fact]
     public void A_record_that_is_longer_than_TLS_permits_is_refused_by_its_header()
     {
         Assert.Equal(0, TlsRecord.CompleteSize(new ReadOnlySequence<byte>((byte[])[23, 3, 3, 0x48, 0x00])));
