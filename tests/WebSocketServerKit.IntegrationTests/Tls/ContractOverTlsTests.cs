@@ -46,9 +46,6 @@ public class PayloadOverTlsTests : PayloadTests;
 public class ProgressOverTlsTests : ProgressTests;
 
 [OverTls]
-public class WindowOverTlsTests : WindowTests;
-
-[OverTls]
 public class AdmissionOverTlsTests : AdmissionTests;
 
 [OverTls]
