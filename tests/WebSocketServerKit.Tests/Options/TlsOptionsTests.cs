@@ -100,8 +100,12 @@ public sealed class TlsOptionsTests
     {
         SslServerAuthenticationOptions own = new()
         {
-            ServerCertificate = TlsPair.Certificate, EnabledSslProtocols = SslProtocols.Tls13, ClientCertificateRequired = true, RemoteCertificateValidationCallback = Nobody,
-            AllowTlsResume = false, CertificateRevocationCheckMode = X509RevocationMode.Offline,
+            ServerCertificate = TlsPair.Certificate,
+            EnabledSslProtocols = SslProtocols.Tls13,
+            ClientCertificateRequired = true,
+            RemoteCertificateValidationCallback = Nobody,
+            AllowTlsResume = false,
+            CertificateRevocationCheckMode = X509RevocationMode.Offline,
         };
         SslServerAuthenticationOptions settings = SettingsOf(own);
         Assert.Equal((own.EnabledSslProtocols, true, Nobody), (settings.EnabledSslProtocols, settings.ClientCertificateRequired, settings.RemoteCertificateValidationCallback));
