@@ -50,7 +50,10 @@ public sealed class ForeignClientTests : IDisposable
         {
             return Process.Start(new ProcessStartInfo(program, arguments)
             {
-                UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+                UseShellExecute = false,
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
             });
         }
         catch (Win32Exception)
