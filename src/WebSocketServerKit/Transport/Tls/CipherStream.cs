@@ -10,8 +10,12 @@ namespace WebSocketServerKit.Transport.Tls;
 /// <remarks>Until <see cref="EndWaits"/> a read waits for the next record. After that it throws <see cref="NothingToReadException"/>, and <see cref="TlsInput"/> waits.</remarks>
 internal sealed class CipherStream(TransportConnection connection) : Stream
 {
+    // Records without data are for TLS itself, such as a KeyUpdate. Each may make TLS owe an answer, which it keeps in memory until the next write. An honest peer sends few.
+    private const int MostWithoutData = 100;
+
     private bool _waits = true;
-    private int _left; // bytes of the current record that were not read yet
+    private int _left;        // bytes of the current record that were not read yet
+    private int _withoutData; // records since the last write. The writer resets it without a lock: it may be wrong by a few
 
     public override bool CanRead => true;
 
@@ -30,6 +34,9 @@ internal sealed class CipherStream(TransportConnection connection) : Stream
     /// <summary>Lets further reads not wait.</summary>
     public void EndWaits() => _waits = false;
 
+    /// <summary>The last record had data of the application.</summary>
+    public void HadData() => _withoutData--;
+
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (buffer.IsEmpty && !_waits)
@@ -37,7 +44,11 @@ internal sealed class CipherStream(TransportConnection connection) : Stream
         return TryRead(buffer, out int count) ? new ValueTask<int>(count) : _waits ? WaitAndReadAsync(buffer) : throw new NothingToReadException();
     }
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => connection.WriteAsync(buffer);
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        _withoutData = 0;
+        return connection.WriteAsync(buffer);
+    }
 
     public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
@@ -79,6 +90,8 @@ internal sealed class CipherStream(TransportConnection connection) : Stream
 
         if (available == 0 && !read.Buffer.IsEmpty && !buffer.IsEmpty)
             throw new IOException("the connection ended in the middle of a TLS record");
+        if (_left == 0 && available > 0 && !_waits && ++_withoutData > MostWithoutData)
+            throw new IOException("the peer sent too many TLS records without data");
         count = Math.Min(available, buffer.Length);
         _left = available - count;
         SequencePosition end = read.Buffer.GetPosition(count);

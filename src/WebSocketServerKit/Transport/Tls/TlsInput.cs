@@ -11,7 +11,7 @@ namespace WebSocketServerKit.Transport.Tls;
 /// <see cref="SslStream"/>.
 /// </summary>
 /// <remarks>One reader at a time.</remarks>
-internal sealed class TlsInput(TransportConnection connection, SslStream stream, ArrayPool<byte> pool) : TransportInput
+internal sealed class TlsInput(TransportConnection connection, SslStream stream, CipherStream cipher, ArrayPool<byte> pool) : TransportInput
 {
     private const int SmallestBuffer = 4 * 1024;
 
@@ -126,6 +126,7 @@ internal sealed class TlsInput(TransportConnection connection, SslStream stream,
             Debug.Assert(read.IsCompleted, "CipherStream does not wait.");
             int count = read.GetAwaiter().GetResult();
             HasEnded = count == 0; // close_notify
+            cipher.HadData();
             return count;
         }
         catch (CipherStream.NothingToReadException)

@@ -25,7 +25,7 @@ internal sealed class TlsTransportConnection : TransportConnection
         _authentication = authentication;
         _cipher = new CipherStream(connection);
         _stream = new SslStream(_cipher, leaveInnerStreamOpen: true);
-        _input = new TlsInput(connection, _stream, pool);
+        _input = new TlsInput(connection, _stream, _cipher, pool);
     }
 
     public override PipeReader Input => _input;

@@ -111,4 +111,40 @@ public sealed class CipherStreamTests : IAsyncDisposable
         Assert.Throws<NotSupportedException>(() => _stream.Position);
         Assert.Throws<NotSupportedException>(() => _stream.Position = 0);
     }
+
+    [Fact]
+    public async Task Records_without_data_are_few_between_two_writes()
+    {
+        _stream.EndWaits();
+        for (int i = 0; i < 99; i++)
+            await ReadOneAsync();
+        for (int i = 0; i < 1_000; i++)
+        {
+            await ReadOneAsync();
+            _stream.HadData();
+        }
+
+        // What TLS owed has been sent.
+        await _stream.WriteAsync(First, TestContext.Current.CancellationToken);
+        for (int i = 0; i < 100; i++)
+            await ReadOneAsync();
+        Assert.Contains("too many TLS records without data", (await Assert.ThrowsAsync<IOException>(ReadOneAsync)).Message, StringComparison.Ordinal);
+    }
+
+    private async Task ReadOneAsync()
+    {
+        _transport.Receive(Second);
+        await _transport.WaitToReadAsync().AsTask().InTime();
+        Assert.Equal(Second, await ReadAsync());
+    }
+
+    [Fact]
+    public async Task Records_of_the_TLS_handshake_do_not_count_as_records_without_data()
+    {
+        for (int i = 0; i < 200; i++)
+        {
+            _transport.Receive(First);
+            Assert.Equal(First, await ReadAsync());
+        }
+    }
 }
