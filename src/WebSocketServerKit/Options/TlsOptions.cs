@@ -88,7 +88,7 @@ public sealed class TlsOptions
 
     /// <summary>Uses the settings of the framework, for all that this class has no property for: cipher suites, revocation, a certificate that is selected for each connection.</summary>
     /// <param name="authentication">
-    /// Settings with a certificate. Used as they are, except that <c>http/1.1</c> is offered if no protocol is named, and that <see cref="SslProtocols.None"/> means TLS 1.2 and 1.3. The other
+    /// Settings with a certificate. Used as they are, except that <c>http/1.1</c> is offered if no protocol is named, that <see cref="SslProtocols.None"/> means TLS 1.2 and 1.3, and that there is no renegotiation. The other
     /// properties of this class must not be set, but <see cref="ServerNames"/> may.
     /// </param>
     /// <exception cref="ArgumentException">The settings name no certificate.</exception>
@@ -186,7 +186,7 @@ public sealed class TlsOptions
     // The host's object may be in use elsewhere.
     private static SslServerAuthenticationOptions Copy(SslServerAuthenticationOptions from) => new()
     {
-        AllowRenegotiation = from.AllowRenegotiation,
+        AllowRenegotiation = false, // a reader that waits for records by itself cannot do it, and TLS 1.3 has done away with it
         AllowTlsResume = from.AllowTlsResume,
         ApplicationProtocols = from.ApplicationProtocols,
         CertificateChainPolicy = from.CertificateChainPolicy,
