@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Net;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Compression;
@@ -11,8 +12,8 @@ public class NodeClientTests
     private const string Script =
         """
         const { WebSocket } = require('ws');
-        const [url, parameters] = process.argv.slice(1);
-        const client = new WebSocket(url, { perMessageDeflate: { threshold: 0, ...JSON.parse(parameters) } });
+        const [url, parameters, ca] = process.argv.slice(1);
+        const client = new WebSocket(url, { ca, perMessageDeflate: { threshold: 0, ...JSON.parse(parameters) } });
         const count = 1000;
         const message = i => i % 10 === 9 ? Buffer.alloc(i * 97, i) : JSON.stringify({ i, text: 'zü€😀'.repeat(i * 7 % 500) });
         let received = 0;
@@ -37,19 +38,39 @@ public class NodeClientTests
     [InlineData("""{"serverMaxWindowBits":12,"clientMaxWindowBits":15}""", "permessage-deflate; server_no_context_takeover; server_max_window_bits=12")]
     public async Task A_thousand_messages_come_back_as_they_went(string parameters, string agreed)
     {
-        (int exitCode, _, string whyNot) = await RunAsync("require('ws')");
-        if (exitCode != 0)
-        {
-            Assert.SkipUnless(Environment.GetEnvironmentVariable("WSK_REQUIRE_EVERYTHING") is "1", "Needs Node and its package ws: npm install ws, and NODE_PATH.");
-            Assert.Fail($"Node and its package ws are required, and were not found: {whyNot}");
-        }
-
+        await SkipWithoutNodeAsync();
         await using TestServer server = await Interop.StartPiecewiseEchoAsync(Interop.Everything);
-        (exitCode, string output, string errors) = await RunAsync(Script, $"ws://{server.EndPoint}/", parameters);
+        (int exitCode, string output, string errors) = await RunAsync(Script, $"ws://{server.EndPoint}/", parameters);
         Assert.Equal((0, ""), (exitCode, errors));
         Assert.Equal("permessage-deflate", output.Trim());
         ClientDisconnectedEventArgs end = await server.NextEndAsync();
         Assert.Equal((agreed, 1_000, 1_000), (end.Client.Extensions, end.Client.MessagesReceived, end.Client.MessagesSent));
+    }
+
+    // Node checks the certificate.
+    [Fact]
+    public async Task A_thousand_messages_come_back_as_they_went_over_wss()
+    {
+        await SkipWithoutNodeAsync();
+        await using TestServer server = await TestServer.StartEchoAsync(options =>
+        {
+            options.PerMessageDeflate = Interop.Everything;
+            options.Listen(new IPEndPoint(IPAddress.Loopback, 0), OverTlsAttribute.Listen);
+        });
+        (int exitCode, string output, string errors) =
+            await RunAsync(Script, $"wss://localhost:{server.EndPoint.Port}/", "{}", TestAuthority.Root.Certificate.ExportCertificatePem());
+        Assert.Equal((0, "", "permessage-deflate"), (exitCode, errors, output.Trim()));
+        ClientDisconnectedEventArgs end = await server.NextEndAsync();
+        Assert.Equal((1_000, 1_000, "localhost"), (end.Client.MessagesReceived, end.Client.MessagesSent, end.Client.Tls!.ServerName));
+    }
+
+    private static async Task SkipWithoutNodeAsync()
+    {
+        (int exitCode, _, string whyNot) = await RunAsync("require('ws')");
+        if (exitCode == 0)
+            return;
+        Assert.SkipUnless(Environment.GetEnvironmentVariable("WSK_REQUIRE_EVERYTHING") is "1", "Needs Node and its package ws: npm install ws, and NODE_PATH.");
+        Assert.Fail($"Node and its package ws are required, and were not found: {whyNot}");
     }
 
     private static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string script, params string[] arguments)
