@@ -52,11 +52,14 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
     /// <summary>Adds a connection and decides whether it is admitted to the handshake.</summary>
     /// <param name="connection">The new connection.</param>
     /// <param name="givesWay">The connection whose handshake place it has taken, or null. The caller turns that one away.</param>
-    public Admission Add(ConnectionLifetime connection, out ConnectionLifetime? givesWay)
+    /// <param name="isAnsweredWhileStopping">Whether the connection stays, to be answered, once the server stops. Otherwise it is not added then.</param>
+    public Admission Add(ConnectionLifetime connection, out ConnectionLifetime? givesWay, bool isAnsweredWhileStopping = true)
     {
         givesWay = null;
         lock (_gate)
         {
+            if (_stopping && !isAnsweredWhileStopping)
+                return connection.Admission = Admission.Stopping;
             if (_count == _all.Length)
                 Array.Resize(ref _all, _count * 2);
             connection.TableIndex = _count;

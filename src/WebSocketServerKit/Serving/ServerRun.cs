@@ -224,13 +224,10 @@ internal sealed class ServerRun
         BroughtConnection transport = options is { IsStreamTrusted: true } && carrier is StreamCarrier stream
             ? new DirectConnection(stream, options.RemoteEndPoint, options.LocalEndPoint, Budget.Pool, options.ToFacts())
             : new PipeTransportConnection(carrier, options?.RemoteEndPoint, options?.LocalEndPoint, Budget.Pool, options?.ToFacts());
-        ClientSession session = Enter(transport, expectsProxyHeader: false);
+        // The stop cuts what is in the table, so a carrier that stays the host's must not get there.
+        ClientSession session = Enter(transport, expectsProxyHeader: false, isAnsweredWhileStopping: false);
         if (session.Admission == Admission.Stopping)
-        {
-            // The stop may not look at the connections again.
-            _table.Remove(session);
             throw Stopping();
-        }
 
         transport.Start();
         AbortInFlood(session);
@@ -344,10 +341,10 @@ internal sealed class ServerRun
         session.Start();
     }
 
-    private ClientSession Enter(TransportConnection transport, bool expectsProxyHeader)
+    private ClientSession Enter(TransportConnection transport, bool expectsProxyHeader, bool isAnsweredWhileStopping = true)
     {
         var session = new ClientSession(_server, this, transport, expectsProxyHeader);
-        _table.Add(session, out ConnectionLifetime? givesWay);
+        _table.Add(session, out ConnectionLifetime? givesWay, isAnsweredWhileStopping);
         givesWay?.GiveWay();
         return session;
     }

@@ -105,6 +105,16 @@ public sealed class ConnectionTableTests : IDisposable
     }
 
     [Fact]
+    public void Does_not_take_what_is_not_to_be_answered_once_the_server_stops()
+    {
+        ConnectionTable table = Table();
+        table.BeginStop();
+        Assert.Equal(Admission.Stopping, table.Add(From("203.0.113.1"), out ConnectionLifetime? givesWay, isAnsweredWhileStopping: false));
+        Assert.Null(givesWay);
+        Assert.Equal((0, 0), (table.Count, table.TurnedAway));
+    }
+
+    [Fact]
     public void Keeps_every_connection_in_its_place_while_others_come_and_go()
     {
         ConnectionTable table = Table();
