@@ -16,8 +16,7 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
     private const int Tries = 16;
 
     private readonly Lock _gate = new();
-    private readonly List<TransportListener> _listeners = [];
-    private readonly Dictionary<TransportListener, TlsAuthentication> _secure = [];
+    private readonly List<(TransportListener Listener, TlsAuthentication? Tls)> _listeners = [];
     private IReadOnlyList<EndPoint> _endPoints = [];
     private bool _isClosed;
 
@@ -30,7 +29,7 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
         get
         {
             lock (_gate)
-                return [.. _secure.Values];
+                return [.. _listeners.Select(entry => entry.Tls).OfType<TlsAuthentication>()];
         }
     }
 
@@ -55,9 +54,7 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
                 throw;
             }
 
-            _listeners.AddRange(added);
-            if (target.Tls is { } tls)
-                added.ForEach(listener => _secure.Add(listener, tls));
+            _listeners.AddRange(added.Select(listener => (listener, target.Tls)));
             Publish();
             return added;
         }
@@ -68,10 +65,11 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
     {
         lock (_gate)
         {
-            if (_listeners.Find(listener => listener.LocalEndPoint.Equals(endPoint)) is not { } listener)
+            int index = _listeners.FindIndex(entry => entry.Listener.LocalEndPoint.Equals(endPoint));
+            if (index < 0)
                 return false;
-            _listeners.Remove(listener);
-            _secure.Remove(listener);
+            TransportListener listener = _listeners[index].Listener;
+            _listeners.RemoveAt(index);
             Publish();
             listener.Dispose();
             return true;
@@ -84,12 +82,12 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
         lock (_gate)
         {
             _isClosed = true;
-            foreach (TransportListener listener in _listeners)
+            foreach ((TransportListener listener, _) in _listeners)
                 listener.Dispose();
         }
     }
 
-    private void Publish() => Volatile.Write(ref _endPoints, [.. _listeners.Select(listener => listener.LocalEndPoint)]);
+    private void Publish() => Volatile.Write(ref _endPoints, [.. _listeners.Select(entry => entry.Listener.LocalEndPoint)]);
 
     private void Add(ListenTarget target, List<TransportListener> added)
     {
@@ -145,5 +143,5 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
     }
 
     private void Listen(EndPoint endPoint, ListenTarget target, List<TransportListener> added) =>
-        added.Add(listen(endPoint, [.. _listeners.Concat(added).Select(listener => listener.LocalEndPoint)], target.Sockets));
+        added.Add(listen(endPoint, [.. _listeners.Select(entry => entry.Listener).Concat(added).Select(listener => listener.LocalEndPoint)], target.Sockets));
 }

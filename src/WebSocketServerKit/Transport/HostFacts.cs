@@ -2,7 +2,7 @@ using System.Security.Claims;
 
 namespace WebSocketServerKit.Transport;
 
-/// <summary>What the host has told of a connection that it brings, apart from its addresses. Null in place of it where the host told nothing: then it costs nothing.</summary>
+/// <summary>What the host has told about a connection that it brings, apart from its addresses. A connection without any facts has null, which costs nothing.</summary>
 /// <param name="Source">What brought the connection.</param>
 /// <param name="User">Who the host takes the client for.</param>
 /// <param name="IsOriginChecked">Whether the host has checked the request's host and origin.</param>

@@ -11,9 +11,9 @@ internal abstract class BroughtConnection(EndPoint? remoteEndPoint, EndPoint? lo
 
     public override HostFacts? Facts => facts;
 
-    /// <summary>Takes the carrier over. Call it once, before anything else; until then the carrier is left alone.</summary>
+    /// <summary>Takes ownership of the carrier, which is not touched before. Call it once, before anything else.</summary>
     public abstract void Start();
 
-    /// <summary>Completes when the carrier is closed, however long that takes. Behind <see cref="TransportConnection.DisposeAsync"/>. Never fails.</summary>
+    /// <summary>Completes when the carrier is closed, however long that takes. Call it after <see cref="TransportConnection.DisposeAsync"/>. Never fails.</summary>
     public abstract Task WhenClosed();
 }

@@ -6,12 +6,12 @@ using System.Runtime.CompilerServices;
 namespace WebSocketServerKit.Transport.Pipes;
 
 /// <summary>
-/// A connection over a stream that the host vouches for: its calls do not block, end when they are cancelled or the stream is closed, and have done with their memory then. So it is called on the
-/// threads that are here anyway, and with the memory that is here anyway.
+/// A connection over a stream that the host vouches for (<see cref="AcceptOptions.IsStreamTrusted"/>): its calls do not block, they end when they are cancelled or the stream is closed, and then
+/// they no longer use their buffers. So the stream is called on the threads of the connection, and gets the buffers themselves, not copies.
 /// </summary>
 internal sealed class DirectConnection : BroughtConnection
 {
-    // Written at once, so that a slow peer is seen to get on.
+    // The most bytes of one write, so that the progress of a slow peer is visible.
     private const int PieceSize = 64 * 1024;
 
     private readonly StreamCarrier _carrier;
@@ -22,16 +22,16 @@ internal sealed class DirectConnection : BroughtConnection
     private volatile bool _isWriting;
     private volatile bool _isCut;
     private Task _endingWrites = Task.CompletedTask;
-    private TaskCompletionSource? _cut; // made where the end of the writes may take time
-    private Task? _closing; // not null from when it is over
+    private TaskCompletionSource? _cut; // made when _endingWrites may take time
+    private Task? _closing; // not null once the connection has ended
     private long _taken;
     private int _disposed;
 
-    /// <param name="carrier">A stream: a pipe must not be closed while it is in use.</param>
+    /// <param name="carrier">A stream. A pipe would not do: it must not be completed while it is in use.</param>
     /// <param name="remoteEndPoint">The client's address, if known.</param>
     /// <param name="localEndPoint">The address that it has connected to, if known.</param>
-    /// <param name="pool">Where the buffers come from.</param>
-    /// <param name="facts">What else is known.</param>
+    /// <param name="pool">The source of the buffers.</param>
+    /// <param name="facts">Further facts about the connection, or null.</param>
     public DirectConnection(StreamCarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, ArrayPool<byte> pool, HostFacts? facts = null)
         : base(remoteEndPoint, localEndPoint, facts)
     {
@@ -49,12 +49,12 @@ internal sealed class DirectConnection : BroughtConnection
 
     public override bool HasPeerEnded => _input.HasCarrierEnded;
 
-    /// <summary>What the carrier has taken. How far the peer has read is not known here.</summary>
+    /// <summary>The bytes that the carrier has taken. How many the peer has received is not known here.</summary>
     public override long BytesTaken => Volatile.Read(ref _taken);
 
     public override int HeldBytes => _input.HeldBytes;
 
-    /// <summary>Nothing to do: the first read begins.</summary>
+    /// <summary>Does nothing: the first read touches the carrier.</summary>
     public override void Start()
     {
     }
@@ -78,7 +78,7 @@ internal sealed class DirectConnection : BroughtConnection
         return default;
     }
 
-    /// <summary>Ends our direction. Where the carrier has no such thing, it is closed: a peer that waits for our end would never send its own.</summary>
+    /// <summary>Ends our direction. A carrier without a half-close is closed: a peer that waits for our end would never send its own.</summary>
     public override void ShutdownSend()
     {
         lock (_gate)
@@ -114,7 +114,7 @@ internal sealed class DirectConnection : BroughtConnection
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         if (_isWriting)
-            Abort(); // the peer has ended its side, and takes nothing
+            Abort(); // the peer has ended its side and takes no more bytes
         if (_cut is { } cut)
             await Task.WhenAny(_endingWrites, cut.Task).ConfigureAwait(false);
         Close();
@@ -125,7 +125,7 @@ internal sealed class DirectConnection : BroughtConnection
 
     public override Task WhenClosed() => _closing!;
 
-    // What the carrier throws is the result of the write.
+    // An exception of the carrier becomes the result of the write.
     private ValueTask BeginWrite(ReadOnlyMemory<byte> bytes)
     {
         _isWriting = true;
@@ -179,7 +179,7 @@ internal sealed class DirectConnection : BroughtConnection
             if (_closing is not null)
                 return;
             _isSendingOver = true;
-            // What it ends goes on on the pool, not on the thread that closes.
+            // Reads and writes that this ends continue on the pool, not on the thread of the caller.
             _closing = Task.Run(CloseAsync);
         }
     }
@@ -191,7 +191,7 @@ internal sealed class DirectConnection : BroughtConnection
         await EndedAsync(() => _carrier.CloseAsync(_isCut, whenUnused: Task.CompletedTask)).ConfigureAwait(false);
     }
 
-    // It is over either way.
+    // The connection has ended in any case.
     private static async Task EndedAsync(Func<ValueTask> what)
     {
         try
@@ -200,7 +200,7 @@ internal sealed class DirectConnection : BroughtConnection
         }
         catch (Exception)
         {
-            // What went wrong was told to whoever waited for it, or does not matter any more.
+            // The error was reported to whoever waited for the call, or does not matter any more.
         }
     }
 }

@@ -16,7 +16,7 @@ internal sealed class DuplexPipeCarrier(PipeReader input, PipeWriter output) : I
         input.AdvanceTo(read.Buffer.GetPosition(count));
         if (count > 0 || buffer.IsEmpty || read.IsCompleted)
             return count;
-        // A reader that does this has no end, and would be asked again and again.
+        // Such a reader would be read in an endless loop.
         throw new IOException(read.IsCanceled ? "the read was cancelled" : "a read of the pipe gave nothing, and the pipe has not ended");
     }
 
@@ -29,7 +29,7 @@ internal sealed class DuplexPipeCarrier(PipeReader input, PipeWriter output) : I
 
     public ValueTask EndWritesAsync() => output.CompleteAsync();
 
-    /// <summary>Completes both ends; after a cut with an exception. A pipe must not be completed while it is in use, so that is waited for.</summary>
+    /// <summary>Completes both ends; after a cut with an exception. It waits for pending calls first, because a pipe must not be completed while it is in use.</summary>
     public async ValueTask CloseAsync(bool isCut, Task whenUnused)
     {
         await whenUnused.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

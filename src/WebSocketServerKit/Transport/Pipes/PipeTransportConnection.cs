@@ -4,17 +4,17 @@ using System.Net;
 
 namespace WebSocketServerKit.Transport.Pipes;
 
-/// <summary>A connection over what a host hands in: a stream or a duplex pipe, as an <see cref="ICarrier"/>.</summary>
+/// <summary>A connection over a stream or a duplex pipe of the host, as an <see cref="ICarrier"/>.</summary>
 /// <remarks>
 /// <para>
-/// It does not trust the carrier: all its code runs on threads of the pool that nobody else needs, what it throws counts as the loss of the connection, and once the connection is over nothing
-/// here waits for it. Since a call that was given up may still use its buffer, the carrier is only given memory of its own: all bytes are copied.
+/// It does not trust the carrier. The carrier's code runs on threads of the pool where nobody else waits. Its exceptions count as a lost connection. When the connection has ended, nothing
+/// here waits for the carrier. A call that was given up may still use its buffer, so the carrier gets copies only.
 /// </para>
-/// <para>While it waits for a silent peer it holds no buffer, as far as a read of zero bytes waits.</para>
+/// <para>While it waits for an idle peer it holds no buffer, if a read of zero bytes waits.</para>
 /// </remarks>
 internal sealed class PipeTransportConnection : BroughtConnection
 {
-    // Written at once, so that a slow peer is seen to get on. A record of TLS has as much.
+    // The most bytes of one write, so that the progress of a slow peer is visible. A TLS record has as many.
     private const int PieceSize = 16 * 1024;
 
     private readonly ICarrier _carrier;
@@ -26,12 +26,12 @@ internal sealed class PipeTransportConnection : BroughtConnection
     private Task _reading = Task.CompletedTask;
     private Task _writing = Task.CompletedTask;
     private Task _endingWrites = Task.CompletedTask;
-    private Task? _closing; // not null from when it is over
+    private Task? _closing; // not null once the connection has ended
     private bool _isSendingOver;
     private long _taken;
     private int _disposed;
 
-    /// <summary>Leaves the carrier alone until <see cref="Start"/>.</summary>
+    /// <summary>Does not touch the carrier until <see cref="Start"/>.</summary>
     public PipeTransportConnection(ICarrier carrier, EndPoint? remoteEndPoint, EndPoint? localEndPoint, ArrayPool<byte> pool, HostFacts? facts = null)
         : base(remoteEndPoint, localEndPoint, facts)
     {
@@ -50,15 +50,15 @@ internal sealed class PipeTransportConnection : BroughtConnection
 
     public override bool HasPeerEnded => _input.HasCarrierEnded;
 
-    /// <summary>What the carrier has taken. How far the peer has read is not known here.</summary>
+    /// <summary>The bytes that the carrier has taken. How many the peer has received is not known here.</summary>
     public override long BytesTaken => Volatile.Read(ref _taken);
 
     public override int HeldBytes => _memory.Held;
 
-    /// <summary>Takes the carrier over, and begins to read.</summary>
+    /// <summary>Takes ownership of the carrier, and begins to read.</summary>
     public override void Start() => _reading = _input.RunAsync();
 
-    /// <summary>Nothing to do: what waits holds no buffer.</summary>
+    /// <summary>Does nothing: a read that waits holds no buffer.</summary>
     public override void ReleaseIdle()
     {
     }
@@ -89,7 +89,7 @@ internal sealed class PipeTransportConnection : BroughtConnection
         }
     }
 
-    /// <summary>Ends our direction. Where the carrier has no such thing, it is closed: a peer that waits for our end would never send its own.</summary>
+    /// <summary>Ends our direction. A carrier without a half-close is closed: a peer that waits for our end would never send its own.</summary>
     public override void ShutdownSend()
     {
         lock (_gate)
@@ -111,13 +111,13 @@ internal sealed class PipeTransportConnection : BroughtConnection
         Close();
     }
 
-    /// <summary>Waits until the carrier is closed; not after <see cref="Abort"/>: <see cref="WhenClosed"/> does.</summary>
+    /// <summary>Waits until the carrier is closed, except after <see cref="Abort"/>: <see cref="WhenClosed"/> waits then too.</summary>
     public override async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         if (!_writing.IsCompleted)
-            Abort(); // the peer has ended its side, and takes nothing
+            Abort(); // the peer has ended its side and takes no more bytes
         await Task.WhenAny(_endingWrites, _cut.Task).ConfigureAwait(false);
         Close();
         _input.Complete();
@@ -126,7 +126,7 @@ internal sealed class PipeTransportConnection : BroughtConnection
 
     public override Task WhenClosed() => _closing!;
 
-    // The carrier may still use the bytes when the wait for it was given up, so it gets a copy.
+    // The carrier may still use the bytes after the wait for it was given up, so it gets a copy.
     private Task BeginWrite(ReadOnlySpan<byte> bytes)
     {
         lock (_gate)
@@ -152,7 +152,7 @@ internal sealed class PipeTransportConnection : BroughtConnection
             if (_closing is not null)
                 return;
             _isSendingOver = true;
-            // The carrier's code runs on the pool, and so does what it has registered for the cancellation.
+            // The carrier's code, and its callbacks for the cancellation, run on the pool.
             _ = EndedAsync(_over.CancelAsync());
             _closing = Task.Run(CloseAsync);
         }
@@ -169,14 +169,14 @@ internal sealed class PipeTransportConnection : BroughtConnection
         }
         catch (Exception)
         {
-            // It is over either way.
+            // The connection has ended in any case.
         }
 
-        // The carrier is given up, so that its buffers come back. Some streams leave a read waiting that nothing ends.
+        // Wait for pending calls, so that their buffers are returned. Some streams never end a pending read: a cut ends the wait.
         if (!_cut.Task.IsCompleted)
             await Task.WhenAny(whenUnused, _cut.Task).ConfigureAwait(false);
     }
 
-    // What went wrong was told to whoever waited for it, or does not matter any more.
+    // An error was reported to whoever waited for the task, or does not matter any more.
     private static async Task EndedAsync(Task task) => await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 }

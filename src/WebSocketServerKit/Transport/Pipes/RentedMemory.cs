@@ -3,16 +3,16 @@ using System.Buffers;
 namespace WebSocketServerKit.Transport.Pipes;
 
 /// <summary>
-/// All memory that one connection has rented of the server's pool, in the shape in which a <see cref="System.IO.Pipelines.Pipe"/> takes it. It can be forgotten: then the arrays that are out are
-/// left to whoever still uses them. Thread-safe.
+/// All memory that one connection has rented from the server's pool, as a <see cref="System.IO.Pipelines.Pipe"/> needs it. <see cref="Forget"/> leaves the rented arrays to whoever still uses
+/// them. Thread-safe.
 /// </summary>
 internal sealed class RentedMemory(ArrayPool<byte> pool) : MemoryPool<byte>
 {
     private readonly Lock _gate = new();
     private int _held;
-    private int _generation; // arrays of earlier ones are forgotten
+    private int _generation; // arrays of earlier generations are forgotten
 
-    /// <summary>Bytes of the arrays that are out, and not forgotten.</summary>
+    /// <summary>The bytes of all rented arrays that are not forgotten.</summary>
     public int Held => Volatile.Read(ref _held);
 
     public override int MaxBufferSize => Array.MaxLength;
@@ -29,8 +29,8 @@ internal sealed class RentedMemory(ArrayPool<byte> pool) : MemoryPool<byte>
         }
     }
 
-    /// <summary>The arrays that are out do not go back to the pool any more.</summary>
-    /// <returns>How many bytes they have.</returns>
+    /// <summary>Arrays that are rented now are never returned to the pool.</summary>
+    /// <returns>Their size in bytes.</returns>
     public int Forget()
     {
         lock (_gate)
@@ -44,7 +44,7 @@ internal sealed class RentedMemory(ArrayPool<byte> pool) : MemoryPool<byte>
 
     protected override void Dispose(bool disposing)
     {
-        // Each array goes back by itself.
+        // Each owner returns its own array.
     }
 
     private void Return(byte[] array, int generation)
@@ -59,7 +59,7 @@ internal sealed class RentedMemory(ArrayPool<byte> pool) : MemoryPool<byte>
         pool.Return(array);
     }
 
-    /// <summary>One array; disposing gives it back.</summary>
+    /// <summary>One array. Disposing returns it.</summary>
     internal sealed class Owner(RentedMemory memory, byte[] array, int generation) : IMemoryOwner<byte>
     {
         private int _isReturned;

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace WebSocketServerKit.Transport.Pipes;
 
-/// <summary>A stream as a carrier. Of all streams only that of a socket and that of TLS can end one direction.</summary>
+/// <summary>A stream as a carrier. Only a <see cref="NetworkStream"/> and an <see cref="SslStream"/> can end one direction.</summary>
 internal sealed class StreamCarrier(Stream stream, Action? abort = null) : ICarrier
 {
     public bool CanEndWrites => stream is NetworkStream or SslStream;
@@ -24,14 +24,14 @@ internal sealed class StreamCarrier(Stream stream, Action? abort = null) : ICarr
             await secure.ShutdownAsync().ConfigureAwait(false); // close_notify
     }
 
-    /// <summary>Disposes of the stream, which also ends a read or a write that is under way.</summary>
+    /// <summary>Disposes of the stream, which also ends a pending read or write.</summary>
     public async ValueTask CloseAsync(bool isCut, Task whenUnused)
     {
         if (isCut)
             abort?.Invoke();
         if (isCut && stream is NetworkStream { Socket: var socket })
         {
-            // To close with a linger time of zero is to reset. The stream itself would send a FIN first.
+            // Closing with a linger time of zero sends a RST. The stream itself would send a FIN first.
             socket.LingerState = new LingerOption(enable: true, seconds: 0);
             socket.Dispose();
         }

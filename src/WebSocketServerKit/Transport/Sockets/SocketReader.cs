@@ -5,32 +5,16 @@ using System.Runtime.CompilerServices;
 namespace WebSocketServerKit.Transport.Sockets;
 
 /// <summary>
-/// The input of a socket. For a busy peer it receives directly into its buffer, which saves a system call and a wait. For an idle peer, or one that has sent only
-/// a few times, it waits with a zero-byte read and rents a buffer afterwards, so that an idle connection holds no buffer. The buffer grows while reads fill it.
+/// The input of a socket. For a busy peer it receives directly into its buffer. For any other it waits with a zero-byte read and rents a buffer afterwards, so that an idle connection holds
+/// no buffer: see <see cref="PeerActivity"/>.
 /// </summary>
 /// <remarks>One reader at a time. <see cref="ReleaseIdle"/> and <see cref="TransportInput.HeldBytes"/> may be used from any thread.</remarks>
 internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : TransportInput
 {
-    private const int SmallestBuffer = 4 * 1024;
-    private const int LargestBuffer = 256 * 1024; // larger ones do not make large messages faster
-
-    // A peer counts as busy after this many reads without an idle time in between. Otherwise many peers that each send a few messages would all make the pool grow.
-    private const int FewReads = 16;
-
-    private int _reads;      // reads since the peer was last idle, up to FewReads
-    private int _size = SmallestBuffer; // the size of the next buffer
-    private volatile bool _waitsWithBuffer;
-
-    // Cancels a read that waits with a buffer. Null until the peer is busy. Never disposed: it owns neither a timer nor a wait handle, and another thread may
-    // cancel it after the connection has ended.
-    private CancellationTokenSource? _wait;
+    private PeerActivity _peer = new();
 
     /// <summary>Lets a pending read release its buffer. From any thread.</summary>
-    public void ReleaseIdle()
-    {
-        if (_waitsWithBuffer)
-            Volatile.Read(ref _wait)?.Cancel();
-    }
+    public void ReleaseIdle() => _peer.ReleaseIdle();
 
     // An idle connection waits here: keep no locals across the first await.
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -40,33 +24,32 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : Transp
         {
             while (true)
             {
-                if (IsEmpty && _reads < FewReads)
+                if (IsEmpty && !_peer.IsBusy)
                     ReleaseBuffer();
                 if (!HasBuffer)
                 {
                     await socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None).ConfigureAwait(false);
                     if (TryReceive())
                         return;
-                    // The wait has ended because of bytes that an earlier call has received. The buffer is released, or the next wait can be ended by ReleaseIdle.
+                    // The wait has ended because of bytes that an earlier call has received. To wait with the buffer now would keep it for an idle peer.
+                    ReleaseBuffer();
                     continue;
                 }
 
                 try
                 {
-                    _waitsWithBuffer = IsEmpty;
-                    MakeRoom(free: 1, _size);
-                    CancellationToken silent = _waitsWithBuffer ? WaitToken() : default;
+                    CancellationToken silent = IsEmpty ? _peer.BeginWait() : default;
+                    MakeRoom(free: 1, _peer.BufferSize);
                     Count(await socket.ReceiveAsync(Free, SocketFlags.None, silent).ConfigureAwait(false));
                     return;
                 }
                 catch (OperationCanceledException)
                 {
-                    _reads = 0;
-                    _size = SmallestBuffer;
+                    _peer.BecameIdle();
                 }
                 finally
                 {
-                    _waitsWithBuffer = false;
+                    _peer.EndWait();
                 }
             }
         }
@@ -83,7 +66,7 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : Transp
     // False if no bytes are there.
     private bool TryReceive()
     {
-        MakeRoom(free: 1, _size);
+        MakeRoom(free: 1, _peer.BufferSize);
         int received = socket.Receive(Free.Span, SocketFlags.None, out SocketError error);
         if (error == SocketError.WouldBlock)
             return false;
@@ -96,17 +79,7 @@ internal sealed class SocketReader(Socket socket, ArrayPool<byte> pool) : Transp
     private void Count(int received)
     {
         HasEnded = received == 0;
-        _reads = Math.Min(_reads + 1, FewReads);
-        bool isFull = received == Free.Length;
+        _peer.HasRead(received == Free.Length ? HeldBytes : 0);
         Received(received);
-        if (isFull)
-            _size = Math.Min(Math.Max(_size, 2 * HeldBytes), Math.Max(LargestBuffer, HeldBytes));
-    }
-
-    private CancellationToken WaitToken()
-    {
-        if (_wait is not { IsCancellationRequested: false })
-            Interlocked.Exchange(ref _wait, new CancellationTokenSource());
-        return _wait.Token;
     }
 }

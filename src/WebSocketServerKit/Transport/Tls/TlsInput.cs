@@ -19,17 +19,15 @@ internal sealed class TlsInput(TransportConnection connection, SslStream stream,
     private const int LargestRead = 64 * 1024;
 
     private Task? _waiting;   // for the connection's next bytes, begun by TryReceive
-    private byte[]? _ahead;   // decrypted by TryReceive, and not taken yet
-    private int _aheadStart;
-    private int _aheadEnd;
+    private AheadBuffer _ahead; // decrypted by TryReceive, and not taken yet
 
-    public override int HeldBytes => base.HeldBytes + (Volatile.Read(ref _ahead)?.Length ?? 0);
+    public override int HeldBytes => base.HeldBytes + _ahead.HeldBytes;
 
     /// <summary>Decrypts bytes that have arrived, without waiting. They do not go through the buffer, which may hold a payload that handlers are using.</summary>
     /// <exception cref="IOException">The connection is lost.</exception>
     public int TryReceive(Span<byte> destination, out bool ended)
     {
-        while (_ahead is null && !HasEnded)
+        while (_ahead.IsEmpty && !HasEnded)
         {
             if (TryFindRecord(out int size))
                 DecryptAhead(size);
@@ -37,8 +35,8 @@ internal sealed class TlsInput(TransportConnection connection, SslStream stream,
                 break;
         }
 
-        int count = TakeAhead(destination);
-        ended = HasEnded && _ahead is null;
+        int count = _ahead.Take(destination, pool);
+        ended = HasEnded && _ahead.IsEmpty;
         return count;
     }
 
@@ -47,7 +45,7 @@ internal sealed class TlsInput(TransportConnection connection, SslStream stream,
     {
         Debug.Assert(_waiting is null or { IsCompleted: true }, "The connection is not closed.");
         base.Complete(exception);
-        ReleaseAhead();
+        _ahead.Release(pool);
     }
 
     /// <summary>Completes when no wait is pending. Never fails.</summary>
@@ -78,10 +76,10 @@ internal sealed class TlsInput(TransportConnection connection, SslStream stream,
 
     private bool TryDecrypt()
     {
-        if (_ahead is not null)
+        if (!_ahead.IsEmpty)
         {
-            MakeRoom(_aheadEnd - _aheadStart, SmallestBuffer);
-            Received(TakeAhead(Free.Span));
+            MakeRoom(_ahead.Count, SmallestBuffer);
+            Received(_ahead.Take(Free.Span, pool));
         }
 
         int decrypted = 0;
@@ -141,40 +139,15 @@ internal sealed class TlsInput(TransportConnection connection, SslStream stream,
 
     private void DecryptAhead(int size)
     {
-        byte[] buffer = pool.Rent(size);
         int count = 0;
         try
         {
-            count = Decrypt(buffer);
+            count = Decrypt(_ahead.Rent(size, pool));
         }
         finally
         {
-            if (count == 0)
-                pool.Return(buffer);
+            _ahead.Received(count, pool);
         }
-
-        if (count > 0)
-            (_ahead, _aheadStart, _aheadEnd) = (buffer, 0, count);
-    }
-
-    private int TakeAhead(Span<byte> destination)
-    {
-        if (_ahead is null)
-            return 0;
-        int count = Math.Min(destination.Length, _aheadEnd - _aheadStart);
-        _ahead.AsSpan(_aheadStart, count).CopyTo(destination);
-        _aheadStart += count;
-        if (_aheadStart == _aheadEnd)
-            ReleaseAhead();
-        return count;
-    }
-
-    private void ReleaseAhead()
-    {
-        if (_ahead is not { } ahead)
-            return;
-        _ahead = null;
-        pool.Return(ahead);
     }
 
     // Whether the connection has received more since the last look. Begins a wait if there is none.

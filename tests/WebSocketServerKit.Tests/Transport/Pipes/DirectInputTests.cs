@@ -114,6 +114,26 @@ public sealed class DirectInputTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_wait_without_a_buffer_that_ends_without_bytes_keeps_no_buffer_for_an_idle_peer()
+    {
+        int waits = 0;
+        _stream.OnRead = async (buffer, token) =>
+        {
+            // The first wait ends for nothing, as one does whose bytes an earlier read has taken.
+            if (buffer.IsEmpty && waits++ == 0)
+                return 0;
+            await Task.Delay(Timeout.Infinite, token);
+            return 0;
+        };
+        Task waiting = _input.WaitToReadAsync().AsTask();
+        await Polling.UntilAsync(() => _input.HeldBytes > 0);
+        _input.ReleaseIdle();
+        await Polling.UntilAsync(() => _input.HeldBytes == 0);
+        Assert.False(waiting.IsCompleted);
+        await EndAsync(waiting);
+    }
+
+    [Fact]
     public async Task The_end_completes_the_reader_behind_the_bytes()
     {
         _stream.OnRead = (_, _) => ValueTask.FromResult(0);
