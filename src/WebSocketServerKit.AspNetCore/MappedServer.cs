@@ -83,7 +83,7 @@ internal sealed partial class MappedServer
             User = context.User.Identities.Any(identity => identity.IsAuthenticated) ? context.User : null,
             Source = context,
             IsOriginChecked = origin == OriginDecision.Allowed,
-            IsSecure = context.Request.IsHttps,
+            IsSecure = context.Request.IsHttps ? true : null, // a proxy that speaks TLS may be in front
             Abort = connection.Abort,
             IsStreamTrusted = true,
         };

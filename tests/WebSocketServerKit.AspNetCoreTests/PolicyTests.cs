@@ -108,6 +108,13 @@ public sealed class PolicyTests
     }
 
     [Fact]
+    public async Task A_page_behind_a_proxy_that_speaks_TLS_may_connect_to_its_own_host_although_the_host_does_not_know_the_scheme()
+    {
+        await using MappedHost host = await MappedHost.StartAsync();
+        Assert.Equal("HTTP/1.1 101 Switching Protocols", (await host.AskToConnectAsync("/ws", "Origin: https://localhost")).StatusLine);
+    }
+
+    [Fact]
     public async Task A_page_of_its_own_origin_is_still_subject_to_the_servers_hosts()
     {
         // DNS rebinding: the page's host leads to this machine.

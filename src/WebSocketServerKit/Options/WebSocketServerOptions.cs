@@ -67,8 +67,8 @@ public sealed class WebSocketServerOptions
     /// <para>
     /// This prevents DNS rebinding: a foreign page lets its own host name resolve to this machine, so that the browser treats the server as the page's own
     /// origin. The default detects that on loopback addresses only, because elsewhere the server does not know its names: list them here.
-    /// Behind a proxy on the same machine that forwards the public host name, add that name; a proxy of <see cref="TrustedProxies"/> that tells the client in
-    /// <see cref="ForwardedHeaders"/> needs no entry.
+    /// Behind a proxy on the same machine that forwards the public host name, add that name; WebSocket handshakes through a proxy of <see cref="TrustedProxies"/>
+    /// that tells the client in <see cref="ForwardedHeaders"/> need no entry, but plain HTTP requests do.
     /// </para>
     /// <para>
     /// A list that is not empty applies to every request on every address, including those of programs and those without a host. So add every name that clients

@@ -51,7 +51,7 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
 
         HandshakeViolation violation = request.IsWebSocket ? HandshakeRules.Check(request) : HandshakeViolation.None;
         if (violation == HandshakeViolation.None && session.Transport.Facts is not { IsOriginChecked: true })
-            violation = run.Access.Check(request, isForwarded ? IPAddress.Any : EndPointAddress.Of(session.LocalEndPoint));
+            violation = run.Access.Check(request, isForwarded && request.IsWebSocket ? IPAddress.Any : EndPointAddress.Of(session.LocalEndPoint));
         if (violation != HandshakeViolation.None)
         {
             run.Advise(violation, request);
@@ -111,8 +111,8 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
     }
 
-    // Takes over what a trusted proxy has told in headers. A page that a browser of this machine shows cannot send them with a WebSocket handshake, but its plain requests may have them: against
-    // those only AllowedHosts helps where this machine is trusted.
+    // Takes over what a trusted proxy has told in headers. A page that a browser of this machine shows cannot send them with a WebSocket handshake. Its plain requests may have them, so for those
+    // the rule against DNS rebinding stays.
     private bool ReadForwardedHeaders(HandshakeRequest request)
     {
         request.IsSecure = session.Transport.IsSecure ?? (session.Proxy?.Header is { IsSecure: true } ? true : null);

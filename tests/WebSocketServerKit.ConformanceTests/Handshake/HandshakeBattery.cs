@@ -260,7 +260,7 @@ internal static class HandshakeBattery
         ("an SSH client", "SSH-2.0-OpenSSH_9.6\r\n", RequestLine),
         ("an SMTP client", "EHLO example.com\r\n", RequestLine),
         ("a frame without a handshake", "\x81\x85\x37\xFA\x21\x3D\x7F\x9F\x4D\x51\x58", NoMethod),
-        ("the header of a proxy (PROXY protocol)", "PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n" + Good, RequestLine),
+        ("the header of a proxy (PROXY protocol)", "PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n" + Good, UnexpectedProxyHeader),
         ("a byte order mark", "\xEF\xBB\xBF" + Good, NoMethod),
         ("zeros", new string('\0', 20), NoMethod),
     ];

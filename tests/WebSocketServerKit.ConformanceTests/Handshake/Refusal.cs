@@ -7,6 +7,8 @@ internal sealed record Refusal(string Status, string Body, params (string Name, 
 {
     public static readonly Refusal TlsOnPlainPort = BadRequest(
         "This port does not speak TLS. Connect with ws:// or http:// instead of wss:// or https://.");
+    public static readonly Refusal UnexpectedProxyHeader = BadRequest(
+        "This end point does not expect the PROXY protocol. Switch it off in the proxy, or set ListenOptions.ProxyProtocol in the server.");
     public static readonly Refusal NoMethod = BadRequest(
         "This is no HTTP request: it does not start with a method such as GET and a space.");
     public static readonly Refusal LongMethod = new(

@@ -46,6 +46,26 @@ public class ForgedHeaderTests
         Assert.StartsWith("HTTP/1.1 503 ", (await second.ReadAnswerAsync()).StatusLine, StringComparison.Ordinal);
     }
 
+    // A browser lets scripts set these headers in plain requests to their own origin, and in no WebSocket handshake.
+    [Fact]
+    public async Task A_rebound_page_of_this_machine_does_not_read_plain_answers_by_forwarded_headers_although_its_proxy_is_trusted()
+    {
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.HttpRequestReceived += (_, e) => e.Respond(HttpStatusCode.OK, "secret"),
+            options =>
+            {
+                options.TrustedProxies.Add(Trusted);
+                options.ForwardedHeaders = ForwardedHeaderKind.XForwarded;
+            });
+        using RawClient page = await RawClient.ConnectAsync(server.EndPoint);
+        await page.WriteAsync("GET / HTTP/1.1\r\nHost: rebound.example\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n");
+        Assert.StartsWith("HTTP/1.1 421 ", (await page.ReadAnswerAsync()).StatusLine, StringComparison.Ordinal);
+
+        using RawClient proxy = await RawClient.ConnectAsync(server.EndPoint);
+        await proxy.WriteAsync(RawClient.Request("/", "X-Forwarded-For: 198.51.100.7", "X-Forwarded-Host: app.example", "Origin: http://app.example"));
+        Assert.StartsWith("HTTP/1.1 101 ", (await proxy.ReadAnswerAsync()).StatusLine, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(ForwardedHeaderKind.XForwarded)]
     [InlineData(ForwardedHeaderKind.Forwarded)]
@@ -291,11 +311,14 @@ public class ForgedHeaderTests
     private static async Task PassTimeUntilAsync(TestServer server, Task ended)
     {
         TimeSpan passed = TimeSpan.Zero;
-        while (await Task.WhenAny(ended, Task.Delay(1, TestContext.Current.CancellationToken)) != ended)
+        await Polling.UntilAsync(() =>
         {
+            if (ended.IsCompleted)
+                return true;
             server.Pass(server.Options.HeartbeatInterval);
             passed += server.Options.HeartbeatInterval;
-        }
+            return false;
+        });
 
         Assert.True(passed >= server.Options.HandshakeTimeout, $"It ended after {passed}.");
     }

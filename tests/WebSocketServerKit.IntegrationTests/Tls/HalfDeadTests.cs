@@ -54,12 +54,11 @@ public class HalfDeadTests
     // Time passes until the task ends; its own timeout fails it.
     private static async Task PassUntilAsync(TestServer server, Task task)
     {
-        while (!task.IsCompleted)
+        await Polling.UntilAsync(() =>
         {
             server.Pass(TimeSpan.FromSeconds(1));
-            await Task.WhenAny(task, Task.Delay(1));
-        }
-
+            return task.IsCompleted;
+        });
         await task;
     }
 

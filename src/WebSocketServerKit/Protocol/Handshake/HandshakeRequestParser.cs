@@ -186,6 +186,9 @@ internal struct HandshakeRequestParser
         if (line is [TlsHandshakeRecord])
             return HandshakeViolation.None;
 
+        if (line.StartsWith("PROXY TCP"u8) || line.StartsWith("PROXY UNKNOWN"u8))
+            return HandshakeViolation.UnexpectedProxyHeader;
+
         int methodLength = line.IndexOfAnyExcept(HeaderTokens.Bytes);
         if (methodLength > MaxMethodBytes || (methodLength < 0 && line.Length > MaxMethodBytes))
             return HandshakeViolation.MethodTooLong;

@@ -12,6 +12,7 @@ internal enum HandshakeViolation
 
     // Found by HandshakeRequestParser, in the order of a request's head
     TlsOnPlainPort,
+    UnexpectedProxyHeader,
     InvalidMethod,
     MethodTooLong,
     MalformedRequestLine,
@@ -72,6 +73,9 @@ internal static class HandshakeViolations
         HandshakeViolation.TlsOnPlainPort => new(
             HttpStatusCode.BadRequest,
             "This port does not speak TLS. Connect with ws:// or http:// instead of wss:// or https://.\n"),
+        HandshakeViolation.UnexpectedProxyHeader => new(
+            HttpStatusCode.BadRequest,
+            "This end point does not expect the PROXY protocol. Switch it off in the proxy, or set ListenOptions.ProxyProtocol in the server.\n"),
         HandshakeViolation.InvalidMethod => new(
             HttpStatusCode.BadRequest,
             "This is no HTTP request: it does not start with a method such as GET and a space.\n"),

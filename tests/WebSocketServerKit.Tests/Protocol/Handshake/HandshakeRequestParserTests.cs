@@ -45,6 +45,8 @@ public sealed class HandshakeRequestParserTests
         { NeedMore, RequestHeads.Sample[..^1] },
 
         // The start of the connection
+        { nameof(HandshakeViolation.UnexpectedProxyHeader), "PROXY TCP4 198.51.100.7 203.0.113.1 4711 443\r\n" },
+        { nameof(HandshakeViolation.UnexpectedProxyHeader), "PROXY UNKNOWN\r\n" },
         { nameof(HandshakeViolation.TlsOnPlainPort), "\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00FC\u0003\u0003" },
         { nameof(HandshakeViolation.InvalidMethod), "\u0016\u0002" },
         { nameof(HandshakeViolation.BareLineFeed), "\u0016\n" },

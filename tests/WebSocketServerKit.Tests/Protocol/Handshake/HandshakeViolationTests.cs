@@ -20,6 +20,7 @@ public sealed class HandshakeViolationTests
 
     [Theory]
     [InlineData(nameof(HandshakeViolation.TlsOnPlainPort), 400)]
+    [InlineData(nameof(HandshakeViolation.UnexpectedProxyHeader), 400)]
     [InlineData(nameof(HandshakeViolation.MethodTooLong), 501)]
     [InlineData(nameof(HandshakeViolation.TargetTooLong), 414)]
     [InlineData(nameof(HandshakeViolation.UnsupportedHttpVersion), 505)]
