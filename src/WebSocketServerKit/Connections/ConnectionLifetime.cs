@@ -173,6 +173,9 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>How the connection ended; not null once <see cref="ConnectionEvent.Disconnected"/> is raised.</summary>
     protected ConnectionEnding? Ending => Volatile.Read(ref _closing)?.Ending;
 
+    /// <summary>Why the client has not left cleanly.</summary>
+    protected CutReason WhyCut => LeftMessage is { IsPostponed: false } ? CutReason.HandlerRunning : Volatile.Read(ref _closing)?.WhyCut ?? CutReason.EndedOtherwise;
+
     /// <summary>Whether both sides sent a Close frame.</summary>
     protected bool WasClean => Volatile.Read(ref _closing) is { WasClean: true };
 
@@ -249,9 +252,18 @@ internal abstract class ConnectionLifetime : IHandlers
             Volatile.Read(ref _opening)?.Interrupt(Admission.Stopping);
     }
 
-    /// <summary>Cuts the connection and gives up its handlers, because the stop timeout is over.</summary>
-    public void EndStop()
+    /// <summary>Starts the closing handshake because the server stops. Does nothing unless the connection is open: a request is still answered.</summary>
+    public void BeginDrain(CloseCode code, string reason)
     {
+        if (_open)
+            BeginStop(code, reason);
+    }
+
+    /// <summary>Cuts the connection and gives up its handlers, because the stop timeout is over.</summary>
+    /// <param name="isCancelled">Whether it is not over, but the host waits no longer.</param>
+    public void EndStop(bool isCancelled = false)
+    {
+        Closing.NoteCut(isCancelled);
         Abort(new ConnectionEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
         LeaveHandlers(HandlersEnd.GivenUp);
     }

@@ -59,7 +59,7 @@ internal sealed class ClientSession : ConnectionLifetime
         Log.ClientConnected(_client.Id, RemoteEndPoint, new PeerText(_client.Path));
         // The stop may have visited this connection while the host's handlers decided. It visits each connection only once.
         if (_run.IsStopping)
-            BeginStop(_run.StopCode, _run.StopReason);
+            BeginStop(_run.Plan.Code, _run.Plan.NextReason());
     }
 
     protected override void Raise(ConnectionEvent what, long handlersRun)
@@ -88,6 +88,8 @@ internal sealed class ClientSession : ConnectionLifetime
     protected override void Closed()
     {
         _server.Clients.Remove(_client!);
+        if (!WasClean)
+            _run.ClientCut(_client!, WhyCut);
         Log.ClientDisconnected(_client!.Id, Ending!.Cause, Ending.Code.Value, new PeerText(Ending.Reason));
     }
 

@@ -33,7 +33,7 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
     {
         HandshakeResponse answer = admission == Admission.TooSlow
             ? HandshakeResponse.Refuse(HttpStatusCode.RequestTimeout, "The request did not come in time. Send it right after connecting.\n")
-            : HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, WhyUnavailable(admission), headers: [new("Retry-After", "5")]);
+            : HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, WhyUnavailable(admission), headers: [new("Retry-After", admission == Admission.Stopping ? run.Plan.NextRetryAfter() : "5")]);
         run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, admission.ToString());
         return answer;
     }
@@ -56,6 +56,13 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         {
             run.Advise(violation, request);
             _refusal = Refuse(violation);
+            return false;
+        }
+
+        // Plain requests are still answered, such as those of a readiness check.
+        if (request.IsWebSocket && run.IsStopping)
+        {
+            _refusal = TurnAway(Admission.Stopping);
             return false;
         }
 
