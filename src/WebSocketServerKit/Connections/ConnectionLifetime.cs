@@ -34,6 +34,8 @@ internal abstract class ConnectionLifetime : IHandlers
     private volatile bool _hasSpoken;               // the peer has sent something
     private ProxyConnection? _proxy;                // not null once a trusted proxy has told who the client is
     private bool _hasContext;                       // this connection holds one of the places for context takeover
+    private volatile bool _isConnectedRaised;       // the handlers of ClientConnected were called
+    private Notices? _notices;                      // made for the first notice
 
     protected ConnectionLifetime(TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat, ServerLog log)
     {
@@ -403,12 +405,57 @@ internal abstract class ConnectionLifetime : IHandlers
             Handlers.GiveUpPayload();
     }
 
-    void IHandlers.Raise(long run) => Raise(_raising, run);
+    void IHandlers.Raise(long run)
+    {
+        ConnectionEvent what = _raising;
+        Raise(what, run);
+        if (what != ConnectionEvent.Connected)
+            return;
+        _isConnectedRaised = true;
+        Interlocked.MemoryBarrier(); // store _isConnectedRaised, then read _notices; Notify does the reverse, so no notice is left
+        Volatile.Read(ref _notices)?.Open();
+    }
+
+    /// <summary>
+    /// Raises a notice on the thread pool, beside the client's other events, between ClientConnected and ClientDisconnected: see <see cref="Notices"/>. Does nothing
+    /// if nobody listens to it. From any thread, also inside a lock.
+    /// </summary>
+    public void Notify(Notice notice)
+    {
+        if (!Hears(notice.Kind))
+            return;
+        Notices? notices = Volatile.Read(ref _notices);
+        if (notices is null)
+        {
+            var mine = new Notices(this);
+            notices = Interlocked.CompareExchange(ref _notices, mine, null) ?? mine;
+        }
+
+        notices.Add(notice);
+        if (_isConnectedRaised)
+            notices.Open();
+    }
+
+    /// <summary>Lets the stop of the server wait for the handlers of notices.</summary>
+    public void FollowNotices(Task handlers) => Track(handlers);
+
+    /// <summary>Calls the host's handlers of a notice. Catches what they throw.</summary>
+    /// <param name="notice">The notice.</param>
+    /// <param name="handlers">Is told what they throw.</param>
+    public abstract void RaiseNotice(Notice notice, IHandlers handlers);
+
+    /// <summary>A handler of a notice threw.</summary>
+    public void NoticeFailed(Exception exception, NoticeKind kind) => HandlerFailed(exception, NameOf(kind));
 
     public void HandlerFailed(Exception exception)
     {
         if (_raising == ConnectionEvent.Request)
             Volatile.Read(ref _opening)?.HandlerFailed();
+        HandlerFailed(exception, NameOf(_raising));
+    }
+
+    private void HandlerFailed(Exception exception, string @event)
+    {
         // These exceptions are not failures of the handler: a send to a client that has left or does not read, and a cancellation after this connection began to end.
         if ((_open && exception is WebSocketException && (!IsOpen || exception.InnerException is NotSentException)) || (exception is OperationCanceledException && IsEnding))
         {
@@ -416,7 +463,7 @@ internal abstract class ConnectionLifetime : IHandlers
             return;
         }
 
-        Log.HandlerFailed(exception, NameOf(_raising), RemoteEndPoint);
+        Log.HandlerFailed(exception, @event, RemoteEndPoint);
         if (Settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
                 DisconnectCause.HandlerFailed, ConnectionSide.Server, CloseCode.InternalError, "handler failed", exception));
@@ -456,6 +503,9 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <param name="what">The event.</param>
     /// <param name="run">The value of <see cref="HandlerScope.Run"/> while these handlers run.</param>
     protected abstract void Raise(ConnectionEvent what, long run);
+
+    /// <summary>Whether the host has a handler for notices of this kind.</summary>
+    protected abstract bool Hears(NoticeKind kind);
 
     /// <summary>Called with handlers that outlive their event or the connection, so that the stop of the server waits for them too.</summary>
     protected abstract void Track(Task handlers);
@@ -516,6 +566,9 @@ internal abstract class ConnectionLifetime : IHandlers
             await scope.WhenLeftEnded().WaitAsync(Settings.CloseTimeout, Heartbeat.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
+        if (Volatile.Read(ref _notices) is { } notices)
+            await notices.CloseAsync().WaitAsync(Settings.CloseTimeout, Heartbeat.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
         HandlerScope handlers = Handlers;
         HandlersEnd end = await RaiseAsync(ConnectionEvent.Disconnected).ConfigureAwait(false);
         if (end == HandlersEnd.Postponed)
@@ -565,5 +618,12 @@ internal abstract class ConnectionLifetime : IHandlers
         ConnectionEvent.Connected => "ClientConnected",
         ConnectionEvent.Message => "MessageReceived",
         _ => "ClientDisconnected",
+    };
+
+    private static string NameOf(NoticeKind kind) => kind switch
+    {
+        NoticeKind.Expiring => "ClientExpiring",
+        NoticeKind.OverRate => "ClientOverRate",
+        _ => "ClientSlow",
     };
 }

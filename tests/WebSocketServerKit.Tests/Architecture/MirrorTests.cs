@@ -21,6 +21,8 @@ public sealed class MirrorTests
         ["Connections/ConnectionEvent.cs"] = "An enum; ConnectionLifetime raises it.",
         ["Connections/Opening/IRequestDecision.cs"] = "Members; RequestDecision keeps their promises.",
         ["Connections/ConnectionSettings.cs"] = "A record; WebSocketServerOptions fills it.",
+        ["Connections/Handling/Notice.cs"] = "A record; Notices raises it.",
+        ["Events/ClientSlowEventArgs.cs"] = "Two properties; ClientSession fills them.",
         ["Events/ConnectionSide.cs"] = "An enum; ConnectionLifetime tells it.",
         ["Events/DisconnectCause.cs"] = "An enum; ConnectionLifetime tells it.",
         ["Connections/Handling/LeftMessage.cs"] = "A record; ConnectionLifetime fills it.",
