@@ -35,6 +35,7 @@ internal abstract class ConnectionLifetime : IHandlers
     private ProxyConnection? _proxy;                // not null once a trusted proxy has told who the client is
     private bool _hasContext;                       // this connection holds one of the places for context takeover
     private volatile bool _isConnectedRaised;       // the handlers of ClientConnected were called
+    private SessionExpiry? _expiry;                 // made for the first date
     private Notices? _notices;                      // made for the first notice
 
     protected ConnectionLifetime(TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat, ServerLog log)
@@ -124,6 +125,24 @@ internal abstract class ConnectionLifetime : IHandlers
 
     /// <inheritdoc cref="ClosingHandshake.LeftMessage"/>
     public LeftMessage? LeftMessage => Volatile.Read(ref _closing)?.LeftMessage;
+
+    /// <summary>When the session of the client expires; null for never.</summary>
+    public DateTimeOffset? ExpiresAt
+    {
+        get => Volatile.Read(ref _expiry)?.At;
+        set
+        {
+            if (Volatile.Read(ref _expiry) is not { } expiry)
+            {
+                if (value is null)
+                    return;
+                var mine = new SessionExpiry();
+                expiry = Interlocked.CompareExchange(ref _expiry, mine, null) ?? mine;
+            }
+
+            expiry.At = value;
+        }
+    }
 
     /// <summary>The index in the <see cref="ConnectionTable"/>, whose lock guards it.</summary>
     public int TableIndex { get; set; }
@@ -326,15 +345,35 @@ internal abstract class ConnectionLifetime : IHandlers
             Volatile.Read(ref _opening)?.Beat(now);
             Volatile.Read(ref _closing)?.Beat(now);
             if (IsOpen)
+            {
                 _watch.BeatOpen(this, now);
+                if (_expiry is not null)
+                    BeatExpiry(_expiry);
+            }
             else if (!IsEnding && Queue.Failure is { } failure)
+            {
                 Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseCode.AbnormalClosure, "", failure));
+            }
+
             _watch.BeatHandlers(this, now, Handlers.Run);
         }
         catch (Exception exception)
         {
             Log.ConnectionFailed(exception, RemoteEndPoint);
             Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Server, CloseCode.AbnormalClosure, "", exception));
+        }
+    }
+
+    private void BeatExpiry(SessionExpiry expiry)
+    {
+        switch (expiry.Beat(Heartbeat.UtcNow(), Settings.ExpiryNotice, out DateTimeOffset at))
+        {
+            case ExpiryAction.Notify:
+                Notify(new Notice(NoticeKind.Expiring, at.UtcTicks));
+                break;
+            case ExpiryAction.Close:
+                BeginClose(new ConnectionEnding(DisconnectCause.Expired, ConnectionSide.Server, CloseCode.PolicyViolation, "session has expired"));
+                break;
         }
     }
 

@@ -39,7 +39,11 @@ public enum DisconnectCause
     MemoryBudgetExceeded,
 
     /// <summary>
-    /// A message of the client exceeded <see cref="WebSocketServerOptions.MaxMessageSize"/> (close code 1009) or <see cref="WebSocketServerOptions.MaxFragmentsPerMessage"/> (1008).
+    /// A message of the client exceeded <see cref="WebSocketServerOptions.MaxMessageSize"/> (close code 1009) or <see cref="WebSocketServerOptions.MaxFragmentsPerMessage"/> (1008), or the client sent
+    /// too much and <see cref="WebSocketServerOptions.OverRate"/> is <see cref="RateLimitReaction.Close"/> (1008, <c>too many messages</c>).
     /// </summary>
     LimitExceeded,
+
+    /// <summary>The time of <see cref="WebSocketClient.ExpiresAt"/> has come. The close code is 1008 (<see cref="CloseCode.PolicyViolation"/>).</summary>
+    Expired,
 }

@@ -26,6 +26,7 @@ public class ClientOptions
         SendQueueLimit = other.SendQueueLimit;
         HandlerExceptions = other.HandlerExceptions;
         AllowsCompression = other.AllowsCompression;
+        OverRate = other.OverRate;
     }
 
     /// <summary>The largest message that the client may send, in bytes. Default: null, <see cref="WebSocketServerOptions.MaxMessageSize"/>.</summary>
@@ -58,6 +59,9 @@ public class ClientOptions
     /// </summary>
     public bool? AllowsCompression { get; set; }
 
+    /// <summary>What the server does with the client when it sends more than it may. Default: null, <see cref="WebSocketServerOptions.OverRate"/>.</summary>
+    public RateLimitReaction? OverRate { get; set; }
+
     /// <summary>Checks the values.</summary>
     /// <param name="owner">Where they were set, for the message: <c>PathOptions</c>.</param>
     /// <exception cref="ArgumentException">An option has an invalid value; the message names it and the valid range.</exception>
@@ -70,6 +74,8 @@ public class ClientOptions
         Check(SendQueueLimit, 1024, SendQueue.MaxPayload);
         if (HandlerExceptions is { } policy)
             OptionCheck.Policy($"{owner}.{nameof(HandlerExceptions)}", policy);
+        if (OverRate is { } reaction && !Enum.IsDefined(reaction))
+            throw new ArgumentException($"{owner}.{nameof(OverRate)} is {reaction}, which is no reaction.");
 
         void Check(long? value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
         {
@@ -88,6 +94,7 @@ public class ClientOptions
             MaxMessagesPerSecond = MaxMessagesPerSecond ?? settings.MaxMessagesPerSecond,
             MaxBytesPerSecond = MaxBytesPerSecond ?? settings.MaxBytesPerSecond,
             SendQueueLimit = SendQueueLimit ?? settings.SendQueueLimit,
+            OverRate = OverRate ?? settings.OverRate,
             CloseOnHandlerException = HandlerExceptions is { } policy ? policy == HandlerExceptionPolicy.CloseClient : settings.CloseOnHandlerException,
             Compression = AllowsCompression == false ? null : settings.Compression,
         };

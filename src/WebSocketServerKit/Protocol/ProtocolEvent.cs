@@ -12,6 +12,9 @@ internal enum ProtocolEvent : byte
     /// <summary>A whole text or binary message: <see cref="ServerProtocol.Payload"/>, <see cref="ServerProtocol.MessageType"/>.</summary>
     Message,
 
+    /// <summary>A whole message that was passed over: see <see cref="ServerProtocol.PassesOverNext"/>.</summary>
+    PassedOver,
+
     /// <summary>A Ping: answer with its <see cref="ServerProtocol.Payload"/>.</summary>
     Ping,
 

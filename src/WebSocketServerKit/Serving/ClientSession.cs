@@ -17,6 +17,7 @@ internal sealed class ClientSession : ConnectionLifetime
     private readonly ServerRun _run;
     private RequestDecision? _decision;   // null once ClientConnected is raised
     private WebSocketClient? _client;     // null until the connection is open
+    private string? _userPlace;           // the user of whom it holds one of the places
 
     /// <param name="server">The server whose events are raised.</param>
     /// <param name="run">The run of the server that the connection belongs to.</param>
@@ -45,6 +46,17 @@ internal sealed class ClientSession : ConnectionLifetime
     {
         if (!IsAttributed)
             _run.Attribute(this);
+    }
+
+    /// <summary>Takes one of the places of the user. False if the user has as many connections as allowed.</summary>
+    public bool TryTakeUserPlace(string userId)
+    {
+        if (_run.UserPlaces is not { } places)
+            return true;
+        if (!places.TryTake(userId))
+            return false;
+        _userPlace = userId;
+        return true;
     }
 
     public override void ProxyRefused(string reason) => _run.AdviseOnProxyHeader(RemoteEndPoint, reason);
@@ -88,6 +100,12 @@ internal sealed class ClientSession : ConnectionLifetime
     {
         switch (notice.Kind)
         {
+            case NoticeKind.Expiring:
+                _server.RaiseClientExpiring(new ClientExpiringEventArgs(_client!, new DateTimeOffset(notice.Value, TimeSpan.Zero)), handlers);
+                break;
+            case NoticeKind.OverRate:
+                _server.RaiseClientOverRate(new ClientOverRateEventArgs(_client!, (RateLimitReaction)notice.Value), handlers);
+                break;
             case NoticeKind.SlowBegan:
             case NoticeKind.SlowEnded:
                 _server.RaiseClientSlow(new ClientSlowEventArgs(_client!, isSlow: notice.Kind == NoticeKind.SlowBegan), handlers);
@@ -98,7 +116,8 @@ internal sealed class ClientSession : ConnectionLifetime
     protected override bool Hears(NoticeKind kind) => kind switch
     {
         NoticeKind.SlowBegan or NoticeKind.SlowEnded => _server.HasClientSlowHandlers,
-        _ => false,
+        NoticeKind.Expiring => _server.HasClientExpiringHandlers,
+        _ => _server.HasClientOverRateHandlers,
     };
 
     protected override void Track(Task handlers) => _run.Outlive(handlers);
@@ -106,6 +125,7 @@ internal sealed class ClientSession : ConnectionLifetime
     protected override void Closed()
     {
         _server.Clients.Remove(_client!);
+        ReleaseUserPlace();
         if (!WasClean)
             _run.ClientCut(_client!, WhyCut);
         Log.ClientDisconnected(_client!.Id, Ending!.Cause, Ending.Code.Value, new PeerText(Ending.Reason));
@@ -113,5 +133,16 @@ internal sealed class ClientSession : ConnectionLifetime
 
     protected override void Ended(bool handlersEnded) => _run.ClientEnded(WasClean && handlersEnded);
 
-    protected override void Released() => _run.Released(this);
+    protected override void Released()
+    {
+        ReleaseUserPlace(); // of a connection that was lost before it was open
+        _run.Released(this);
+    }
+
+    private void ReleaseUserPlace()
+    {
+        if (_userPlace is { } userId)
+            _run.UserPlaces!.Release(userId);
+        _userPlace = null;
+    }
 }

@@ -114,12 +114,33 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
 
         if (_handshaking?.ChosenOptions is { } options && !TryApply(options))
             return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, FailedToDecide);
+        if (RefuseSession() is { } noSession)
+            return noSession;
         string? extensions = opening.AgreeOnExtensions(request.Headers["Sec-WebSocket-Extensions"]);
         string? subprotocol = _handshaking is null ? SelectSubprotocol(request) : _handshaking.Subprotocol;
         if (subprotocol is null && request.RequestedSubprotocols.Count > 0 && SelectSubprotocol(request) is null)
             run.AdviseOnSubprotocols(request.RequestedSubprotocols);
         Client = new WebSocketClient(server.NextClientId(), session, request, _handshaking, subprotocol, extensions, run.UtcNow());
+        session.ExpiresAt = _handshaking?.ExpiresAt;
         return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
+    }
+
+    // Null if the session has not expired, and its user has a place for it.
+    private HandshakeResponse? RefuseSession()
+    {
+        if (_handshaking?.ExpiresAt <= run.UtcNow())
+        {
+            run.Log.RequestRefused(session.RemoteEndPoint, (int)HttpStatusCode.Unauthorized, "its session has expired");
+            // RFC 9110 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header field".
+            return HandshakeResponse.Refuse(
+                HttpStatusCode.Unauthorized, "The session has expired. Sign in again.\n", headers: [new("WWW-Authenticate", "Bearer error=\"invalid_token\"")]);
+        }
+
+        string? userId = _handshaking?.UserId ?? WebSocketClient.IdOf(_handshaking is null ? session.Transport.Facts?.User : _handshaking.User);
+        if (userId is null || session.TryTakeUserPlace(userId))
+            return null;
+        run.Log.RequestRefused(session.RemoteEndPoint, (int)HttpStatusCode.TooManyRequests, "its user has too many connections");
+        return HandshakeResponse.Refuse(HttpStatusCode.TooManyRequests, "There are too many connections of this user. Close one, or try again later.\n");
     }
 
     // Invalid options are a mistake of the handler that has set them.

@@ -70,6 +70,7 @@ internal sealed class ServerRun
         Access = new AccessRules(new HostRules(options.AllowedHosts), new OriginRules(options.AllowedOrigins));
         Subprotocols = [.. options.Subprotocols];
 
+        UserPlaces = options.MaxClientsPerUser is { } perUser ? new UserPlaces(perUser) : null;
         TrustedProxies = new TrustedProxies(options.TrustedProxies);
         ForwardedHeaders = options.ForwardedHeaders;
 
@@ -106,6 +107,9 @@ internal sealed class ServerRun
     public AccessRules Access { get; }
 
     public IReadOnlyCollection<string> Subprotocols { get; }
+
+    /// <summary>Null without a limit.</summary>
+    public UserPlaces? UserPlaces { get; }
 
     /// <summary>The proxies that are believed what they tell about their clients.</summary>
     public TrustedProxies TrustedProxies { get; }

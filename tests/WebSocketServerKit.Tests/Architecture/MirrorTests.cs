@@ -7,6 +7,10 @@ public sealed class MirrorTests
     {
         ["CutClient.cs"] = "A record; ServerRun fills it.",
         ["CutReason.cs"] = "An enum; ClosingHandshake tells it.",
+        ["Clients/WebSocketClient.Admission.cs"] = "Two properties; SessionExpiry and OverRate act on them.",
+        ["Events/ClientExpiringEventArgs.cs"] = "Two properties; ClientSession fills them.",
+        ["Events/ClientOverRateEventArgs.cs"] = "Two properties; ClientSession fills them.",
+        ["Options/RateLimitReaction.cs"] = "An enum; ReceiveLoop acts on it.",
         ["Clients/BroadcastResult.cs"] = "A record of counts; ClientRegistry fills it.",
         ["Clients/SendOptions.cs"] = "Values; WebSocketClient acts on them.",
         ["Clients/SendResult.cs"] = "An enum; WebSocketClient tells it.",

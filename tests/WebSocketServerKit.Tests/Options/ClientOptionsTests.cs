@@ -18,6 +18,7 @@ public sealed class ClientOptionsTests
         [nameof(ClientOptions.SendQueueLimit)] = 5000,
         [nameof(ClientOptions.HandlerExceptions)] = HandlerExceptionPolicy.KeepClient,
         [nameof(ClientOptions.AllowsCompression)] = false,
+        [nameof(ClientOptions.OverRate)] = RateLimitReaction.Drop,
     };
 
     public static TheoryData<string> Names => [.. Values.Keys];

@@ -39,6 +39,7 @@ public sealed class WebSocketServerOptionsTests
             (int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds, (int)settings.PingTimeout.TotalSeconds,
             (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.Equal((null, null), (settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
+        Assert.Equal((RateLimitReaction.ReadSlower, TimeSpan.FromMinutes(1), null), (settings.OverRate, settings.ExpiryNotice, options.MaxClientsPerUser));
         Assert.True(settings.CloseOnHandlerException);
         Assert.Null(settings.EventContext);
         Assert.Equal((100_000, 20_000, 4_096), (options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes));
@@ -58,6 +59,8 @@ public sealed class WebSocketServerOptionsTests
             options.SendQueueLimit = 2000;
             options.MaxMessagesPerSecond = 6;
             options.MaxBytesPerSecond = 7;
+            options.OverRate = RateLimitReaction.Close;
+            options.ExpiryNotice = TimeSpan.FromSeconds(13);
             options.HandshakeTimeout = TimeSpan.FromSeconds(8);
             options.PingInterval = TimeSpan.FromSeconds(9);
             options.PingTimeout = TimeSpan.FromSeconds(10);
@@ -70,6 +73,7 @@ public sealed class WebSocketServerOptionsTests
             settings.MaxHeaderLines, settings.SendQueueLimit, settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
         Assert.Equal((8, 9, 10, 11, 12), ((int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds,
             (int)settings.PingTimeout.TotalSeconds, (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
+        Assert.Equal((RateLimitReaction.Close, TimeSpan.FromSeconds(13)), (settings.OverRate, settings.ExpiryNotice));
         Assert.False(settings.CloseOnHandlerException);
         Assert.Same(context, settings.EventContext);
     }
@@ -126,6 +130,7 @@ public sealed class WebSocketServerOptionsTests
         { nameof(WebSocketServerOptions.MaxClients), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxClientsPerRemoteAddress), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxConcurrentHandshakes), 1, int.MaxValue },
+        { nameof(WebSocketServerOptions.MaxClientsPerUser), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxMessagesPerSecond), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxBytesPerSecond), 1, long.MaxValue },
     };

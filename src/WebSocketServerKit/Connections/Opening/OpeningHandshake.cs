@@ -102,7 +102,11 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     {
         if (connection.Settings.Compression is not { } compression)
             return null;
-        PerMessageDeflateParameters? agreed = PerMessageDeflateParameters.Negotiate(offers, compression.Wanted, out string? answer);
+        PerMessageDeflateParameters wanted = compression.Wanted;
+        // A message that is left out must not be missing in the context of later ones.
+        if (connection.Settings.OverRate == RateLimitReaction.Drop)
+            wanted = wanted with { ClientNoContextTakeover = true };
+        PerMessageDeflateParameters? agreed = PerMessageDeflateParameters.Negotiate(offers, wanted, out string? answer);
         bool keepsContext = false;
         if (agreed is { HasContextTakeover: true })
         {
