@@ -391,6 +391,15 @@ internal abstract class ConnectionLifetime : IHandlers
             return;
         }
 
+        if (exception is InvalidJsonException invalid && invalid.Sender == this)
+        {
+            Log.JsonInvalid(RemoteEndPoint, new PeerText(exception.Message));
+            if (Settings.CloseOnHandlerException)
+                BeginClose(new ConnectionEnding(
+                    DisconnectCause.ProtocolViolation, ConnectionSide.Server, CloseCode.InvalidPayloadData, "message is not the JSON that was expected", exception));
+            return;
+        }
+
         Log.HandlerFailed(exception, NameOf(_raising), RemoteEndPoint);
         if (Settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(

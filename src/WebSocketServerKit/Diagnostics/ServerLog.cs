@@ -125,4 +125,7 @@ internal sealed partial class ServerLog(ILogger log)
 
     [LoggerMessage(35, LogLevel.Error, "The TLS handshake with {RemoteEndPoint} failed because the server's own TLS settings, or a callback in them, threw.")]
     public partial void TlsSettingsFailed(Exception exception, EndPoint remoteEndPoint);
+
+    [LoggerMessage(60, LogLevel.Debug, "A handler could not read a message of {RemoteEndPoint} as JSON: {Reason}")]
+    public partial void JsonInvalid(EndPoint remoteEndPoint, PeerText reason);
 }

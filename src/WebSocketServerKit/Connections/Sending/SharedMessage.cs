@@ -32,10 +32,11 @@ internal sealed class SharedMessage : IDisposable
         _plain.Advance(size);
     }
 
-    /// <summary>Sends a payload without a copy of its own. It must not change before the last client has got it.</summary>
+    /// <summary>For a payload that somebody else holds, unchanged, until the last client has got it.</summary>
     public SharedMessage(Opcode opcode, ReadOnlyMemory<byte> payload, bool compress, ArrayPool<byte> pool)
         : this(opcode, compress, pool)
     {
+        SendQueue.SizeOf(payload.Length); // too much is refused before anybody gets the message
         _payloadLength = payload.Length;
         _held = payload;
     }
