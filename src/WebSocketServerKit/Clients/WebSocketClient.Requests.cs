@@ -16,7 +16,7 @@ public sealed partial class WebSocketClient
     /// Several requests may be under way. A message is offered to the oldest first; to find out to which request it replies, requests and replies need a number, or something else in common.
     /// <para>
     /// A handler of the same client may await it: <see cref="MessageReceivedEventArgs.ContinueReceiving"/> is called for it, since the reply would otherwise wait for the handler. So the payload of the
-    /// handler's message is no longer valid after that await, and the client's next messages are raised meanwhile. A handler that has awaited something else with <c>ConfigureAwait(false)</c>
+    /// handler's message is no longer valid after that await, for all its handlers, and the client's next messages are raised meanwhile. A handler that has awaited something else with <c>ConfigureAwait(false)</c>
     /// before has to call it itself. A handler must not block its thread until the reply comes.
     /// </para>
     /// </remarks>

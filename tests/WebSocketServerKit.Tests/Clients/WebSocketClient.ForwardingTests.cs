@@ -1,3 +1,4 @@
+#pragma warning disable xUnit1051 // calls without a token are under test too
 using System.Net.WebSockets;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;

@@ -1,3 +1,4 @@
+#pragma warning disable xUnit1051 // calls without a token are under test too
 using System.Net.WebSockets;
 using System.Text.Json;
 using System.Text.Json.Serialization;

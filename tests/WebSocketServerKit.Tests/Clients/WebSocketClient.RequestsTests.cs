@@ -1,3 +1,4 @@
+#pragma warning disable xUnit1051 // calls without a token are under test too
 using System.Net.WebSockets;
 using System.Text;
 using WebSocketServerKit.Protocol.Handshake;
@@ -15,7 +16,7 @@ public sealed class WebSocketClientRequestsTests : RequestTest
         Transport.Receive(Frames.Text("other"), Frames.Text("reply 1 a"), Frames.Text("reply 1 b"));
         Assert.Equal("reply 1 a", await asking.InTime());
         await Transport.WhenIdle;
-        Assert.Equal(["Message other", "Message reply 1 b"], Connection.Calls.Where(call => call.StartsWith("Message", StringComparison.Ordinal)));
+        Assert.Equal(["Message other", "Message reply 1 b"], Connection.Calls.Where(call => call.StartsWith("Message", StringComparison.Ordinal)), StringComparer.Ordinal);
         Assert.Equal("Text ask 1", _stage.Sent);
         Assert.Equal(3, Client.MessagesReceived);
     }
