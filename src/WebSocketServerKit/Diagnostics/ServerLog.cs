@@ -130,4 +130,7 @@ internal sealed partial class ServerLog(ILogger log)
         "Refused a handshake for the path {Path} with 404, since the server has paths and none matches: {Templates}. To serve it: server.Path(\"{Template}\"), or server.Path(\"/{{*rest}}\") for every "
         + "other path. Further ones are logged as Debug.")]
     public partial void UnknownPathRefused(PeerText path, string templates, PeerText template);
+
+    [LoggerMessage(60, LogLevel.Debug, "A handler could not read a message of {RemoteEndPoint} as JSON: {Reason}")]
+    public partial void JsonInvalid(EndPoint remoteEndPoint, PeerText reason);
 }

@@ -22,6 +22,7 @@ public sealed class MirrorTests
         ["Connections/ConnectionSettings.cs"] = "A record; WebSocketServerOptions fills it.",
         ["Events/ConnectionSide.cs"] = "An enum; ConnectionLifetime tells it.",
         ["Events/DisconnectCause.cs"] = "An enum; ConnectionLifetime tells it.",
+        ["Connections/Handling/InvalidJsonException.cs"] = "An exception; MessageReceivedEventArgs throws it, ConnectionLifetime excuses it.",
         ["Connections/Handling/LeftMessage.cs"] = "A record; ConnectionLifetime fills it.",
         ["Connections/Sending/NotSentException.cs"] = "An exception; WebSocketClient throws it, ConnectionLifetime excuses it.",
         ["Connections/Sending/SendKind.cs"] = "An enum; SendQueue acts on it.",

@@ -50,6 +50,7 @@ public sealed class ServerLogTests
             "34 Error CertificateExpired",
             "35 Error TlsSettingsFailed",
             "50 Warning UnknownPathRefused",
+            "60 Debug JsonInvalid",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }
@@ -57,7 +58,7 @@ public sealed class ServerLogTests
     [Fact]
     public void What_a_peer_can_cause_at_will_is_Debug()
     {
-        string[] byPeers = ["ClientConnected", "ClientDisconnected", "RequestRefused", "ProtocolViolated", "HandlerOutlivedClient", "TlsFailed", "ConnectionRefused"];
+        string[] byPeers = ["ClientConnected", "ClientDisconnected", "RequestRefused", "ProtocolViolated", "HandlerOutlivedClient", "TlsFailed", "ConnectionRefused", "JsonInvalid"];
         Assert.All(Lines.Where(line => byPeers.Contains(line.Name, StringComparer.Ordinal)), line => Assert.Equal(LogLevel.Debug, line.Message.Level));
     }
 
