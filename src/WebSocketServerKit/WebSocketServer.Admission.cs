@@ -68,7 +68,7 @@ public sealed partial class WebSocketServer
         return this;
     }
 
-    internal void RaiseClientExpiring(ClientExpiringEventArgs e, IHandlers handlers) => Raise(ClientExpiring, e, handlers);
+    internal void RaiseClientExpiring(ClientExpiringEventArgs e, IHandlers handlers) => Raise(this, ClientExpiring, e, handlers);
 
-    internal void RaiseClientOverRate(ClientOverRateEventArgs e, IHandlers handlers) => Raise(ClientOverRate, e, handlers);
+    internal void RaiseClientOverRate(ClientOverRateEventArgs e, IHandlers handlers) => Raise(this, ClientOverRate, e, handlers);
 }
