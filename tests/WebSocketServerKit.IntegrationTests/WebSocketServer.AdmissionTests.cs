@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.WebSockets;
 using System.Security.Claims;
 using System.Threading.Channels;
