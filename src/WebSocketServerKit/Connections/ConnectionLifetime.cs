@@ -20,7 +20,7 @@ namespace WebSocketServerKit.Connections;
 /// read the state, and end the connection by <see cref="BeginClose"/>, <see cref="Abort"/>, <see cref="CloseForMemory"/> or <see cref="BeginStop"/>. There is no lock:
 /// the connection's own loop writes the shared fields, or the first thread does by compare-exchange.</para>
 /// </summary>
-internal abstract class ConnectionLifetime : IHandlers
+internal abstract partial class ConnectionLifetime : IHandlers
 {
     private ConnectionWatch _watch;
     private OpeningHandshake? _opening;             // null once the connection is open
@@ -43,7 +43,7 @@ internal abstract class ConnectionLifetime : IHandlers
         Settings = settings;
         Heartbeat = heartbeat;
         Log = log;
-        Queue = new SendQueue(transport, settings.SendQueueLimit, settings.Budget);
+        Queue = new SendQueue(transport, settings.SendQueueLimit, settings.Budget, this) { Policy = settings.SlowClients };
         Handlers = new HandlerScope(this, settings.EventContext);
         Receive = new ReceiveLoop(this, transport, settings, heartbeat);
         _opening = new OpeningHandshake(this);

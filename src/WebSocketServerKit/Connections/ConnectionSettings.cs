@@ -18,6 +18,12 @@ internal sealed record ConnectionSettings
 
     public required int SendQueueLimit { get; init; }
 
+    /// <summary>What happens to messages for which the send queue has no room.</summary>
+    public SlowClientPolicy SlowClients { get; init; }
+
+    /// <summary>Counts what is dropped for all connections of the server.</summary>
+    public SendTotals SendTotals { get; init; } = new();
+
     /// <summary>Messages that one client may send per second; null for no limit.</summary>
     public long? MaxMessagesPerSecond { get; init; }
 

@@ -31,15 +31,19 @@ internal sealed class SharedMessage : IDisposable
     public Span<byte> Payload => _plain.Written.Span[^_payloadLength..];
 
     /// <summary>Sends the message to one client if there is room. Never waits.</summary>
-    public SendOutcome TrySendTo(SendQueue queue, MessageCompressor? compressor)
+    /// <param name="queue">The queue of the client.</param>
+    /// <param name="compressor">The compressor of the client, or null.</param>
+    /// <param name="key">The key of a message that replaces a pending one; null for none.</param>
+    public SendOutcome TrySendTo(SendQueue queue, MessageCompressor? compressor, string? key = null)
     {
+        ReadOnlySpan<byte> plain = _plain.Written.Span;
         if (_compress && compressor is not null && compressor.Takes(_payloadLength) && CompressedBy(compressor) is { IsEmpty: false } frame
-            && compressor.TrySendShared(frame.Span, _payloadLength, out SendOutcome outcome))
+            && compressor.TrySendShared(frame.Span, _payloadLength, out SendOutcome outcome, key, plain))
         {
             return outcome;
         }
 
-        return queue.TrySendFrame(_plain.Written.Span, _payloadLength);
+        return key is null ? queue.TrySendFrame(plain, _payloadLength) : queue.TrySendLatest(key, plain, plain, _payloadLength);
     }
 
     public void Dispose()
