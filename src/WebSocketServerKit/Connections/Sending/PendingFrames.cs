@@ -83,7 +83,7 @@ internal struct PendingFrames(ArrayPool<byte> pool)
     }
 
     /// <summary>The frame of the message at this place.</summary>
-    public readonly ReadOnlySpan<byte> At(int place) => _messages!.At(place, in _bytes);
+    public readonly ReadOnlySpan<byte> At(int place) => _messages!.At(place, _bytes.Written);
 
     /// <summary>Puts a frame in place of another, which keeps its place in the order.</summary>
     public void Replace(int place, ReadOnlySpan<byte> frame) => _messages!.Replace(place, ref _bytes, frame);
@@ -95,7 +95,7 @@ internal struct PendingFrames(ArrayPool<byte> pool)
     public void MoveTo(ref PendingFrames other)
     {
         if (_messages is not null)
-            _messages.CopyTo(in _bytes, ref other);
+            _messages.CopyTo(_bytes.Written, ref other);
         else if (!IsEmpty)
             other.Append(_bytes.Written.Span);
         Release();
@@ -107,6 +107,8 @@ internal struct PendingFrames(ArrayPool<byte> pool)
         // The buffer that is given away must not be larger than what may be in flight, or both would grow to the size of all that is pending.
         if (_messages is not null && (_messages.Length != _bytes.Length || _bytes.Length > most || _bytes.Capacity > 2 * most))
         {
+            if (empty.Capacity > 2 * most)
+                empty.Release();
             _messages.Take(ref _bytes, ref empty, most);
             return;
         }

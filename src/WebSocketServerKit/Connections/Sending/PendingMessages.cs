@@ -77,7 +77,7 @@ internal sealed class PendingMessages(MemoryBudget budget)
     }
 
     /// <summary>The bytes of the message at this place.</summary>
-    public ReadOnlySpan<byte> At(int place, in PooledBuffer bytes) => bytes.Written.Span.Slice(_entries[place].Offset, _entries[place].Length);
+    public ReadOnlySpan<byte> At(int place, ReadOnlyMemory<byte> bytes) => bytes.Span.Slice(_entries[place].Offset, _entries[place].Length);
 
     /// <summary>Puts a message in place of another.</summary>
     public void Replace(int place, ref PooledBuffer bytes, ReadOnlySpan<byte> frame)
@@ -144,14 +144,14 @@ internal sealed class PendingMessages(MemoryBudget budget)
     }
 
     /// <summary>Appends all entries to another buffer.</summary>
-    public void CopyTo(in PooledBuffer bytes, ref PendingFrames other)
+    public void CopyTo(ReadOnlyMemory<byte> bytes, ref PendingFrames other)
     {
         for (int place = _first; place < _end; place++)
         {
             Entry entry = _entries[place];
             if (entry.Length == 0)
                 continue;
-            other.Append(At(place, in bytes));
+            other.Append(At(place, bytes));
             if (entry.IsMessage)
                 other.MarkLast(entry.Length, entry.Key, budget);
         }

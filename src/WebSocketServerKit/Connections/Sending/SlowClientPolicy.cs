@@ -16,6 +16,6 @@ public enum SlowClientPolicy
     /// </summary>
     DropOldest,
 
-    /// <summary>The client is closed with 1008 (<see cref="Protocol.Closing.CloseCode.PolicyViolation"/>), and what is pending is dropped: <see cref="DisconnectCause.SlowClient"/>.</summary>
+    /// <summary>The client is closed with 1008, and what is pending is dropped: <see cref="DisconnectCause.SlowClient"/>.</summary>
     Disconnect,
 }
