@@ -25,6 +25,7 @@ public sealed class MirrorTests
         ["Events/DisconnectCause.cs"] = "An enum; ConnectionLifetime tells it.",
         ["Connections/Handling/LeftMessage.cs"] = "A record; ConnectionLifetime fills it.",
         ["Connections/Sending/NotSentException.cs"] = "An exception; WebSocketClient throws it, ConnectionLifetime excuses it.",
+        ["Clients/ClientSelection.Slow.cs"] = "WebSocketClient.SlowTests and WebSocketServer.SlowTests call it.",
         ["Connections/Sending/SendKind.cs"] = "An enum; SendQueue acts on it.",
         ["Protocol/ProtocolEvent.cs"] = "An enum; ServerProtocol tells it.",
         ["Protocol/ProtocolViolation.cs"] = "An enum; ProtocolViolations is its table.",

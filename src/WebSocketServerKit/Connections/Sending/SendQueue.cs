@@ -29,6 +29,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     private static readonly Task<SendOutcome> Closed = Task.FromResult(SendOutcome.Closed);
 
     private readonly Lock _gate = new();
+    private int _limit = limit;      // bytes
 
     // The lock guards all fields below.
     private OutgoingFrames _outgoing = new(budget.Pool);
@@ -85,12 +86,15 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
 
     // What counts against the limit. If the oldest messages are dropped, what is in flight leaves half of the limit to the newest ones.
     private long Counted =>
-        _outgoing.Pending.Counted + (_turn?.Behind.Counted ?? 0) + (DropsOldest ? Math.Min(_outgoing.BytesInFlight, limit / 2) : _outgoing.BytesInFlight);
+        _outgoing.Pending.Counted + (_turn?.Behind.Counted ?? 0) + (DropsOldest ? Math.Min(_outgoing.BytesInFlight, _limit / 2) : _outgoing.BytesInFlight);
 
     private SlowReading Slow => _slow ??= new SlowReading(listener);
 
     // Where whole messages go.
     private ref PendingFrames Messages => ref _turn is null ? ref _outgoing.Pending : ref _turn.Behind;
+
+    /// <summary>Takes over the settings of the client. Call it before anything is sent.</summary>
+    public void Apply(ConnectionSettings settings) => (_limit, Policy) = (settings.SendQueueLimit, settings.SlowClients);
 
     /// <summary>Sends a message if there is room. Never waits.</summary>
     /// <param name="opcode">Text or binary.</param>
@@ -428,7 +432,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
             if (!IsClosed)
                 _newestPong?.MoveTo(ref _outgoing.Pending);
             AdmitWaiting();
-            if (_failure is null && _outgoing.TryTake(Math.Min(WriteLimit, limit / 2), out bytes))
+            if (_failure is null && _outgoing.TryTake(Math.Min(WriteLimit, _limit / 2), out bytes))
                 return true;
             _newestPong?.Release();
             _outgoing.EndDrain();
@@ -517,9 +521,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     // take the room; then nothing is dropped.
     private bool TryMakeRoom(int size, int keepPending, int keepBehind)
     {
-        long excess = Counted + size - limit;
+        long excess = Counted + size - _limit;
         int messages = _outgoing.Pending.MessageLength + (_turn?.Behind.MessageLength ?? 0);
-        if (excess > messages && Buffered - _outgoing.BytesInFlight - messages > limit / 2)
+        if (excess > messages && Buffered - _outgoing.BytesInFlight - messages > _limit / 2)
             return false;
         int dropped = _outgoing.Pending.DropOldest(ref excess, keepPending);
         if (_turn is not null)
@@ -581,7 +585,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         _ => _outgoing.Pending.IsEmpty || FitsLimit(first.Frame.Length),
     };
 
-    private bool FitsLimit(int size) => Counted + size <= limit;
+    private bool FitsLimit(int size) => Counted + size <= _limit;
 
     private void AdmitWaiting()
     {
@@ -626,7 +630,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     {
         if (kind != SendKind.Turn)
             Slow.Begin();
-        _line ??= new WaitingLine(budget, limit);
+        _line ??= new WaitingLine(budget, _limit);
         // Callers that do not await their sends ignore back-pressure, so the line has a limit.
         if (!_line.HasRoom(kind, frame.Length))
             return LineFull;
@@ -701,7 +705,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     {
         if (IsDraining || _outgoing.Pending.IsEmpty)
             return false;
-        if (_outgoing.Pending.Length < Math.Min(Cork.QueueLimit, DropsOldest ? limit / 2 : limit) && Cork.TryHoldBack(this, ref _cork, size))
+        if (_outgoing.Pending.Length < Math.Min(Cork.QueueLimit, DropsOldest ? _limit / 2 : _limit) && Cork.TryHoldBack(this, ref _cork, size))
             return false;
         return _outgoing.TryBeginDrain();
     }
