@@ -161,7 +161,8 @@ public sealed class WebSocketServerOptions
     /// <summary>
     /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached,
     /// <see cref="WebSocketClient.SendAsync(string, CancellationToken)"/> waits,
-    /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns <see cref="SendResult.Full"/> and a broadcast leaves the client out. A single larger message still goes, alone.
+    /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns <see cref="SendResult.Dropped"/> and a broadcast leaves the client out: <see cref="SlowClients"/> has other
+    /// policies. A single larger message still goes, alone.
     /// Pending <c>SendAsync</c> calls may hold as many bytes again (at least 64 KiB, or one larger message); further calls throw.
     /// </summary>
     public int SendQueueLimit { get; set; } = 1024 * 1024;
@@ -259,6 +260,12 @@ public sealed class WebSocketServerOptions
     /// </para>
     /// </remarks>
     public SynchronizationContext? EventContext { get; set; }
+
+    /// <summary>
+    /// What happens to a message for a client that reads too slowly. Default: <see cref="SlowClientPolicy.Wait"/>. Whatever the policy, a message that is sent with a key replaces a pending one:
+    /// see <see cref="WebSocketClient.TrySendLatest(string, string, SendOptions)"/>.
+    /// </summary>
+    public SlowClientPolicy SlowClients { get; set; } = SlowClientPolicy.Wait;
 
     // Not public for the same reason as Places.
     internal TimeProvider TimeProvider { get; set; } = TimeProvider.System;
@@ -370,20 +377,8 @@ public sealed class WebSocketServerOptions
                 throw new ArgumentException(problem);
         }
 
-        foreach (string subprotocol in Subprotocols)
-        {
-            if (!HeaderTokens.IsToken(subprotocol))
-                throw new ArgumentException($"{Name(nameof(Subprotocols))}: \"{subprotocol}\" is no subprotocol name: use letters, digits and !#$%&'*+-.^_`|~ only.");
-        }
-
-        if (AllowedOrigins.Contains(null!))
-            throw new ArgumentException($"{Name(nameof(AllowedOrigins))} has an entry that is null. Pages from files have the origin \"null\", in quotes.");
-        foreach (string origin in AllowedOrigins)
-        {
-            if (OriginRules.Validate(origin) is { } problem)
-                throw new ArgumentException($"{Name(nameof(AllowedOrigins))}: {problem}");
-        }
-
+        OptionCheck.Subprotocols(Name(nameof(Subprotocols)), Subprotocols);
+        OptionCheck.Origins(Name(nameof(AllowedOrigins)), AllowedOrigins);
         if (AllowedHosts.Contains(null!))
             throw new ArgumentException($"{Name(nameof(AllowedHosts))} has an entry that is null.");
         foreach (string host in AllowedHosts)
@@ -429,8 +424,8 @@ public sealed class WebSocketServerOptions
         Check(StopTimeout, mostHours: 12, mayBeInfinite: false);
         Check(SlowHandlerThreshold, mostHours: 12, mayBeInfinite: true);
         PerMessageDeflate?.Validate();
-        if (!Enum.IsDefined(HandlerExceptions))
-            throw new ArgumentException($"{Name(nameof(HandlerExceptions))} is {HandlerExceptions}, which is no policy.");
+        OptionCheck.Policy(Name(nameof(HandlerExceptions)), HandlerExceptions);
+        OptionCheck.Policy(Name(nameof(SlowClients)), SlowClients);
     }
 
     internal int EffectiveMaxConcurrentHandshakesPerRemoteAddress => MaxConcurrentHandshakesPerRemoteAddress ?? Math.Max(1, MaxConcurrentHandshakes / 2);
@@ -446,6 +441,7 @@ public sealed class WebSocketServerOptions
         MaxRequestHeadSize = MaxRequestHeadSize,
         MaxHeaderLines = MaxHeaderLines,
         SendQueueLimit = SendQueueLimit,
+        SlowClients = SlowClients,
         MaxMessagesPerSecond = MaxMessagesPerSecond,
         MaxBytesPerSecond = MaxBytesPerSecond,
         HandshakeTimeout = HandshakeTimeout,
@@ -486,11 +482,8 @@ public sealed class WebSocketServerOptions
 
     private static string Name(string option) => $"{nameof(WebSocketServerOptions)}.{option}";
 
-    private static void Check(long value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
-    {
-        if (value < least || value > most)
-            throw new ArgumentException($"{Name(option)} is {value}; it must be from {least} to {most}.");
-    }
+    private static void Check(long value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "") =>
+        OptionCheck.Range(Name(option), value, least, most);
 
     private static void CheckList<T>(IList<T>? list, [CallerArgumentExpression(nameof(list))] string option = "")
     {
