@@ -85,6 +85,11 @@ public sealed class HostTests
         await client.ReadCloseAsync();
         Assert.Equal(WebSocketCloseStatus.MessageTooBig, client.CloseStatus);
 
+        using TestClient shorter = await TestClient.ConnectAsync(endPoints[1], "/short");
+        await shorter.SendAsync(new byte[17]);
+        await shorter.ReadCloseAsync();
+        Assert.Equal(WebSocketCloseStatus.MessageTooBig, shorter.CloseStatus);
+
         using TestClient last = await TestClient.ConnectAsync(endPoints[0]);
         Task stop = host.StopAsync(TestClient.Timely);
         await last.ReadCloseAsync();

@@ -13,6 +13,7 @@ public sealed class MirrorTests
         ["Options/ClientCertificateMode.cs"] = "An enum; TlsOptions acts on it.",
         ["Options/HandlerExceptionPolicy.cs"] = "An enum; ConnectionLifetime acts on it.",
         ["Options/PerMessageDeflateOptions.cs"] = "Values; WebSocketServerOptions checks them.",
+        ["Serving/Paths/PathMatch.cs"] = "A record; RequestDecision fills it.",
         ["StopResult.cs"] = "A record of counts; WebSocketServer fills it.",
         ["Connections/Sending/CompressionSettings.cs"] = "A record; WebSocketServerOptions fills it.",
         ["Connections/Closing/ConnectionEnding.cs"] = "A record; ConnectionLifetime fills it.",
