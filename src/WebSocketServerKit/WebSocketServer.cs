@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Options;
 using WebSocketServerKit.Protocol.Closing;
@@ -348,7 +349,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     internal void RaiseClientDisconnected(ClientDisconnectedEventArgs e, ConnectionLifetime connection) => Raise(this, ClientDisconnected, e, connection);
 
     // An exception of one subscriber does not keep the event from the others.
-    private static void Raise<TEventArgs>(object sender, EventHandler<TEventArgs>? handlers, TEventArgs e, ConnectionLifetime connection)
+    private static void Raise<TEventArgs>(object sender, EventHandler<TEventArgs>? handlers, TEventArgs e, IHandlers connection)
     {
         if (handlers is { HasSingleTarget: true })
         {
@@ -366,7 +367,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         }
     }
 
-    private static void Call<TEventArgs>(object sender, EventHandler<TEventArgs> handler, TEventArgs e, ConnectionLifetime connection)
+    private static void Call<TEventArgs>(object sender, EventHandler<TEventArgs> handler, TEventArgs e, IHandlers connection)
     {
         try
         {

@@ -44,4 +44,7 @@ public enum DisconnectCause
     /// A message of the client exceeded <see cref="WebSocketServerOptions.MaxMessageSize"/> (close code 1009) or <see cref="WebSocketServerOptions.MaxFragmentsPerMessage"/> (1008).
     /// </summary>
     LimitExceeded,
+
+    /// <summary>The client read too slowly, and <see cref="WebSocketServerOptions.SlowClients"/> is <see cref="SlowClientPolicy.Disconnect"/>. The close code is 1008.</summary>
+    SlowClient,
 }

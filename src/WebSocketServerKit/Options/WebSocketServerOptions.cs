@@ -161,7 +161,8 @@ public sealed class WebSocketServerOptions
     /// <summary>
     /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached,
     /// <see cref="WebSocketClient.SendAsync(string, CancellationToken)"/> waits,
-    /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns <see cref="SendResult.Full"/> and a broadcast leaves the client out. A single larger message still goes, alone.
+    /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns <see cref="SendResult.Dropped"/> and a broadcast leaves the client out: <see cref="SlowClients"/> has other
+    /// policies. A single larger message still goes, alone.
     /// Pending <c>SendAsync</c> calls may hold as many bytes again (at least 64 KiB, or one larger message); further calls throw.
     /// </summary>
     public int SendQueueLimit { get; set; } = 1024 * 1024;
@@ -259,6 +260,12 @@ public sealed class WebSocketServerOptions
     /// </para>
     /// </remarks>
     public SynchronizationContext? EventContext { get; set; }
+
+    /// <summary>
+    /// What happens to a message for a client that reads too slowly. Default: <see cref="SlowClientPolicy.Wait"/>. Whatever the policy, a message that is sent with a key replaces a pending one:
+    /// see <see cref="WebSocketClient.TrySendLatest(string, string, SendOptions)"/>.
+    /// </summary>
+    public SlowClientPolicy SlowClients { get; set; } = SlowClientPolicy.Wait;
 
     // Not public for the same reason as Places.
     internal TimeProvider TimeProvider { get; set; } = TimeProvider.System;
@@ -418,6 +425,7 @@ public sealed class WebSocketServerOptions
         Check(SlowHandlerThreshold, mostHours: 12, mayBeInfinite: true);
         PerMessageDeflate?.Validate();
         OptionCheck.Policy(Name(nameof(HandlerExceptions)), HandlerExceptions);
+        OptionCheck.Policy(Name(nameof(SlowClients)), SlowClients);
     }
 
     internal int EffectiveMaxConcurrentHandshakesPerRemoteAddress => MaxConcurrentHandshakesPerRemoteAddress ?? Math.Max(1, MaxConcurrentHandshakes / 2);
@@ -433,6 +441,7 @@ public sealed class WebSocketServerOptions
         MaxRequestHeadSize = MaxRequestHeadSize,
         MaxHeaderLines = MaxHeaderLines,
         SendQueueLimit = SendQueueLimit,
+        SlowClients = SlowClients,
         MaxMessagesPerSecond = MaxMessagesPerSecond,
         MaxBytesPerSecond = MaxBytesPerSecond,
         HandshakeTimeout = HandshakeTimeout,

@@ -1,4 +1,5 @@
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Opening;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Transport;
@@ -104,6 +105,23 @@ internal sealed class ClientSession : ConnectionLifetime
                 break;
         }
     }
+
+    public override void RaiseNotice(Notice notice, IHandlers handlers)
+    {
+        switch (notice.Kind)
+        {
+            case NoticeKind.SlowBegan:
+            case NoticeKind.SlowEnded:
+                _server.RaiseClientSlow(new ClientSlowEventArgs(_client!, isSlow: notice.Kind == NoticeKind.SlowBegan), handlers);
+                break;
+        }
+    }
+
+    protected override bool Hears(NoticeKind kind) => kind switch
+    {
+        NoticeKind.SlowBegan or NoticeKind.SlowEnded => _server.HasClientSlowHandlers,
+        _ => false,
+    };
 
     protected override void Track(Task handlers) => _run.Outlive(handlers);
 

@@ -29,6 +29,7 @@ public class WebSocketServerOptionsTests
         { "WebSocketServerOptions.CloseTimeout is ", o => o.CloseTimeout = TimeSpan.Zero },
         { "WebSocketServerOptions.StopTimeout is ", o => o.StopTimeout = Timeout.InfiniteTimeSpan },
         { "WebSocketServerOptions.SlowHandlerThreshold is ", o => o.SlowHandlerThreshold = TimeSpan.FromSeconds(-5) },
+        { "WebSocketServerOptions.SlowClients is 7, which is no policy.", o => o.SlowClients = (SlowClientPolicy)7 },
         { "WebSocketServerOptions.HandlerExceptions is 7, which is no policy.", o => o.HandlerExceptions = (HandlerExceptionPolicy)7 },
     };
 

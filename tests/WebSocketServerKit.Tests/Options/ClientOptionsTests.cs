@@ -18,6 +18,8 @@ public sealed class ClientOptionsTests
         [nameof(ClientOptions.SendQueueLimit)] = 5000,
         [nameof(ClientOptions.HandlerExceptions)] = HandlerExceptionPolicy.KeepClient,
         [nameof(ClientOptions.AllowsCompression)] = false,
+        [nameof(ClientOptions.SlowClients)] = SlowClientPolicy.DropOldest,
+        [nameof(ClientOptions.SendBufferSize)] = 20_000,
     };
 
     public static TheoryData<string> Names => [.. Values.Keys];

@@ -64,6 +64,7 @@ public sealed class WebSocketServerOptionsTests
             options.CloseTimeout = TimeSpan.FromSeconds(11);
             options.SlowHandlerThreshold = TimeSpan.FromSeconds(12);
             options.HandlerExceptions = HandlerExceptionPolicy.KeepClient;
+            options.SlowClients = SlowClientPolicy.DropOldest;
             options.EventContext = context;
         }).ToConnectionSettings(new MemoryBudget(long.MaxValue, System.Buffers.ArrayPool<byte>.Shared));
         Assert.Equal((1, 2, 300, 9, 2000, (long?)6, (long?)7), (settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.MaxRequestHeadSize,
@@ -71,6 +72,7 @@ public sealed class WebSocketServerOptionsTests
         Assert.Equal((8, 9, 10, 11, 12), ((int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds,
             (int)settings.PingTimeout.TotalSeconds, (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.False(settings.CloseOnHandlerException);
+        Assert.Equal(SlowClientPolicy.DropOldest, settings.SlowClients);
         Assert.Same(context, settings.EventContext);
     }
 
@@ -165,6 +167,7 @@ public sealed class WebSocketServerOptionsTests
     [Fact]
     public void The_policy_and_the_clock_have_to_exist()
     {
+        AssertRefused("SlowClients", options => options.SlowClients = (SlowClientPolicy)7);
         AssertRefused("HandlerExceptions", options => options.HandlerExceptions = (HandlerExceptionPolicy)7);
         Assert.Throws<ArgumentNullException>(() => Options().UseTimeProvider(null!));
     }
