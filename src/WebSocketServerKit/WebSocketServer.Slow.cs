@@ -49,5 +49,5 @@ public sealed partial class WebSocketServer
         return this;
     }
 
-    internal void RaiseClientSlow(ClientSlowEventArgs e, IHandlers handlers) => Raise(ClientSlow, e, handlers);
+    internal void RaiseClientSlow(ClientSlowEventArgs e, IHandlers handlers) => Raise(this, ClientSlow, e, handlers);
 }

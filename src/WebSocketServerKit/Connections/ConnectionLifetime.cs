@@ -33,6 +33,8 @@ internal abstract partial class ConnectionLifetime : IHandlers
     private volatile bool _over;                    // the client is out of the registry, and WhenClosed has completed
     private volatile bool _hasSpoken;               // the peer has sent something
     private ProxyConnection? _proxy;                // not null once a trusted proxy has told who the client is
+    private PendingReplies? _replies;               // made for the first request to the peer
+    private volatile bool _isSilent;                // no further message will be raised
     private bool _hasContext;                       // this connection holds one of the places for context takeover
     private volatile bool _isConnectedRaised;       // the handlers of ClientConnected were called
     private Notices? _notices;                      // made for the first notice
@@ -139,6 +141,22 @@ internal abstract partial class ConnectionLifetime : IHandlers
     {
         get => _hasSpoken;
         set => _hasSpoken = value;
+    }
+
+    /// <summary>The calls that wait for a message of the peer. Made on first use, from any thread.</summary>
+    public PendingReplies Replies
+    {
+        get
+        {
+            if (Volatile.Read(ref _replies) is { } replies)
+                return replies;
+            // Store _replies, then read _isSilent; EndMessages does the reverse, so no call waits for ever.
+            var mine = new PendingReplies();
+            replies = Interlocked.CompareExchange(ref _replies, mine, null) ?? mine;
+            if (_isSilent)
+                replies.End();
+            return replies;
+        }
     }
 
     /// <summary>The closing handshake. Made on first use, from any thread.</summary>
@@ -396,7 +414,8 @@ internal abstract partial class ConnectionLifetime : IHandlers
     void IHandlers.Raise(long run)
     {
         ConnectionEvent what = _raising;
-        Raise(what, run);
+        if (_replies is null || what != ConnectionEvent.Message || !_replies.TryTake(run))
+            Raise(what, run);
         if (what != ConnectionEvent.Connected)
             return;
         _isConnectedRaised = true;
@@ -435,6 +454,14 @@ internal abstract partial class ConnectionLifetime : IHandlers
     /// <summary>A handler of a notice threw.</summary>
     public void NoticeFailed(Exception exception, NoticeKind kind) => HandlerFailed(exception, NameOf(kind));
 
+    /// <summary>No further message will be raised: calls that wait for one need not wait any longer. From any thread.</summary>
+    public void EndMessages()
+    {
+        _isSilent = true;
+        Interlocked.MemoryBarrier();
+        _replies?.End();
+    }
+
     public void HandlerFailed(Exception exception)
     {
         if (_raising == ConnectionEvent.Request)
@@ -448,6 +475,15 @@ internal abstract partial class ConnectionLifetime : IHandlers
         if ((_open && exception is WebSocketException && (!IsOpen || exception.InnerException is NotSentException)) || (exception is OperationCanceledException && IsEnding))
         {
             Log.HandlerOutlivedClient(exception, RemoteEndPoint);
+            return;
+        }
+
+        if (exception is InvalidJsonException invalid && invalid.Sender == this)
+        {
+            Log.JsonInvalid(RemoteEndPoint, new PeerText(exception.Message));
+            if (Settings.CloseOnHandlerException)
+                BeginClose(new ConnectionEnding(
+                    DisconnectCause.ProtocolViolation, ConnectionSide.Server, CloseCode.InvalidPayloadData, "message is not the JSON that was expected", exception));
             return;
         }
 
@@ -530,6 +566,7 @@ internal abstract partial class ConnectionLifetime : IHandlers
     // The receive loop has ended, or was not started because the handlers of ClientConnected were given up or postponed.
     private async Task CloseAsync()
     {
+        EndMessages();
         if (Receive.IsPayloadLeft)
             Settings.Budget.Forget(Transport.ForgetBuffers());
 

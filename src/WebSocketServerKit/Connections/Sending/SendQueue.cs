@@ -215,6 +215,49 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     }
 
     /// <summary>
+    /// Sends a message whose frame is ready and never changes, if there is room. Never waits. A large frame is written from the caller's memory if the transport is idle, and not copied.
+    /// </summary>
+    /// <param name="frame">The whole frame. It must never change.</param>
+    /// <param name="payloadLength">The length of the message before it was compressed, if it was.</param>
+    /// <param name="mayWait">Whether the caller would rather wait for room, if the policy allows it: then the outcome is <see cref="SendOutcome.MustWait"/>.</param>
+    public SendOutcome TrySendLasting(ReadOnlyMemory<byte> frame, int payloadLength, bool mayWait = false)
+    {
+        if (frame.Length <= WriteThrough.Threshold)
+            return TrySendFrame(frame.Span, payloadLength, mayWait);
+        SendOutcome outcome;
+        bool drain, isWrittenFromThere;
+        lock (_gate)
+        {
+            outcome = Admit(frame.Length, mayWait);
+            if (!outcome.IsAccepted)
+                goto Refused;
+            isWrittenFromThere = outcome == SendOutcome.Sent && _outgoing.Pending.IsEmpty;
+            if (isWrittenFromThere)
+                _outgoing.BeginDrain(frame.Length);
+            else
+                Messages.Append(frame.Span);
+            Accepted(outcome, frame.Length, payloadLength);
+            drain = BecomesDrainer(frame.Length);
+        }
+
+        if (drain)
+            Drain();
+        if (isWrittenFromThere)
+            _ = Drainer.DrainAsync(this, transport, frame);
+        return outcome;
+    Refused:
+        return Refuse(outcome);
+    }
+
+    /// <summary>Like <see cref="TrySendLasting"/>, but waits in line while there is no room: then <paramref name="waiting"/> is not null.</summary>
+    public SendOutcome SendLasting(ReadOnlyMemory<byte> frame, int payloadLength, CancellationToken cancellationToken, out Task<SendOutcome>? waiting)
+    {
+        SendOutcome outcome = TrySendLasting(frame, payloadLength, mayWait: true);
+        waiting = outcome == SendOutcome.MustWait ? WaitAndSendFrameAsync(frame, payloadLength, cancellationToken) : null;
+        return outcome;
+    }
+
+    /// <summary>
     /// Sends a message, and waits in the <see cref="WaitingLine"/> while there is no room. When the line is full too, the outcome is
     /// <see cref="SendOutcome.LineFull"/>. A message that is cancelled while it waits is not sent, and the connection lives on. <paramref name="frame"/> must
     /// not change until the task has ended.
