@@ -343,22 +343,22 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         return await stopping.ConfigureAwait(false);
     }
 
-    internal void RaiseHandshaking(HandshakingEventArgs e, ConnectionLifetime connection) => Raise(Handshaking, e, connection);
+    internal void RaiseHandshaking(HandshakingEventArgs e, ConnectionLifetime connection) => Raise(this, Handshaking, e, connection);
 
-    internal void RaiseHttpRequestReceived(HttpRequestReceivedEventArgs e, ConnectionLifetime connection) => Raise(HttpRequestReceived, e, connection);
+    internal void RaiseHttpRequestReceived(HttpRequestReceivedEventArgs e, ConnectionLifetime connection) => Raise(this, HttpRequestReceived, e, connection);
 
-    internal void RaiseClientConnected(ClientConnectedEventArgs e, ConnectionLifetime connection) => Raise(ClientConnected, e, connection);
+    internal void RaiseClientConnected(ClientConnectedEventArgs e, ConnectionLifetime connection) => Raise(this, ClientConnected, e, connection);
 
-    internal void RaiseMessageReceived(MessageReceivedEventArgs e, ConnectionLifetime connection) => Raise(MessageReceived, e, connection);
+    internal void RaiseMessageReceived(MessageReceivedEventArgs e, ConnectionLifetime connection) => Raise(this, MessageReceived, e, connection);
 
-    internal void RaiseClientDisconnected(ClientDisconnectedEventArgs e, ConnectionLifetime connection) => Raise(ClientDisconnected, e, connection);
+    internal void RaiseClientDisconnected(ClientDisconnectedEventArgs e, ConnectionLifetime connection) => Raise(this, ClientDisconnected, e, connection);
 
     // An exception of one subscriber does not keep the event from the others.
-    private void Raise<TEventArgs>(EventHandler<TEventArgs>? handlers, TEventArgs e, ConnectionLifetime connection)
+    private static void Raise<TEventArgs>(object sender, EventHandler<TEventArgs>? handlers, TEventArgs e, ConnectionLifetime connection)
     {
         if (handlers is { HasSingleTarget: true })
         {
-            Call(handlers, e, connection);
+            Call(sender, handlers, e, connection);
             return;
         }
 
@@ -366,17 +366,17 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         SynchronizationContext? scope = SynchronizationContext.Current;
         foreach (EventHandler<TEventArgs> handler in Delegate.EnumerateInvocationList(handlers))
         {
-            Call(handler, e, connection);
+            Call(sender, handler, e, connection);
             // If a handler has set another context, the next handler would not be followed, and its exception would end the process.
             SynchronizationContext.SetSynchronizationContext(scope);
         }
     }
 
-    private void Call<TEventArgs>(EventHandler<TEventArgs> handler, TEventArgs e, ConnectionLifetime connection)
+    private static void Call<TEventArgs>(object sender, EventHandler<TEventArgs> handler, TEventArgs e, ConnectionLifetime connection)
     {
         try
         {
-            handler(this, e);
+            handler(sender, e);
         }
         catch (Exception exception)
         {

@@ -43,6 +43,8 @@ public sealed partial class ClientRegistry : ClientSelection
 
     internal ClientIndex<IPAddress> ByRemoteAddress { get; } = new(ClientSetKind.RemoteAddress);
 
+    internal ClientIndex<WebSocketPath> ByMatchedPath { get; } = new(ClientSetKind.MatchedPath);
+
     internal ClientIndex<string> ByUser { get; } = new(ClientSetKind.User, StringComparer.Ordinal);
 
     internal ClientIndex<string> ByGroup { get; } = new(ClientSetKind.Group, StringComparer.Ordinal);
@@ -65,6 +67,8 @@ public sealed partial class ClientRegistry : ClientSelection
             _byId.Add(client.Id, client);
             ByPath.Add(client.Path, client);
             ByRemoteAddress.Add(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
+            if (client.MatchedPath is { } path)
+                ByMatchedPath.Add(path, client);
             if (client.UserId is { } userId)
                 ByUser.Add(userId, client);
             client.Memberships = _noMemberships;
@@ -81,6 +85,8 @@ public sealed partial class ClientRegistry : ClientSelection
             _byId.Remove(client.Id);
             ByPath.Remove(client.Path, client);
             ByRemoteAddress.Remove(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
+            if (client.MatchedPath is { } path)
+                ByMatchedPath.Remove(path, client);
             if (client.UserId is { } userId)
                 ByUser.Remove(userId, client);
             _snapshot = null;

@@ -60,16 +60,8 @@ public sealed partial class WebSocketClient
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
     /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
     [OverloadResolutionPriority(1)]
-    public ValueTask SendAsync(ReadOnlySpan<byte> payload, SendOptions options, CancellationToken cancellationToken = default)
-    {
-        Opcode opcode = OpcodeOf(payload, options);
-        if (cancellationToken.IsCancellationRequested)
-            return ValueTask.FromCanceled(cancellationToken);
-        if (CompressorFor(payload.Length, options) is { } compressor)
-            return FinishAsync(compressor.SendAsync(opcode, payload, cancellationToken));
-        SendOutcome outcome = _lifetime.Queue.TrySend(opcode, payload);
-        return outcome.IsAccepted ? default : FinishAsync(outcome, opcode, payload, cancellationToken);
-    }
+    public ValueTask SendAsync(ReadOnlySpan<byte> payload, SendOptions options, CancellationToken cancellationToken = default) =>
+        SendAsync(OpcodeOf(payload, options), payload, options, cancellationToken);
 
     /// <inheritdoc cref="SendAsync(ReadOnlySpan{byte}, CancellationToken)"/>
     [OverloadResolutionPriority(-1)]
@@ -187,13 +179,7 @@ public sealed partial class WebSocketClient
     /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
     /// <returns><see cref="SendResult.Full"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    public SendResult TrySend(ReadOnlySpan<byte> payload, SendOptions options = default)
-    {
-        Opcode opcode = OpcodeOf(payload, options);
-        return ResultOf(CompressorFor(payload.Length, options) is { } compressor
-            ? compressor.TrySend(opcode, payload)
-            : _lifetime.Queue.TrySend(opcode, payload));
-    }
+    public SendResult TrySend(ReadOnlySpan<byte> payload, SendOptions options = default) => TrySend(OpcodeOf(payload, options), payload, options);
 
     /// <inheritdoc cref="TrySend(ReadOnlySpan{byte}, SendOptions)"/>
     [OverloadResolutionPriority(-1)]
@@ -271,6 +257,20 @@ public sealed partial class WebSocketClient
             throw;
         }
     }
+
+    private ValueTask SendAsync(Opcode opcode, ReadOnlySpan<byte> payload, SendOptions options, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled(cancellationToken);
+        if (CompressorFor(payload.Length, options) is { } compressor)
+            return FinishAsync(compressor.SendAsync(opcode, payload, cancellationToken));
+        SendOutcome outcome = _lifetime.Queue.TrySend(opcode, payload);
+        return outcome.IsAccepted ? default : FinishAsync(outcome, opcode, payload, cancellationToken);
+    }
+
+    private SendResult TrySend(Opcode opcode, ReadOnlySpan<byte> payload, SendOptions options) => ResultOf(CompressorFor(payload.Length, options) is { } compressor
+        ? compressor.TrySend(opcode, payload)
+        : _lifetime.Queue.TrySend(opcode, payload));
 
     private ValueTask FinishAsync(SendOutcome outcome, Opcode opcode, ReadOnlySpan<byte> payload, CancellationToken cancellationToken) =>
         FinishAsync(outcome == SendOutcome.Full

@@ -6,6 +6,7 @@ using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Closing;
+using WebSocketServerKit.Serving.Paths;
 
 namespace WebSocketServerKit;
 
@@ -25,9 +26,11 @@ public sealed partial class WebSocketClient
         HandshakingEventArgs? handshaking,
         string? subprotocol,
         string? extensions,
-        DateTimeOffset connectedAt)
+        DateTimeOffset connectedAt,
+        PathMatch? match = null)
     {
         _lifetime = lifetime;
+        _match = match;
         _state = handshaking?.State;
         Id = id;
         Path = request.Path;

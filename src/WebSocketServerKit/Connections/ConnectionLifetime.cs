@@ -33,6 +33,8 @@ internal abstract class ConnectionLifetime : IHandlers
     private volatile bool _over;                    // the client is out of the registry, and WhenClosed has completed
     private volatile bool _hasSpoken;               // the peer has sent something
     private ProxyConnection? _proxy;                // not null once a trusted proxy has told who the client is
+    private PendingReplies? _replies;               // made for the first request to the peer
+    private volatile bool _isSilent;                // no further message will be raised
     private bool _hasContext;                       // this connection holds one of the places for context takeover
 
     protected ConnectionLifetime(TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat, ServerLog log)
@@ -50,7 +52,7 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public TransportConnection Transport { get; }
 
-    public ConnectionSettings Settings { get; }
+    public ConnectionSettings Settings { get; private set; }
 
     public Heartbeat Heartbeat { get; }
 
@@ -137,6 +139,22 @@ internal abstract class ConnectionLifetime : IHandlers
     {
         get => _hasSpoken;
         set => _hasSpoken = value;
+    }
+
+    /// <summary>The calls that wait for a message of the peer. Made on first use, from any thread.</summary>
+    public PendingReplies Replies
+    {
+        get
+        {
+            if (Volatile.Read(ref _replies) is { } replies)
+                return replies;
+            // Store _replies, then read _isSilent; EndMessages does the reverse, so no call waits for ever.
+            var mine = new PendingReplies();
+            replies = Interlocked.CompareExchange(ref _replies, mine, null) ?? mine;
+            if (_isSilent)
+                replies.End();
+            return replies;
+        }
     }
 
     /// <summary>The closing handshake. Made on first use, from any thread.</summary>
@@ -333,6 +351,19 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public void HandlersAreSlow() => Log.HandlerSlow(NameOf(_raising), RemoteEndPoint, Settings.SlowHandlerThreshold);
 
+    /// <summary>
+    /// Replaces the settings by those of the client's path, or of the client alone. Call it on the connection's own loop, after the handlers of <see cref="ConnectionEvent.Request"/> and before
+    /// the 101. Times, memory and <see cref="ConnectionSettings.EventContext"/> have to stay those of the server.
+    /// </summary>
+    public void Apply(ConnectionSettings settings)
+    {
+        if (ReferenceEquals(settings, Settings))
+            return;
+        Settings = settings;
+        Queue.Apply(settings);
+        Receive.Apply(settings);
+    }
+
     /// <summary>Enables permessage-deflate with the negotiated parameters.</summary>
     public void Agree(PerMessageDeflateParameters parameters, CompressionSettings compression, bool keepsContext)
     {
@@ -378,7 +409,19 @@ internal abstract class ConnectionLifetime : IHandlers
             Handlers.GiveUpPayload();
     }
 
-    void IHandlers.Raise(long run) => Raise(_raising, run);
+    void IHandlers.Raise(long run)
+    {
+        if (_replies is null || _raising != ConnectionEvent.Message || !_replies.TryTake(run))
+            Raise(_raising, run);
+    }
+
+    /// <summary>No further message will be raised: calls that wait for one need not wait any longer. From any thread.</summary>
+    public void EndMessages()
+    {
+        _isSilent = true;
+        Interlocked.MemoryBarrier();
+        _replies?.End();
+    }
 
     public void HandlerFailed(Exception exception)
     {
@@ -388,6 +431,15 @@ internal abstract class ConnectionLifetime : IHandlers
         if ((_open && exception is WebSocketException && (!IsOpen || exception.InnerException is NotSentException)) || (exception is OperationCanceledException && IsEnding))
         {
             Log.HandlerOutlivedClient(exception, RemoteEndPoint);
+            return;
+        }
+
+        if (exception is InvalidJsonException invalid && invalid.Sender == this)
+        {
+            Log.JsonInvalid(RemoteEndPoint, new PeerText(exception.Message));
+            if (Settings.CloseOnHandlerException)
+                BeginClose(new ConnectionEnding(
+                    DisconnectCause.ProtocolViolation, ConnectionSide.Server, CloseCode.InvalidPayloadData, "message is not the JSON that was expected", exception));
             return;
         }
 
@@ -466,6 +518,7 @@ internal abstract class ConnectionLifetime : IHandlers
     // The receive loop has ended, or was not started because the handlers of ClientConnected were given up or postponed.
     private async Task CloseAsync()
     {
+        EndMessages();
         if (Receive.IsPayloadLeft)
             Settings.Budget.Forget(Transport.ForgetBuffers());
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Security.Claims;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Protocol.Handshake;
+using WebSocketServerKit.Serving.Paths;
 
 namespace WebSocketServerKit;
 
@@ -22,10 +23,13 @@ public sealed class HandshakingEventArgs : EventArgs
     private ClaimsPrincipal? _user;
     private readonly ConnectionLifetime? _connection;
     private bool _decided;
+    private ClientOptions? _options;
+    private readonly PathMatch? _match;
 
     internal HandshakingEventArgs(
-        HandshakeRequest request, EndPoint remoteEndPoint, EndPoint localEndPoint, string? subprotocol, ConnectionLifetime? connection = null)
+        HandshakeRequest request, EndPoint remoteEndPoint, EndPoint localEndPoint, string? subprotocol, ConnectionLifetime? connection = null, PathMatch? match = null)
     {
+        _match = match;
         Request = request;
         RemoteEndPoint = remoteEndPoint;
         LocalEndPoint = localEndPoint;
@@ -36,6 +40,12 @@ public sealed class HandshakingEventArgs : EventArgs
 
     /// <summary>The request: path, query, headers, cookies, origin, subprotocols that the client offers.</summary>
     public HandshakeRequest Request { get; }
+
+    /// <summary>The path that the request matches, as <see cref="WebSocketClient.MatchedPath"/>.</summary>
+    public WebSocketPath? MatchedPath => _match?.Path;
+
+    /// <summary>The values of the parameters in the template of <see cref="MatchedPath"/>: <c>e.PathValues["room"]</c>. Empty if there are none.</summary>
+    public PathValues PathValues => _match?.Values ?? PathValues.None;
 
     /// <summary>The client's end point, as <see cref="WebSocketClient.RemoteEndPoint"/>.</summary>
     public EndPoint RemoteEndPoint { get; }
@@ -59,7 +69,7 @@ public sealed class HandshakingEventArgs : EventArgs
     public CancellationToken ConnectionClosed => _connection?.Disconnected ?? default;
 
     /// <summary>
-    /// The subprotocol to speak, or null for none. It starts as the client's first choice among <see cref="WebSocketServerOptions.Subprotocols"/>.
+    /// The subprotocol to speak, or null for none. It starts as the client's first choice among <see cref="WebSocketServerOptions.Subprotocols"/>, or among those of its path.
     /// </summary>
     /// <exception cref="ArgumentException">The client did not offer it; a browser would then close the connection.</exception>
     public string? Subprotocol
@@ -99,10 +109,28 @@ public sealed class HandshakingEventArgs : EventArgs
         }
     }
 
+    /// <summary>
+    /// The options of this client: its limits, its send queue, its compression. They start as a copy of those of its path; what is null is the server's. They take effect when the handlers have
+    /// ended. If a value is invalid then, the client gets 500, and the log tells which.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The handlers of the event have ended.</exception>
+    public ClientOptions Options
+    {
+        get
+        {
+            ThrowIfDecided();
+            lock (_gate)
+                return _options ??= _match is null ? new ClientOptions() : new ClientOptions(_match.Path.Options);
+        }
+    }
+
     /// <summary>Whether a handler has refused the client.</summary>
     public bool IsRefused => Refusal is not null;
 
     internal HandshakeResponse? Refusal { get; private set; }
+
+    /// <summary>A copy of what the handlers have set; null if none has asked for the options.</summary>
+    internal ClientOptions? ChosenOptions => _options is { } options ? new ClientOptions(options) : null;
 
     internal IReadOnlyList<KeyValuePair<string, string>>? ResponseHeaders => _responseHeaders;
 

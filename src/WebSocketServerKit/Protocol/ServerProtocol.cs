@@ -17,6 +17,7 @@ namespace WebSocketServerKit.Protocol;
 /// </summary>
 internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, ArrayPool<byte> pool)
 {
+    private int _maxMessageSize = maxMessageSize;
     private FragmentationRules _fragmentation = new(maxFragments);
     private PooledBuffer _message = new(pool); // the received part of an incomplete message
     private PooledBuffer _cut = new(pool);     // the received part of an incomplete header or control frame
@@ -55,6 +56,13 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
     /// <summary>The total decompressed size of all compressed messages, in bytes.</summary>
     public long InflatedBytes { get; private set; }
+
+    /// <summary>Replaces the limits. Call it before the first step.</summary>
+    public void Limit(int messageSize, int fragments)
+    {
+        _maxMessageSize = messageSize;
+        _fragmentation = new FragmentationRules(fragments);
+    }
 
     /// <summary>Enables permessage-deflate. Call it before the first step. The protocol owns the inflater from then on.</summary>
     public void Agree(MessageInflater inflater) => _inflater = inflater;
@@ -136,7 +144,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         Span<byte> bytes = input.Span;
         if (!FrameHeaderParser.TryParse(bytes, out FrameHeader header, out _)
             || header is not { Fin: true, Opcode: Opcode.Text or Opcode.Binary }
-            || header.PayloadLength > Math.Min(maxMessageSize, bytes.Length - header.Size)
+            || header.PayloadLength > Math.Min(_maxMessageSize, bytes.Length - header.Size)
             || _fragmentation.InMessage)
         {
             return false;
@@ -213,7 +221,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     }
 
     // Compression may make a message slightly longer. But blocks that inflate to nothing must not make it endless.
-    private long MaxSizeOnWire => _isCompressed ? 2L * maxMessageSize + 1024 : maxMessageSize;
+    private long MaxSizeOnWire => _isCompressed ? 2L * _maxMessageSize + 1024 : _maxMessageSize;
 
     private ProtocolEvent TakeControlPayload(ref Memory<byte> input)
     {
@@ -293,11 +301,11 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     {
         ProtocolViolation violation = ProtocolViolation.None;
         if (_isInflating)
-            violation = _inflater!.Continue(ref _message, maxMessageSize);
+            violation = _inflater!.Continue(ref _message, _maxMessageSize);
         else if (TakeUnmasked(ref input) is { IsEmpty: false } piece)
-            violation = _inflater!.Inflate(piece, ref _message, maxMessageSize);
+            violation = _inflater!.Inflate(piece, ref _message, _maxMessageSize);
         _isInflating = violation == ProtocolViolation.None && _inflater!.IsUnfinished;
-        return violation == ProtocolViolation.None && IsMessageComplete && !_isInflating ? _inflater!.End(ref _message, maxMessageSize) : violation;
+        return violation == ProtocolViolation.None && IsMessageComplete && !_isInflating ? _inflater!.End(ref _message, _maxMessageSize) : violation;
     }
 
     // Takes the part of the frame's payload that is in the input, unmasked in place.

@@ -53,7 +53,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     /// <summary>Closes from this side: sends a Close frame and starts the close timeout. Call it once, after <see cref="TrySetEnding"/> was true.</summary>
     public void Begin(ConnectionEnding ending)
     {
-        _discardsMessages = true;
+        DiscardMessages();
         connection.Queue.Close(ending.Code, ending.Reason);
         Deadline.Start();
     }
@@ -63,7 +63,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     /// <param name="isAnswered">Whether the 101 has left the send queue. If not, the queue is not cleared.</param>
     public void BeginForMemory(ConnectionEnding ending, bool isAnswered)
     {
-        _discardsMessages = true;
+        DiscardMessages();
         connection.Queue.Close(ending.Code, ending.Reason, discard: isAnswered);
         connection.Receive.Discard();
         connection.Transport.ReleaseIdle();
@@ -125,7 +125,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     /// <summary>Cuts the connection now, and gives its handlers the close timeout to end. Further calls do nothing.</summary>
     public void Cut()
     {
-        _discardsMessages = true;
+        DiscardMessages();
         Deadline.Stop();
         Deadline.StartForHandlers();
         connection.Queue.Fail(new IOException("The connection was cut."));
@@ -148,6 +148,12 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
 
         if (Deadline.IsOverForHandlers(now))
             connection.LeaveHandlers(HandlersEnd.GivenUp);
+    }
+
+    private void DiscardMessages()
+    {
+        _discardsMessages = true;
+        connection.EndMessages();
     }
 
     private ConnectionEnding Describe(ProtocolViolation violation)

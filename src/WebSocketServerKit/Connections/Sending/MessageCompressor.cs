@@ -65,6 +65,27 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     }
 
     /// <summary>
+    /// Sends a message that was compressed for several clients, refers to no other, and whose frame never changes. Waits in line while there is no room: then <paramref name="waiting"/> is not
+    /// null. It also waits for another message that is being compressed for this client.
+    /// </summary>
+    public SendOutcome SendLasting(ReadOnlyMemory<byte> frame, int payloadLength, CancellationToken cancellationToken, out Task<SendOutcome>? waiting)
+    {
+        if (_order is null)
+            return queue.SendLasting(frame, payloadLength, cancellationToken, out waiting);
+        _order.Enter();
+        try
+        {
+            // As in TrySendShared. Where the message waits in line, those behind it wait too, each with a reset of its own.
+            _context?.Reset();
+            return queue.SendLasting(frame, payloadLength, cancellationToken, out waiting);
+        }
+        finally
+        {
+            Leave(_order);
+        }
+    }
+
+    /// <summary>
     /// Gets the turn for a message in fragments: see <see cref="SendQueue.BeginFragmentsAsync"/>. The compressor of <see cref="BeginMessage"/> compresses the
     /// fragments, without reference to other messages.
     /// </summary>
@@ -111,9 +132,20 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     /// </summary>
     public ReadOnlyMemory<byte> Compress(Opcode opcode, ReadOnlySpan<byte> payload, ref PooledBuffer buffer)
     {
+        TryCompress(opcode, payload, ref buffer, out ReadOnlyMemory<byte> frame);
+        return frame;
+    }
+
+    /// <summary>The same for a caller that keeps the frame, which is empty if compression saves nothing. False while the limit of concurrent compressions is reached.</summary>
+    public bool TryCompress(Opcode opcode, ReadOnlySpan<byte> payload, ref PooledBuffer buffer, out ReadOnlyMemory<byte> frame)
+    {
         using var deflater = new MessageDeflater(settings.Level, contextTakeover: false, WindowBits);
-        ReadOnlyMemory<byte> frame = Compress(opcode, payload, deflater, ref buffer);
-        return frame.Length < SendQueue.SizeOf(payload.Length) ? frame : default;
+        frame = Compress(opcode, payload, deflater, ref buffer);
+        if (frame.IsEmpty)
+            return false;
+        if (frame.Length >= SendQueue.SizeOf(payload.Length))
+            frame = default;
+        return true;
     }
 
     private SendOutcome Send(Opcode opcode, ReadOnlySpan<byte> payload, bool wait, CancellationToken cancellationToken, out Task<SendOutcome>? waiting)

@@ -5,13 +5,18 @@ using WebSocketServerKit.Protocol.Framing;
 
 namespace WebSocketServerKit.Connections.Sending;
 
-/// <summary>A message for many clients. Its frame is built once, and compressed at most once for each negotiated window size. Not thread-safe.</summary>
+/// <summary>
+/// A message on its way to many clients: a payload that is written into it, one that somebody else holds until all have got it, or a prepared message. It is compressed at most once for each
+/// negotiated window size. Not thread-safe.
+/// </summary>
 internal sealed class SharedMessage : IDisposable
 {
     private readonly Opcode _opcode;
     private readonly int _payloadLength;
     private readonly bool _compress;
     private readonly ArrayPool<byte> _pool;
+    private readonly ReadOnlyMemory<byte> _held; // the payload, if somebody else holds it
+    private readonly PreparedFrames? _prepared;
     private PooledBuffer _plain;
     private Compressed[]? _byWindow; // by window size, the smallest first; made for the first client with compression
 
@@ -27,6 +32,29 @@ internal sealed class SharedMessage : IDisposable
         _plain.Advance(size);
     }
 
+    /// <summary>For a payload that somebody else holds, unchanged, until the last client has got it.</summary>
+    public SharedMessage(Opcode opcode, ReadOnlyMemory<byte> payload, bool compress, ArrayPool<byte> pool)
+        : this(opcode, compress, pool)
+    {
+        SendQueue.SizeOf(payload.Length); // too much is refused before anybody gets the message
+        _payloadLength = payload.Length;
+        _held = payload;
+    }
+
+    public SharedMessage(PreparedFrames prepared)
+        : this(prepared.Opcode, prepared.IsCompressed, ArrayPool<byte>.Shared)
+    {
+        _payloadLength = prepared.PayloadLength;
+        _prepared = prepared;
+    }
+
+    private SharedMessage(Opcode opcode, bool compress, ArrayPool<byte> pool)
+    {
+        _opcode = opcode;
+        _compress = compress;
+        _pool = pool;
+    }
+
     /// <summary>The payload, to be written before the first client gets the message.</summary>
     public Span<byte> Payload => _plain.Written.Span[^_payloadLength..];
 
@@ -39,7 +67,9 @@ internal sealed class SharedMessage : IDisposable
             return outcome;
         }
 
-        return queue.TrySendFrame(_plain.Written.Span, _payloadLength);
+        if (_prepared is not null)
+            return queue.TrySendLasting(_prepared.Plain, _payloadLength);
+        return _plain.IsEmpty ? queue.TrySend(_opcode, _held.Span) : queue.TrySendFrame(_plain.Written.Span, _payloadLength);
     }
 
     public void Dispose()
@@ -51,13 +81,15 @@ internal sealed class SharedMessage : IDisposable
 
     private ReadOnlyMemory<byte> CompressedBy(MessageCompressor compressor)
     {
+        if (_prepared is not null)
+            return _prepared.CompressedBy(compressor, wait: false);
         _byWindow ??= new Compressed[PerMessageDeflateParameters.MaxWindowBits - PerMessageDeflateParameters.MinWindowBits + 1];
         ref Compressed compressed = ref _byWindow[compressor.WindowBits - PerMessageDeflateParameters.MinWindowBits];
         if (!compressed.IsTried)
         {
             compressed.IsTried = true;
             compressed.Buffer = new PooledBuffer(_pool);
-            compressed.Frame = compressor.Compress(_opcode, Payload, ref compressed.Buffer);
+            compressed.Frame = compressor.Compress(_opcode, _plain.IsEmpty ? _held.Span : Payload, ref compressed.Buffer);
         }
 
         return compressed.Frame;
