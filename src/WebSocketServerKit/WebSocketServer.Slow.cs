@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using WebSocketServerKit.Connections.Handling;
+using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Serving;
 
 namespace WebSocketServerKit;
@@ -9,7 +10,7 @@ public sealed partial class WebSocketServer
 {
     /// <summary>
     /// A client has begun to read too slowly (<see cref="ClientSlowEventArgs.IsSlow"/> is true): a message to it was dropped or replaced, or had to wait for room. Or it has taken all that was
-    /// pending (false).
+    /// pending (false). See <see cref="WebSocketServerOptions.SlowClients"/>.
     /// </summary>
     /// <remarks>
     /// It is raised beside the client's other events, since one of their handlers may be the one that waits for the client: after the handlers of <see cref="ClientConnected"/> have been called,
@@ -17,6 +18,14 @@ public sealed partial class WebSocketServer
     /// handler that takes long is told the newest state only. A client that leaves while it is slow gets no event with false.
     /// </remarks>
     public event EventHandler<ClientSlowEventArgs>? ClientSlow;
+
+    /// <summary>Messages that did not reach a client because it read too slowly, since this object was made: see <see cref="WebSocketClient.MessagesDropped"/>.</summary>
+    public long MessagesDropped => SendTotals.Dropped;
+
+    /// <summary>Pending messages whose place a newer one with the same key took, since this object was made: see <see cref="WebSocketClient.MessagesReplaced"/>.</summary>
+    public long MessagesReplaced => SendTotals.Replaced;
+
+    internal SendTotals SendTotals { get; } = new();
 
     internal bool HasClientSlowHandlers => ClientSlow is not null;
 

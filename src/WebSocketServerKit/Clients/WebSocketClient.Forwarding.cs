@@ -36,7 +36,7 @@ public sealed partial class WebSocketClient
     /// <summary>Forwards a received message if that needs no waiting.</summary>
     /// <param name="message">The message.</param>
     /// <param name="options">The message type, by default that of the message, and whether it may be compressed.</param>
-    /// <returns><see cref="SendResult.Full"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
+    /// <returns><see cref="SendResult.Dropped"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a binary message that is to be text is not valid UTF-8.</exception>
     /// <exception cref="InvalidOperationException">The handlers of the received message have ended, or one has called <see cref="MessageReceivedEventArgs.ContinueReceiving"/>.</exception>
     public SendResult TrySend(MessageReceivedEventArgs message, SendOptions options = default)

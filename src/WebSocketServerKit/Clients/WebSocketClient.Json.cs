@@ -47,7 +47,7 @@ public sealed partial class WebSocketClient
     /// <param name="value">The value.</param>
     /// <param name="typeInfo">How it is written: a property of a <see cref="System.Text.Json.Serialization.JsonSerializerContext"/>.</param>
     /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
-    /// <returns><see cref="SendResult.Full"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
+    /// <returns><see cref="SendResult.Dropped"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
     /// <exception cref="ArgumentException">The JSON has more than 1 GiB; or the type is neither text nor binary, or raw JSON in it is not valid UTF-8.</exception>
     public SendResult TrySendJson<T>(T value, JsonTypeInfo<T> typeInfo, SendOptions options = default)
     {

@@ -20,7 +20,7 @@ namespace WebSocketServerKit.Connections;
 /// read the state, and end the connection by <see cref="BeginClose"/>, <see cref="Abort"/>, <see cref="CloseForMemory"/> or <see cref="BeginStop"/>. There is no lock:
 /// the connection's own loop writes the shared fields, or the first thread does by compare-exchange.</para>
 /// </summary>
-internal abstract class ConnectionLifetime : IHandlers
+internal abstract partial class ConnectionLifetime : IHandlers
 {
     private ConnectionWatch _watch;
     private OpeningHandshake? _opening;             // null once the connection is open
@@ -46,7 +46,7 @@ internal abstract class ConnectionLifetime : IHandlers
         Settings = settings;
         Heartbeat = heartbeat;
         Log = log;
-        Queue = new SendQueue(transport, settings.SendQueueLimit, settings.Budget);
+        Queue = new SendQueue(transport, settings.SendQueueLimit, settings.Budget, this) { Policy = settings.SlowClients };
         Handlers = new HandlerScope(this, settings.EventContext);
         Receive = new ReceiveLoop(this, transport, settings, heartbeat);
         _opening = new OpeningHandshake(this);
@@ -465,13 +465,22 @@ internal abstract class ConnectionLifetime : IHandlers
     void IHandlers.Raise(long run)
     {
         ConnectionEvent what = _raising;
-        if (_replies is null || what != ConnectionEvent.Message || !_replies.TryTake(run))
-            Raise(what, run);
+        if (_replies is not null && what == ConnectionEvent.Message && _replies.TryTake(run))
+            return;
+        Raise(what, run);
         if (what != ConnectionEvent.Connected)
             return;
         _isConnectedRaised = true;
         Interlocked.MemoryBarrier(); // store _isConnectedRaised, then read _notices; Notify does the reverse, so no notice is left
         Volatile.Read(ref _notices)?.Open();
+    }
+
+    /// <summary>No further message will be raised: calls that wait for one need not wait any longer. From any thread.</summary>
+    public void EndMessages()
+    {
+        _isSilent = true;
+        Interlocked.MemoryBarrier();
+        _replies?.End();
     }
 
     /// <summary>
@@ -504,14 +513,6 @@ internal abstract class ConnectionLifetime : IHandlers
 
     /// <summary>A handler of a notice threw.</summary>
     public void NoticeFailed(Exception exception, NoticeKind kind) => HandlerFailed(exception, NameOf(kind));
-
-    /// <summary>No further message will be raised: calls that wait for one need not wait any longer. From any thread.</summary>
-    public void EndMessages()
-    {
-        _isSilent = true;
-        Interlocked.MemoryBarrier();
-        _replies?.End();
-    }
 
     public void HandlerFailed(Exception exception)
     {
@@ -601,6 +602,7 @@ internal abstract class ConnectionLifetime : IHandlers
     // The handshake was accepted. Sets LeftMessage if the handlers of ClientConnected were given up or postponed.
     private async Task OpenAsync()
     {
+        LimitSendBuffer();
         _open = true;
         Opened();
         Queue.Flush();

@@ -46,6 +46,9 @@ public enum DisconnectCause
     /// </summary>
     LimitExceeded,
 
+    /// <summary>The client read too slowly, and <see cref="WebSocketServerOptions.SlowClients"/> is <see cref="SlowClientPolicy.Disconnect"/>. The close code is 1008.</summary>
+    SlowClient,
+
     /// <summary>The time of <see cref="WebSocketClient.ExpiresAt"/> has come. The close code is 1008 (<see cref="CloseCode.PolicyViolation"/>).</summary>
     Expired,
 }

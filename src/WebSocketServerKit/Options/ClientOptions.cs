@@ -27,6 +27,8 @@ public class ClientOptions
         HandlerExceptions = other.HandlerExceptions;
         AllowsCompression = other.AllowsCompression;
         OverRate = other.OverRate;
+        SlowClients = other.SlowClients;
+        SendBufferSize = other.SendBufferSize;
     }
 
     /// <summary>The largest message that the client may send, in bytes. Default: null, <see cref="WebSocketServerOptions.MaxMessageSize"/>.</summary>
@@ -62,6 +64,16 @@ public class ClientOptions
     /// <summary>What the server does with the client when it sends more than it may. Default: null, <see cref="WebSocketServerOptions.OverRate"/>.</summary>
     public RateLimitReaction? OverRate { get; set; }
 
+    /// <summary>What happens to a message for the client when it reads too slowly. Default: null, <see cref="WebSocketServerOptions.SlowClients"/>.</summary>
+    public SlowClientPolicy? SlowClients { get; set; }
+
+    /// <summary>
+    /// The size of the system's send buffer for the client (SO_SNDBUF), in bytes. What is in it can be neither dropped nor replaced, so a small one brings a slow client newer messages; a
+    /// fast client on a long line needs a large one. Default: null, that of <see cref="ListenOptions.SendBufferSize"/>, or, if that is null too, the system's with <see cref="SlowClientPolicy.Wait"/>, and
+    /// <see cref="SendQueueLimit"/>, but 16 to 256 KiB, with any other policy. Streams and pipes of <see cref="WebSocketServer.AcceptAsync(Stream, AcceptOptions?, CancellationToken)"/> have none.
+    /// </summary>
+    public int? SendBufferSize { get; set; }
+
     /// <summary>Checks the values.</summary>
     /// <param name="owner">Where they were set, for the message: <c>PathOptions</c>.</param>
     /// <exception cref="ArgumentException">An option has an invalid value; the message names it and the valid range.</exception>
@@ -76,6 +88,9 @@ public class ClientOptions
             OptionCheck.Policy($"{owner}.{nameof(HandlerExceptions)}", policy);
         if (OverRate is { } reaction && !Enum.IsDefined(reaction))
             throw new ArgumentException($"{owner}.{nameof(OverRate)} is {reaction}, which is no reaction.");
+        if (SlowClients is { } slow)
+            OptionCheck.Policy($"{owner}.{nameof(SlowClients)}", slow);
+        Check(SendBufferSize, 1024, 64 * 1024 * 1024);
 
         void Check(long? value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
         {
@@ -95,6 +110,8 @@ public class ClientOptions
             MaxBytesPerSecond = MaxBytesPerSecond ?? settings.MaxBytesPerSecond,
             SendQueueLimit = SendQueueLimit ?? settings.SendQueueLimit,
             OverRate = OverRate ?? settings.OverRate,
+            SlowClients = SlowClients ?? settings.SlowClients,
+            SendBufferSize = SendBufferSize ?? settings.SendBufferSize,
             CloseOnHandlerException = HandlerExceptions is { } policy ? policy == HandlerExceptionPolicy.CloseClient : settings.CloseOnHandlerException,
             Compression = AllowsCompression == false ? null : settings.Compression,
         };

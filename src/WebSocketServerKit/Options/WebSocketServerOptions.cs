@@ -161,7 +161,8 @@ public sealed class WebSocketServerOptions
     /// <summary>
     /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached,
     /// <see cref="WebSocketClient.SendAsync(string, CancellationToken)"/> waits,
-    /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns <see cref="SendResult.Full"/> and a broadcast leaves the client out. A single larger message still goes, alone.
+    /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns <see cref="SendResult.Dropped"/> and a broadcast leaves the client out: <see cref="SlowClients"/> has other
+    /// policies. A single larger message still goes, alone.
     /// Pending <c>SendAsync</c> calls may hold as many bytes again (at least 64 KiB, or one larger message); further calls throw.
     /// </summary>
     public int SendQueueLimit { get; set; } = 1024 * 1024;
@@ -281,6 +282,18 @@ public sealed class WebSocketServerOptions
     /// How long before <see cref="WebSocketClient.ExpiresAt"/> the event <see cref="WebSocketServer.ClientExpiring"/> is raised. Default: 1 min. Zero: it is not raised. At most 24 hours.
     /// </summary>
     public TimeSpan ExpiryNotice { get; set; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>
+    /// What happens to a message for a client that reads too slowly. Default: <see cref="SlowClientPolicy.Wait"/>. Whatever the policy, a message that is sent with a key replaces a pending one:
+    /// see <see cref="WebSocketClient.TrySendLatest(string, string, SendOptions)"/>.
+    /// </summary>
+    public SlowClientPolicy SlowClients { get; set; } = SlowClientPolicy.Wait;
+
+    /// <summary>
+    /// The maximum number of topic filters that one client is subscribed to. Default: 1,000. One more throws in <see cref="WebSocketClient.Subscribe"/>; uncaught in a handler, that closes the client,
+    /// as <see cref="HandlerExceptions"/> says. It keeps peers that choose the filters from filling the memory. Null for no limit.
+    /// </summary>
+    public int? MaxSubscriptionsPerClient { get; set; } = 1_000;
 
     // Not public for the same reason as Places.
     internal TimeProvider TimeProvider { get; set; } = TimeProvider.System;
@@ -437,6 +450,8 @@ public sealed class WebSocketServerOptions
             Check(ExpiryNotice, mostHours: 24, mayBeInfinite: false);
         if (!Enum.IsDefined(OverRate))
             throw new ArgumentException($"{Name(nameof(OverRate))} is {OverRate}, which is no reaction.");
+        if (MaxSubscriptionsPerClient is { } subscriptions)
+            Check(subscriptions, 1, int.MaxValue, nameof(MaxSubscriptionsPerClient));
         Check(HandshakeTimeout, mostHours: 1, mayBeInfinite: false);
         Check(PingInterval, mostHours: 12, mayBeInfinite: true);
         Check(PingTimeout, mostHours: 12, mayBeInfinite: true);
@@ -446,6 +461,7 @@ public sealed class WebSocketServerOptions
         Check(SlowHandlerThreshold, mostHours: 12, mayBeInfinite: true);
         PerMessageDeflate?.Validate();
         OptionCheck.Policy(Name(nameof(HandlerExceptions)), HandlerExceptions);
+        OptionCheck.Policy(Name(nameof(SlowClients)), SlowClients);
     }
 
     internal int EffectiveMaxConcurrentHandshakesPerRemoteAddress => MaxConcurrentHandshakesPerRemoteAddress ?? Math.Max(1, MaxConcurrentHandshakes / 2);
@@ -461,10 +477,12 @@ public sealed class WebSocketServerOptions
         MaxRequestHeadSize = MaxRequestHeadSize,
         MaxHeaderLines = MaxHeaderLines,
         SendQueueLimit = SendQueueLimit,
+        SlowClients = SlowClients,
         MaxMessagesPerSecond = MaxMessagesPerSecond,
         MaxBytesPerSecond = MaxBytesPerSecond,
         OverRate = OverRate,
         ExpiryNotice = ExpiryNotice,
+        MaxSubscriptionsPerClient = MaxSubscriptionsPerClient,
         HandshakeTimeout = HandshakeTimeout,
         PingInterval = PingInterval,
         PingTimeout = PingTimeout,

@@ -77,7 +77,7 @@ public sealed partial class WebSocketClientJsonTests : IDisposable
         ScriptedTransport transport = _bench.TransportOf(client);
         transport.HoldWrites();
         client.TrySend("busy");
-        Assert.Equal(SendResult.Full, client.TrySendJson(Sample, PointJson.Default.Point));
+        Assert.Equal(SendResult.Dropped, client.TrySendJson(Sample, PointJson.Default.Point));
         Task waits = client.SendJsonAsync(Sample, PointJson.Default.Point, Token).AsTask();
         client.TrySendJson(new Point(8, 9), PointJson.Default.Point); // the buffer of the waiting one is its own
         Assert.False(waits.IsCompleted);

@@ -19,6 +19,8 @@ public sealed class ClientOptionsTests
         [nameof(ClientOptions.HandlerExceptions)] = HandlerExceptionPolicy.KeepClient,
         [nameof(ClientOptions.AllowsCompression)] = false,
         [nameof(ClientOptions.OverRate)] = RateLimitReaction.Drop,
+        [nameof(ClientOptions.SlowClients)] = SlowClientPolicy.DropOldest,
+        [nameof(ClientOptions.SendBufferSize)] = 20_000,
     };
 
     public static TheoryData<string> Names => [.. Values.Keys];

@@ -32,11 +32,11 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
 
     public Action? OnOpened { get; set; }
 
-    /// <summary>The settings that the client gets for itself; null for those of the server.</summary>
-    public Func<ConnectionSettings, ConnectionSettings>? OwnSettings { get; set; }
-
     /// <summary>The handler of notices; null for none.</summary>
     public Action<Notice>? OnNotice { get; set; }
+
+    /// <summary>The settings that the client gets for itself; null for those of the server.</summary>
+    public Func<ConnectionSettings, ConnectionSettings>? OwnSettings { get; set; }
 
     /// <summary>What the host answers; null to accept.</summary>
     public Func<HandshakeResponse>? Answer { get; set; }
