@@ -78,8 +78,13 @@ public class GroupBroadcast
         await Task.Delay(1_000); // all wait for their request
         foreach (MemoryTransport transport in transports)
             transport.Receive(Request);
-        while (server.Clients.Count < count)
+        for (int waits = 0; server.Clients.Count < count; waits++)
+        {
+            if (waits == 3_000)
+                throw new InvalidOperationException($"Only {server.Clients.Count} of {count} clients are connected.");
             await Task.Delay(10);
+        }
+
         return server.Clients;
     }
 }

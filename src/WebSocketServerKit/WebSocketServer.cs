@@ -65,6 +65,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         _options = options;
+        Clients = new ClientRegistry(options);
         _log = new ServerLog((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<WebSocketServer>());
     }
 
@@ -87,7 +88,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     public event EventHandler<ClientDisconnectedEventArgs>? ClientDisconnected;
 
     /// <summary>The clients that are connected.</summary>
-    public ClientRegistry Clients { get; } = new();
+    public ClientRegistry Clients { get; }
 
     /// <summary>The end points that the server listens on, with the actual ports: first those of <see cref="WebSocketServerOptions.Listen(EndPoint, ListenOptions?)"/> and its like, then those of <see cref="WebSocketServerOptions.Urls"/>, then those that were added while it runs. <c>localhost</c> makes two with one port. Empty while the server is stopped.</summary>
     public IReadOnlyList<EndPoint> EndPoints => Volatile.Read(ref _stopping) is null && Volatile.Read(ref _run) is { } run ? run.EndPoints : [];
@@ -267,7 +268,11 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             _disposed = true;
             run = _run;
             if (run is null)
+            {
+                Clients.EndFeeds();
                 return;
+            }
+
             run.CutNow();
             _stopping ??= EndAsync(run, CloseCode.GoingAway, "server is stopping");
         }
@@ -281,6 +286,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         lock (_gate)
             _disposed = true;
         await StopAsync().ConfigureAwait(false);
+        Clients.EndFeeds();
     }
 
     // The server's loops must not carry the AsyncLocals of whoever happened to call.
@@ -388,6 +394,8 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         {
             _run = null;
             _stopping = null;
+            if (_disposed)
+                Clients.EndFeeds();
         }
 
         return result;

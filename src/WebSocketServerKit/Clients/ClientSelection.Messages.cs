@@ -19,6 +19,21 @@ public partial class ClientSelection
     }
 
     /// <summary>
+    /// Sends a message that was encoded before to all of them, as the newest value of a key: <c>clients.BroadcastLatest("EURUSD", PreparedMessage.FromJson(quote, MyContext.Default.Quote))</c>. It replaces
+    /// a pending one with the same key, as <see cref="BroadcastLatest(string, string, SendOptions)"/> says.
+    /// </summary>
+    /// <param name="key">Compared ordinally.</param>
+    /// <param name="message">The message.</param>
+    /// <returns>The number of clients for each <see cref="SendResult"/>.</returns>
+    public BroadcastResult BroadcastLatest(string key, PreparedMessage message)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ArgumentNullException.ThrowIfNull(message);
+        using SharedMessage shared = new(message.Frames);
+        return Broadcast(shared, key);
+    }
+
+    /// <summary>
     /// Forwards a received message to all of them: <c>server.Clients.InGroup("lobby").Except(sender).Broadcast(message)</c>. It stays text or binary, is not validated again, and goes from the receive
     /// buffer directly into each send queue. Otherwise like <see cref="Broadcast(string, SendOptions)"/>.
     /// </summary>

@@ -26,4 +26,16 @@ public sealed partial class WebSocketClient
         ArgumentNullException.ThrowIfNull(message);
         return ResultOf(message.Frames.TrySendTo(_lifetime.Queue, _lifetime.Compressor));
     }
+
+    /// <summary>Sends a message that was encoded before, as the newest value of a key: it replaces a pending one with the same key, as <see cref="TrySendLatest(string, string, SendOptions)"/> says.</summary>
+    /// <param name="key">Compared ordinally.</param>
+    /// <param name="message">The message.</param>
+    /// <returns><see cref="SendResult.Dropped"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
+    public SendResult TrySendLatest(string key, PreparedMessage message)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        ArgumentNullException.ThrowIfNull(message);
+        using SharedMessage shared = new(message.Frames);
+        return TrySend(shared, key);
+    }
 }

@@ -67,7 +67,11 @@ public sealed partial class WebSocketClient
     public object? State
     {
         get => Volatile.Read(ref _state);
-        set => Volatile.Write(ref _state, value);
+        set
+        {
+            Interlocked.Exchange(ref _state, value); // before it is looked whether somebody watches
+            Memberships?.Registry.TellChanged(this);
+        }
     }
 
     /// <summary>

@@ -414,13 +414,22 @@ internal abstract partial class ConnectionLifetime : IHandlers
     void IHandlers.Raise(long run)
     {
         ConnectionEvent what = _raising;
-        if (_replies is null || what != ConnectionEvent.Message || !_replies.TryTake(run))
-            Raise(what, run);
+        if (_replies is not null && what == ConnectionEvent.Message && _replies.TryTake(run))
+            return;
+        Raise(what, run);
         if (what != ConnectionEvent.Connected)
             return;
         _isConnectedRaised = true;
         Interlocked.MemoryBarrier(); // store _isConnectedRaised, then read _notices; Notify does the reverse, so no notice is left
         Volatile.Read(ref _notices)?.Open();
+    }
+
+    /// <summary>No further message will be raised: calls that wait for one need not wait any longer. From any thread.</summary>
+    public void EndMessages()
+    {
+        _isSilent = true;
+        Interlocked.MemoryBarrier();
+        _replies?.End();
     }
 
     /// <summary>
@@ -453,14 +462,6 @@ internal abstract partial class ConnectionLifetime : IHandlers
 
     /// <summary>A handler of a notice threw.</summary>
     public void NoticeFailed(Exception exception, NoticeKind kind) => HandlerFailed(exception, NameOf(kind));
-
-    /// <summary>No further message will be raised: calls that wait for one need not wait any longer. From any thread.</summary>
-    public void EndMessages()
-    {
-        _isSilent = true;
-        Interlocked.MemoryBarrier();
-        _replies?.End();
-    }
 
     public void HandlerFailed(Exception exception)
     {

@@ -34,6 +34,9 @@ internal sealed record ConnectionSettings
 
     public long? MaxBytesPerSecond { get; init; }
 
+    /// <summary>Null for no limit.</summary>
+    public int? MaxSubscriptionsPerClient { get; init; }
+
     public required TimeSpan HandshakeTimeout { get; init; }
 
     public required TimeSpan PingInterval { get; init; }

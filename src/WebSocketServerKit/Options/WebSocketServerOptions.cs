@@ -267,6 +267,12 @@ public sealed class WebSocketServerOptions
     /// </summary>
     public SlowClientPolicy SlowClients { get; set; } = SlowClientPolicy.Wait;
 
+    /// <summary>
+    /// The maximum number of topic filters that one client is subscribed to. Default: 1,000. One more throws in <see cref="WebSocketClient.Subscribe"/>; uncaught in a handler, that closes the client,
+    /// as <see cref="HandlerExceptions"/> says. It keeps peers that choose the filters from filling the memory. Null for no limit.
+    /// </summary>
+    public int? MaxSubscriptionsPerClient { get; set; } = 1_000;
+
     // Not public for the same reason as Places.
     internal TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
@@ -416,6 +422,8 @@ public sealed class WebSocketServerOptions
             Check(messages, 1, int.MaxValue, nameof(MaxMessagesPerSecond));
         if (MaxBytesPerSecond is { } bytes)
             Check(bytes, 1, long.MaxValue, nameof(MaxBytesPerSecond));
+        if (MaxSubscriptionsPerClient is { } subscriptions)
+            Check(subscriptions, 1, int.MaxValue, nameof(MaxSubscriptionsPerClient));
         Check(HandshakeTimeout, mostHours: 1, mayBeInfinite: false);
         Check(PingInterval, mostHours: 12, mayBeInfinite: true);
         Check(PingTimeout, mostHours: 12, mayBeInfinite: true);
@@ -444,6 +452,7 @@ public sealed class WebSocketServerOptions
         SlowClients = SlowClients,
         MaxMessagesPerSecond = MaxMessagesPerSecond,
         MaxBytesPerSecond = MaxBytesPerSecond,
+        MaxSubscriptionsPerClient = MaxSubscriptionsPerClient,
         HandshakeTimeout = HandshakeTimeout,
         PingInterval = PingInterval,
         PingTimeout = PingTimeout,

@@ -24,6 +24,9 @@ internal enum ClientSetKind
 
     /// <summary>A tag that they have.</summary>
     Tag,
+
+    /// <summary>A topic filter that they have subscribed to.</summary>
+    Topic,
 }
 
 /// <summary>
@@ -87,7 +90,7 @@ internal sealed class ClientSet(ClientSetKind kind, object key)
         return new SelectedClients(_clients, Count);
     }
 
-    // Every client has one path, one address, at most one matched path and one user: they have a field for each. Few have groups and tags.
+    // Every client has one path, one address, at most one matched path and one user: they have a field for each. Few have groups, tags and subscriptions.
     private bool IsKeptByClients => kind is not (ClientSetKind.Path or ClientSetKind.RemoteAddress or ClientSetKind.MatchedPath or ClientSetKind.User);
 
     private ref int PlaceOf(WebSocketClient client)

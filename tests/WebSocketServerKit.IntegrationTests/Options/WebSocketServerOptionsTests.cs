@@ -23,6 +23,7 @@ public class WebSocketServerOptionsTests
         { "WebSocketServerOptions.ListenDefaults.Backlog is 0", o => o.ListenDefaults.Backlog = 0 },
         { "WebSocketServerOptions.MaxMessagesPerSecond is 0", o => o.MaxMessagesPerSecond = 0 },
         { "WebSocketServerOptions.MaxBytesPerSecond is 0", o => o.MaxBytesPerSecond = 0 },
+        { "WebSocketServerOptions.MaxSubscriptionsPerClient is 0", o => o.MaxSubscriptionsPerClient = 0 },
         { "WebSocketServerOptions.HandshakeTimeout is -00:00:00.0010000; it must be longer than zero and at most 01:00:00.", o => o.HandshakeTimeout = Timeout.InfiniteTimeSpan },
         { "WebSocketServerOptions.PingInterval is 00:00:00; it must be longer than zero and at most 12:00:00, or Timeout.InfiniteTimeSpan.", o => o.PingInterval = TimeSpan.Zero },
         { "WebSocketServerOptions.PingTimeout is ", o => o.PingTimeout = TimeSpan.FromHours(13) },

@@ -49,6 +49,24 @@ public sealed partial class ClientSelectionMessagesTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_prepared_message_may_be_the_newest_value_of_a_key()
+    {
+        WebSocketClient client = Add();
+        _bench.TransportOf(client).HoldWrites();
+        client.TrySend("busy");
+        Assert.Equal(new BroadcastResult { Queued = 1 }, _clients.BroadcastLatest("a", PreparedMessage.FromText("old")));
+        Assert.Equal(new BroadcastResult { Replaced = 1 }, _clients.BroadcastLatest("a", PreparedMessage.FromJson(new Score("new", 1), ScoreJson.Default.Score)));
+        Assert.Equal(SendResult.Queued, client.TrySendLatest("b", PreparedMessage.FromText("other")));
+        Assert.Throws<ArgumentNullException>(() => client.TrySendLatest(null!, PreparedMessage.FromText("x")));
+        Assert.Throws<ArgumentNullException>(() => client.TrySendLatest("x", (PreparedMessage)null!));
+        Assert.Throws<ArgumentNullException>(() => _clients.BroadcastLatest(null!, PreparedMessage.FromText("x")));
+        Assert.Throws<ArgumentNullException>(() => _clients.BroadcastLatest("x", (PreparedMessage)null!));
+        _bench.TransportOf(client).LetAllWritesEnd();
+        await _bench.ConnectionOf(client).Queue.WhenDrained().InTime();
+        Assert.Equal("Text busy\nText {\"Name\":\"new\",\"Points\":1}\nText other", _bench.SentTo(client));
+    }
+
+    [Fact]
     public async Task A_received_message_goes_on_as_what_it_is()
     {
         WebSocketClient first = Add(), second = Add();

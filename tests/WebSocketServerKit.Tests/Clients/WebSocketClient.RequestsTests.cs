@@ -246,7 +246,10 @@ public sealed class WebSocketClientRequestsTests : RequestTest
             {
                 foreach ((SendOrPostCallback callback, object? state) in _posted.GetConsumingEnumerable())
                     callback(state);
-            }) { IsBackground = true };
+            })
+            {
+                IsBackground = true,
+            };
             _thread.Start();
         }
 

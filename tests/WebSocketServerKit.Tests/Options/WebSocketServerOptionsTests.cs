@@ -39,6 +39,7 @@ public sealed class WebSocketServerOptionsTests
             (int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds, (int)settings.PingTimeout.TotalSeconds,
             (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.Equal((null, null), (settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
+        Assert.Equal(1_000, settings.MaxSubscriptionsPerClient);
         Assert.True(settings.CloseOnHandlerException);
         Assert.Null(settings.EventContext);
         Assert.Equal((100_000, 20_000, 4_096), (options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes));
@@ -58,6 +59,7 @@ public sealed class WebSocketServerOptionsTests
             options.SendQueueLimit = 2000;
             options.MaxMessagesPerSecond = 6;
             options.MaxBytesPerSecond = 7;
+            options.MaxSubscriptionsPerClient = 13;
             options.HandshakeTimeout = TimeSpan.FromSeconds(8);
             options.PingInterval = TimeSpan.FromSeconds(9);
             options.PingTimeout = TimeSpan.FromSeconds(10);
@@ -73,6 +75,7 @@ public sealed class WebSocketServerOptionsTests
             (int)settings.PingTimeout.TotalSeconds, (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.False(settings.CloseOnHandlerException);
         Assert.Equal(SlowClientPolicy.DropOldest, settings.SlowClients);
+        Assert.Equal(13, settings.MaxSubscriptionsPerClient);
         Assert.Same(context, settings.EventContext);
     }
 
@@ -130,6 +133,7 @@ public sealed class WebSocketServerOptionsTests
         { nameof(WebSocketServerOptions.MaxConcurrentHandshakes), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxMessagesPerSecond), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxBytesPerSecond), 1, long.MaxValue },
+        { nameof(WebSocketServerOptions.MaxSubscriptionsPerClient), 1, int.MaxValue },
     };
 
     [Theory]

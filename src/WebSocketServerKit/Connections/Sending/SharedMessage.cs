@@ -53,6 +53,7 @@ internal sealed class SharedMessage : IDisposable
         _opcode = opcode;
         _compress = compress;
         _pool = pool;
+        _plain = new PooledBuffer(pool);
     }
 
     /// <summary>The payload, to be written before the first client gets the message.</summary>
@@ -64,7 +65,7 @@ internal sealed class SharedMessage : IDisposable
     /// <param name="key">The key of a message that replaces a pending one; null for none.</param>
     public SendOutcome TrySendTo(SendQueue queue, MessageCompressor? compressor, string? key = null)
     {
-        ReadOnlySpan<byte> plain = _plain.Written.Span;
+        ReadOnlySpan<byte> plain = key is null ? default : PlainFrame();
         if (_compress && compressor is not null && compressor.Takes(_payloadLength) && CompressedBy(compressor) is { IsEmpty: false } frame
             && compressor.TrySendShared(frame.Span, _payloadLength, out SendOutcome outcome, key, plain))
         {
@@ -75,7 +76,7 @@ internal sealed class SharedMessage : IDisposable
             return queue.TrySendLatest(key, plain, plain, _payloadLength);
         if (_prepared is not null)
             return queue.TrySendLasting(_prepared.Plain, _payloadLength);
-        return _plain.IsEmpty ? queue.TrySend(_opcode, _held.Span) : queue.TrySendFrame(plain, _payloadLength);
+        return _plain.IsEmpty ? queue.TrySend(_opcode, _held.Span) : queue.TrySendFrame(_plain.Written.Span, _payloadLength);
     }
 
     public void Dispose()
@@ -83,6 +84,21 @@ internal sealed class SharedMessage : IDisposable
         _plain.Release();
         for (int i = 0; i < _byWindow?.Length; i++)
             _byWindow[i].Buffer.Release();
+    }
+
+    private ReadOnlySpan<byte> PlainFrame()
+    {
+        if (_prepared is not null)
+            return _prepared.Plain.Span;
+        if (_plain.IsEmpty)
+        {
+            Span<byte> frame = _plain.GetSpan(SendQueue.SizeOf(_payloadLength));
+            int header = FrameHeaderWriter.Write(frame, _opcode, _payloadLength);
+            _held.Span.CopyTo(frame[header..]);
+            _plain.Advance(header + _payloadLength);
+        }
+
+        return _plain.Written.Span;
     }
 
     private ReadOnlyMemory<byte> CompressedBy(MessageCompressor compressor)

@@ -105,7 +105,7 @@ public sealed class PreparedFramesTests : IDisposable
         client.Queue.TrySend(new string('x', 80));
         Assert.Equal(SendOutcome.Dropped, _message.TrySendTo(client.Queue, client.Compressor));
         Assert.Equal(SendOutcome.MustWait, _message.SendTo(client.Queue, client.Compressor, Cancellation, out Task<SendOutcome>? first));
-        Assert.Equal(SendOutcome.Dropped, _message.SendTo(client.Queue, compressor: null, Cancellation, out Task<SendOutcome>? second));
+        Assert.Equal(SendOutcome.MustWait, _message.SendTo(client.Queue, compressor: null, Cancellation, out Task<SendOutcome>? second));
         Task<SendOutcome> third = client.Compressor.SendAsync(Opcode.Text, Long, Cancellation);
         client.Transport.LetAllWritesEnd();
         Assert.All(await Task.WhenAll(first!, second!, third).InTime(), outcome => Assert.Equal(SendOutcome.Queued, outcome));

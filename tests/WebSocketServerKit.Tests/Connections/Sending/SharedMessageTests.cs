@@ -130,4 +130,25 @@ public sealed class SharedMessageTests : IDisposable
         Assert.Equal(first.Transport.Frames[0].Payload, second.Transport.Frames[0].Payload);
         Assert.Equal(Long, second.Transport.Frames[1].Text);
     }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task One_with_a_key_replaces_a_pending_one_whoever_holds_its_bytes(bool compressed)
+    {
+        var client = Client();
+        client.Transport.HoldWrites();
+        client.Queue.TrySend("busy");
+        MessageCompressor? compressor = compressed ? client.Compressor : null;
+        using SharedMessage own = Message(Long + "1"), held = new(Opcode.Text, Encoding.UTF8.GetBytes(Long + "2"), compress: true, _pool);
+        using SharedMessage prepared = new(PreparedFrames.Of(Opcode.Text, Encoding.UTF8.GetBytes(Long + "3"), compress: true));
+        Assert.Equal(SendOutcome.Queued, own.TrySendTo(client.Queue, compressor, "a"));
+        Assert.Equal(SendOutcome.Queued, own.TrySendTo(client.Queue, compressor, "b"));
+        Assert.Equal(SendOutcome.Replaced, held.TrySendTo(client.Queue, compressor, "a"));
+        Assert.Equal(SendOutcome.Replaced, prepared.TrySendTo(client.Queue, compressor, "b"));
+        client.Transport.LetAllWritesEnd();
+        await client.Queue.WhenDrained().InTime();
+        Assert.Equal(["busy", Long + "2", Long + "3"], client.Transport.Frames.Select(
+            frame => frame.Rsv1 ? Encoding.UTF8.GetString(new Zlib().Inflate(frame.Payload)) : frame.Text), StringComparer.Ordinal);
+    }
 }
