@@ -6,7 +6,7 @@ internal enum ProtocolEvent : byte
     /// <summary>The input is used up. Step again with more input.</summary>
     None,
 
-    /// <summary>A part of a long decompression is done. Step again, even if the input is used up, and keep the memory of the last input until then.</summary>
+    /// <summary>A part of long work (decompressing, or gathering a large message) is done. Step again, even if the input is used up, and keep the memory of the last input until then.</summary>
     Unfinished,
 
     /// <summary>A whole text or binary message: <see cref="ServerProtocol.Payload"/>, <see cref="ServerProtocol.MessageType"/>.</summary>

@@ -12,17 +12,22 @@ namespace WebSocketServerKit.Protocol;
 /// <summary>
 /// The receiving side of a server (RFC 6455 5 to 8, RFC 7692) as pure code: bytes in, events out. The input may be split anywhere.
 /// A message whose one frame is complete in the input is unmasked in place and not copied. Any other is copied into a rented buffer, which grows with the
-/// received bytes.
+/// received bytes. Above 1 MiB they are moved to a <see cref="LargeBuffer"/>.
 /// <para>Not thread-safe: one receive loop owns it.</para>
 /// </summary>
 internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, ArrayPool<byte> pool)
 {
+    // From this size on a rented buffer would cost more than it saves: to grow, it needs its size twice.
+    private const int LargeFrom = 1024 * 1024;
+
     private FragmentationRules _fragmentation = new(maxFragments);
-    private PooledBuffer _message = new(pool); // the received part of an incomplete message
+    private PooledBuffer _message = new(pool); // the received part of an incomplete message, or what is not yet in _large of it
+    private LargeBuffer? _large;               // the received part of an incomplete large message; after its end, the message
     private PooledBuffer _cut = new(pool);     // the received part of an incomplete header or control frame
     private Utf8Validator _utf8;
     private MessageInflater? _inflater; // null unless permessage-deflate was negotiated
     private bool _isInflating; // the inflater has not decompressed all bytes that it was given
+    private bool _isGathering; // the message is complete, and is being moved into one array
 
     private FrameHeader _header;   // of the frame whose payload is being received; valid while _inPayload
     private bool _inPayload;
@@ -50,8 +55,11 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     /// <summary>Whether a decompressor exists, for the current message or kept for the next one.</summary>
     public bool HasInflater => _inflater is { HasContext: true };
 
-    /// <summary>The size of its buffers in bytes. From any thread.</summary>
+    /// <summary>The size of its rented buffers in bytes. From any thread.</summary>
     public int HeldBytes => _message.Capacity + _cut.Capacity;
+
+    /// <summary>The size in bytes of the memory of a large message, which is not rented.</summary>
+    public long LargeBytes => _large?.HeldBytes ?? 0;
 
     /// <summary>The total decompressed size of all compressed messages, in bytes.</summary>
     public long InflatedBytes { get; private set; }
@@ -69,7 +77,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     {
         if (!_inPayload && _cut.IsEmpty && !_ended && TryTakeWholeMessage(ref input, out ProtocolEvent whole))
             return whole;
-        while (!_ended && (_isInflating || !input.IsEmpty))
+        while (!_ended && (_isInflating || _isGathering || !input.IsEmpty))
         {
             if (!_inPayload)
             {
@@ -98,7 +106,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         _cut.Release();
         // After a control frame between the fragments of a message, keep the message's buffer.
         if (!_fragmentation.InMessage)
-            _message.Release();
+            ReleaseMessage();
     }
 
     /// <summary>Drops an incomplete message, and discards all later ones. Call it between two steps.</summary>
@@ -106,7 +114,8 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     {
         DiscardsMessages = true;
         _isInflating = false;
-        _message.Release();
+        _isGathering = false;
+        ReleaseMessage();
         _inflater?.Dispose();
     }
 
@@ -115,17 +124,18 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     {
         _ended = true;
         Payload = default;
-        _message.Release();
+        ReleaseMessage();
         _cut.Release();
         _inflater?.Dispose();
     }
 
-    /// <summary>Leaves all buffers to the garbage collector, because a handler may still be reading the payload. The last call.</summary>
+    /// <summary>Leaves all buffers that a handler may still be reading to the garbage collector. The last call.</summary>
     public void Abandon()
     {
         _ended = true;
         _message.Forget();
         _cut.Forget();
+        ReleaseMessage();
         _inflater?.Dispose();
     }
 
@@ -248,6 +258,8 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
             return ProtocolEvent.None;
         }
 
+        if (_isGathering)
+            return Gather();
         if (_isCompressed)
         {
             ProtocolViolation violation = TakeCompressed(ref input);
@@ -257,7 +269,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         }
         else
         {
-            int count = (int)Math.Min(_payloadLeft, input.Length);
+            int count = (int)Math.Min(_payloadLeft, Math.Min(input.Length, LargeFrom));
             _key = MaskingKey.Apply(_key, input.Span[..count], _message.GetSpan(count)[..count]);
             _message.Advance(count);
             input = input[count..];
@@ -270,13 +282,46 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         if (_messageOpcode == Opcode.Text && (!_utf8.Accepts(_message.Written.Span[began..]) || (complete && !_utf8.EndsHere())))
             return Violate(ProtocolViolation.InvalidUtf8);
 
+        if (_large is not null || (_message.Length >= LargeFrom && !complete))
+            MoveToLarge();
         if (_isInflating)
             return ProtocolEvent.Unfinished;
+        if (complete && _large is not null)
+        {
+            _message.Release();
+            _isGathering = true;
+            return Gather();
+        }
+
         _inPayload = _payloadLeft > 0;
         if (!complete)
             return ProtocolEvent.None;
         Payload = _message.Written;
         return ProtocolEvent.Message;
+    }
+
+    private void MoveToLarge()
+    {
+        _large ??= new LargeBuffer();
+        _large.Append(_message.Written.Span);
+        _message.Clear();
+    }
+
+    private ProtocolEvent Gather()
+    {
+        if (!_large!.Gather())
+            return ProtocolEvent.Unfinished;
+        _isGathering = false;
+        _inPayload = false;
+        Payload = _large.Gathered;
+        return ProtocolEvent.Message;
+    }
+
+    private void ReleaseMessage()
+    {
+        _message.Release();
+        _large?.Release();
+        _large = null;
     }
 
     private void PassOver(ref Memory<byte> input)
@@ -292,12 +337,13 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     private ProtocolViolation TakeCompressed(ref Memory<byte> input)
     {
         ProtocolViolation violation = ProtocolViolation.None;
+        int maxSize = maxMessageSize - (_large?.Length ?? 0);
         if (_isInflating)
-            violation = _inflater!.Continue(ref _message, maxMessageSize);
+            violation = _inflater!.Continue(ref _message, maxSize);
         else if (TakeUnmasked(ref input) is { IsEmpty: false } piece)
-            violation = _inflater!.Inflate(piece, ref _message, maxMessageSize);
+            violation = _inflater!.Inflate(piece, ref _message, maxSize);
         _isInflating = violation == ProtocolViolation.None && _inflater!.IsUnfinished;
-        return violation == ProtocolViolation.None && IsMessageComplete && !_isInflating ? _inflater!.End(ref _message, maxMessageSize) : violation;
+        return violation == ProtocolViolation.None && IsMessageComplete && !_isInflating ? _inflater!.End(ref _message, maxSize) : violation;
     }
 
     // Takes the part of the frame's payload that is in the input, unmasked in place.

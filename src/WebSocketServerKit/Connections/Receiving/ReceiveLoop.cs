@@ -50,7 +50,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private bool _isLastSegment;        // the bytes that LookAhead receives follow this segment directly
     private bool _isUnfinished;         // the protocol has to be stepped again even without more input
     private bool _expectsRsv1;
-    private bool _hasInflater;          // the memory budget counts a decompressor
+    private long _unpooled;             // bytes that the memory budget counts and that are not rented: a decompressor, a large message
     private long _inflated;             // the part of ServerProtocol.InflatedBytes that the byte rate has counted
     private bool _hasBegun;
     private volatile bool _isWaiting;   // for the network or for the heartbeat
@@ -81,7 +81,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     public long BytesReceived { get; private set; }
 
     /// <summary>Bytes of memory held for incoming data. From any thread.</summary>
-    public int HeldBytes => _protocol.HeldBytes + (_ahead?.HeldBytes ?? 0) + (_hasInflater ? MemoryBudget.InflaterSize : 0);
+    public long HeldBytes => _protocol.HeldBytes + (_ahead?.HeldBytes ?? 0) + Volatile.Read(ref _unpooled);
 
     /// <summary>Whether the loop does not read because the client exceeds a rate limit or the server is short of memory.</summary>
     public bool IsHoldingBack { get; private set; }
@@ -139,7 +139,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
 
         ReleaseAhead();
-        CountInflater();
+        CountUnpooled();
     }
 
     /// <summary>
@@ -174,7 +174,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             if (_isWaiting)
             {
                 _protocol.DiscardMessages();
-                CountInflater();
+                CountUnpooled();
             }
 
             _isVisited = false;
@@ -262,7 +262,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _input.AdvanceTo(read.Buffer.End);
         if (read.IsCompleted)
             _end ??= ReceiveEnd.Lost;
-        CountInflater();
+        CountUnpooled();
         if (IsPaused)
             await HoldBackAsync().ConfigureAwait(false);
     }
@@ -292,6 +292,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 _slice.End();
             }
 
+            if (_isUnfinished)
+                CountUnpooled();
             if (IsOverRate || IsPaused)
                 await HoldBackAsync().ConfigureAwait(false);
             if (ParseSegment())
@@ -418,12 +420,13 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _inflated = _protocol.InflatedBytes;
     }
 
-    private void CountInflater()
+    private void CountUnpooled()
     {
-        if (_protocol.HasInflater == _hasInflater)
+        long bytes = _protocol.LargeBytes + (_protocol.HasInflater ? MemoryBudget.InflaterSize : 0);
+        if (bytes == _unpooled)
             return;
-        _hasInflater = !_hasInflater;
-        settings.Budget.Count(_hasInflater ? MemoryBudget.InflaterSize : -MemoryBudget.InflaterSize);
+        settings.Budget.Count(bytes - _unpooled);
+        Volatile.Write(ref _unpooled, bytes);
     }
 
     private async Task HoldBackAsync()
