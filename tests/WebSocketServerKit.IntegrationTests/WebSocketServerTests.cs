@@ -126,9 +126,9 @@ public class WebSocketServerTests
             using TestClient raw = await TestClient.OpenAsync(new IPEndPoint(address, server.EndPoint.Port));
             WebSocketClient client = await server.NextClientAsync();
             Assert.Equal(new IPEndPoint(address, raw.LocalEndPoint.Port), client.RemoteEndPoint);
-            Assert.Equal([client], server.Clients.FindByRemoteAddress(address));
+            Assert.Equal([client], server.Clients.WithRemoteAddress(address));
             if (address.AddressFamily == AddressFamily.InterNetwork)
-                Assert.Equal([client], server.Clients.FindByRemoteAddress(address.MapToIPv6()));
+                Assert.Equal([client], server.Clients.WithRemoteAddress(address.MapToIPv6()));
         }
     }
 

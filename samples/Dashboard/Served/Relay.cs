@@ -19,11 +19,11 @@ internal sealed record Relay(RelayMode Mode, string Path = "")
         switch (Mode)
         {
             case RelayMode.Others:
-                return new Delivery(e.Payload.Length, clients.Broadcast(e.Payload, e.MessageType, except: e.Client));
+                return new Delivery(e.Payload.Length, clients.Except(e.Client).Broadcast(e.Payload, e.MessageType));
             case RelayMode.Path:
-                return SendTo(clients.FindByPath(Path), e.Client, e.Payload, e.MessageType);
+                return new Delivery(e.Payload.Length, clients.WithPath(Path).Except(e.Client).Broadcast(e.Payload, e.MessageType));
             case RelayMode.Addressed when e.IsText && TryReadAddress(e.Payload, out string path, out ReadOnlySpan<byte> text):
-                return SendTo(clients.FindByPath(path), e.Client, text, e.MessageType);
+                return new Delivery(text.Length, clients.WithPath(path).Except(e.Client).Broadcast(text, e.MessageType));
             default:
                 return null;
         }
@@ -43,25 +43,6 @@ internal sealed record Relay(RelayMode Mode, string Path = "")
         path = Encoding.UTF8.GetString(message[..space]);
         text = message[(space + 1)..];
         return true;
-    }
-
-    private static Delivery SendTo(IReadOnlyList<WebSocketClient> receivers, WebSocketClient sender, ReadOnlySpan<byte> payload, WebSocketMessageType type)
-    {
-        int sent = 0, queued = 0, full = 0, closed = 0;
-        foreach (WebSocketClient receiver in receivers)
-        {
-            if (ReferenceEquals(receiver, sender))
-                continue;
-            _ = receiver.TrySend(payload, type) switch
-            {
-                SendResult.Sent => sent++,
-                SendResult.Queued => queued++,
-                SendResult.Full => full++,
-                _ => closed++,
-            };
-        }
-
-        return new Delivery(payload.Length, new BroadcastResult { Sent = sent, Queued = queued, Full = full, Closed = closed });
     }
 }
 

@@ -210,7 +210,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
         int sent;
         if (id is null)
         {
-            BroadcastResult result = _server.Clients.Broadcast(payload, type, where: client => client.Id != sender);
+            BroadcastResult result = _server.Clients.Where(client => client.Id != sender).Broadcast(payload, type);
             if (result == default)
                 throw new RefusedCommandException(sender is null ? "No client is online." : "No other client is online.");
             sent = result.Accepted;

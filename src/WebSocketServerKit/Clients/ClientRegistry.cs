@@ -1,44 +1,45 @@
 using System.Buffers;
-using System.Collections;
-using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
-using System.Net.WebSockets;
-using System.Runtime.CompilerServices;
-using System.Text;
-using WebSocketServerKit.Connections.Scheduling;
-using WebSocketServerKit.Connections.Sending;
-using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.Serving;
 using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit;
 
 /// <summary>
-/// The clients that are connected. Thread-safe. An enumeration goes over a snapshot: it is not disturbed by clients that connect or leave meanwhile.
+/// All clients that are connected. Its members select some of them: <c>server.Clients.InGroup("lobby")</c>. Thread-safe. An enumeration goes over a snapshot: it is not disturbed by clients that
+/// connect or leave meanwhile.
 /// </summary>
-[SuppressMessage("Naming", "CA1710", Justification = "It is more than a collection: it finds clients and broadcasts.")]
-public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
+// One lock guards the clients, all indexes and all memberships. No code of the host runs inside it. It is the innermost lock.
+public sealed class ClientRegistry : ClientSelection
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<long, WebSocketClient> _byId = [];
-    private readonly ClientIndex<string> _byPath = new(static client => ref client.PlaceByPath, StringComparer.Ordinal);
-    private readonly ClientIndex<IPAddress> _byRemoteAddress = new(static client => ref client.PlaceByRemoteAddress);
+    private readonly ClientMemberships _noMemberships;
     private WebSocketClient[]? _snapshot = []; // null when a client was added or removed since
+    private long _searches;
 
-    internal ClientRegistry()
-    {
-    }
+    internal ClientRegistry() => _noMemberships = new ClientMemberships(this);
 
-    /// <summary>How many clients are connected.</summary>
-    public int Count
+    /// <summary>The groups that have a member at this moment, in no particular order: a snapshot.</summary>
+    public IReadOnlyList<string> Groups
     {
         get
         {
             lock (_gate)
-                return _byId.Count;
+                return [.. ByGroup.Keys];
         }
     }
+
+    internal ClientIndex<string> ByPath { get; } = new(ClientSetKind.Path, StringComparer.Ordinal);
+
+    internal ClientIndex<IPAddress> ByRemoteAddress { get; } = new(ClientSetKind.RemoteAddress);
+
+    internal ClientIndex<string> ByUser { get; } = new(ClientSetKind.User, StringComparer.Ordinal);
+
+    internal ClientIndex<string> ByGroup { get; } = new(ClientSetKind.Group, StringComparer.Ordinal);
+
+    internal ClientIndex<string> ByTag { get; } = new(ClientSetKind.Tag, StringComparer.Ordinal);
 
     /// <summary>The client with this <see cref="WebSocketClient.Id"/>, or null if it is not connected.</summary>
     public WebSocketClient? Find(long id)
@@ -47,171 +48,187 @@ public sealed class ClientRegistry : IReadOnlyCollection<WebSocketClient>
             return _byId.GetValueOrDefault(id);
     }
 
-    /// <summary>The clients with this <see cref="WebSocketClient.Path"/>, in no particular order. Paths are case-sensitive.</summary>
-    public IReadOnlyList<WebSocketClient> FindByPath(string path)
-    {
-        ArgumentNullException.ThrowIfNull(path);
-        lock (_gate)
-            return _byPath.Find(path);
-    }
-
-    /// <summary>
-    /// The clients with this remote address, whatever their ports, in no particular order. A link-local address without a scope (<c>fe80::1</c>) finds the clients of
-    /// every network interface, one with a scope (<c>fe80::1%2</c>) those of that interface.
-    /// </summary>
-    public IReadOnlyList<WebSocketClient> FindByRemoteAddress(IPAddress address)
-    {
-        ArgumentNullException.ThrowIfNull(address);
-        if (address.IsIPv4MappedToIPv6)
-            address = address.MapToIPv4();
-        IPAddress anyScope = WithoutScope(address);
-        IReadOnlyList<WebSocketClient> found;
-        lock (_gate)
-            found = _byRemoteAddress.Find(anyScope);
-        return ReferenceEquals(anyScope, address) ? found : [.. found.Where(client => EndPointAddress.Of(client.RemoteEndPoint).Equals(address))];
-    }
-
-    /// <summary>
-    /// Sends a text message to all clients, or to some: <c>Broadcast(text, client => client.Path == "/news")</c>, <c>Broadcast(text, except: sender)</c>. It is encoded once, and compressed
-    /// once for all clients that negotiated compression. It never waits: a client whose send queue is full does not get the message.
-    /// </summary>
-    /// <returns>The number of clients for each <see cref="SendResult"/>.</returns>
-    /// <remarks>An exception of <paramref name="where"/> comes out; the clients before have the message then.</remarks>
-    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
-    /// <param name="where">Selects the clients; null for all. Called once per client, on the calling thread, outside of any lock.</param>
-    /// <param name="except">A client to leave out: often the sender.</param>
-    public BroadcastResult Broadcast(string text, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
-        Broadcast(text, default(SendOptions), where, except);
-
-    /// <summary>Sends a string to all clients, or to some, with options. Otherwise like <see cref="Broadcast(string, Func{WebSocketClient, bool}?, WebSocketClient?)"/>.</summary>
-    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
-    /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
-    /// <param name="where">Selects the clients; null for all. Called once per client, on the calling thread, outside of any lock.</param>
-    /// <param name="except">A client to leave out: often the sender.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
-    [OverloadResolutionPriority(1)]
-    public BroadcastResult Broadcast(string text, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null)
-    {
-        ArgumentNullException.ThrowIfNull(text);
-        Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Text, default);
-        using var message = new SharedMessage(opcode, Encoding.UTF8.GetByteCount(text), !options.DisableCompression, ArrayPool<byte>.Shared);
-        Encoding.UTF8.GetBytes(text, message.Payload);
-        return Broadcast(message, where, except);
-    }
-
-    /// <summary>Sends a binary message to all clients, or to some. Otherwise like <see cref="Broadcast(string, Func{WebSocketClient, bool}?, WebSocketClient?)"/>.</summary>
-    /// <param name="payload">Copied before the call returns. May be empty.</param>
-    /// <param name="where">Selects the clients; null for all. Called once per client, on the calling thread, outside of any lock.</param>
-    /// <param name="except">A client to leave out: often the sender.</param>
-    public BroadcastResult Broadcast(ReadOnlySpan<byte> payload, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
-        Broadcast(payload, default(SendOptions), where, except);
-
-    /// <summary>Sends bytes to all clients, or to some, with options. Otherwise like <see cref="Broadcast(string, Func{WebSocketClient, bool}?, WebSocketClient?)"/>.</summary>
-    /// <param name="payload">Copied before the call returns. May be empty. For a text message it must be valid UTF-8.</param>
-    /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
-    /// <param name="where">Selects the clients; null for all. Called once per client, on the calling thread, outside of any lock.</param>
-    /// <param name="except">A client to leave out: often the sender.</param>
-    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    [OverloadResolutionPriority(1)]
-    public BroadcastResult Broadcast(ReadOnlySpan<byte> payload, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null)
-    {
-        Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Binary, payload);
-        using var message = new SharedMessage(opcode, payload.Length, !options.DisableCompression, ArrayPool<byte>.Shared);
-        payload.CopyTo(message.Payload);
-        return Broadcast(message, where, except);
-    }
-
-    /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, Func{WebSocketClient, bool}?, WebSocketClient?)"/>
-    [OverloadResolutionPriority(-1)]
-    public BroadcastResult Broadcast(ReadOnlyMemory<byte> payload, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
-        Broadcast(payload.Span, default(SendOptions), where, except);
-
-    /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, SendOptions, Func{WebSocketClient, bool}?, WebSocketClient?)"/>
-    public BroadcastResult Broadcast(ReadOnlyMemory<byte> payload, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
-        Broadcast(payload.Span, options, where, except);
-
-    /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, Func{WebSocketClient, bool}?, WebSocketClient?)"/>
-    public BroadcastResult Broadcast(ReadOnlySequence<byte> payload, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null) =>
-        Broadcast(payload, default(SendOptions), where, except);
-
-    /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, SendOptions, Func{WebSocketClient, bool}?, WebSocketClient?)"/>
-    [OverloadResolutionPriority(1)]
-    public BroadcastResult Broadcast(ReadOnlySequence<byte> payload, SendOptions options, Func<WebSocketClient, bool>? where = null, WebSocketClient? except = null)
-    {
-        using GatheredPayload gathered = new(payload);
-        return Broadcast(gathered.Span, options, where, except);
-    }
-
-    /// <summary>Enumerates the clients that are connected at this moment.</summary>
-    public IEnumerator<WebSocketClient> GetEnumerator() => ((IEnumerable<WebSocketClient>)Snapshot()).GetEnumerator();
-
-    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+    internal override int Find() => _byId.Count;
 
     internal void Add(WebSocketClient client)
     {
         lock (_gate)
         {
             _byId.Add(client.Id, client);
-            _byPath.Add(client.Path, client);
-            _byRemoteAddress.Add(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
+            ByPath.Add(client.Path, client);
+            ByRemoteAddress.Add(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
+            if (client.UserId is { } userId)
+                ByUser.Add(userId, client);
+            client.Memberships = _noMemberships;
             _snapshot = null;
         }
     }
 
+    /// <summary>Removes a client, also from all that it has joined. Later joins are refused.</summary>
     internal void Remove(WebSocketClient client)
     {
         lock (_gate)
         {
             _byId.Remove(client.Id);
-            _byPath.Remove(client.Path, client);
-            _byRemoteAddress.Remove(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
+            ByPath.Remove(client.Path, client);
+            ByRemoteAddress.Remove(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
+            if (client.UserId is { } userId)
+                ByUser.Remove(userId, client);
             _snapshot = null;
+            if (client.Memberships == _noMemberships)
+                return;
+            client.Memberships!.Keep();
+            foreach (ClientSet set in client.Memberships.Places.Keys) // a dictionary can be enumerated while entries are removed
+                IndexOf(set.Kind).Remove((string)set.Key, client);
+            client.Memberships.Places.TrimExcess();
         }
     }
 
-    private static IPAddress WithoutScope(IPAddress address) =>
-        address is { AddressFamily: AddressFamily.InterNetworkV6, ScopeId: not 0 } ? new IPAddress(address.GetAddressBytes()) : address;
+    /// <summary>Adds a client to the set of a key. False if it is in it, or is not registered: it has left.</summary>
+    internal bool Join(ClientSetKind kind, string key, WebSocketClient client)
+    {
+        ClientIndex<string> index = IndexOf(kind);
+        lock (_gate)
+        {
+            if (!IsRegistered(client))
+                return false;
+            if (client.Memberships == _noMemberships)
+                client.Memberships = new ClientMemberships(this);
+            if (index.Find(key) is { } set && set.Contains(client))
+                return false;
+            index.Add(key, client);
+            return true;
+        }
+    }
 
-    private WebSocketClient[] Snapshot()
+    /// <summary>Removes a client from the set of a key. False if it is not in it.</summary>
+    internal bool Leave(ClientSetKind kind, string key, WebSocketClient client)
+    {
+        ClientIndex<string> index = IndexOf(kind);
+        lock (_gate)
+        {
+            if (index.Find(key) is not { } set || !set.Contains(client))
+                return false;
+            index.Remove(key, client);
+            return true;
+        }
+    }
+
+    /// <summary>Whether a client is in the set of a key.</summary>
+    internal bool IsIn(ClientSetKind kind, string key, WebSocketClient client)
     {
         lock (_gate)
-            return _snapshot ??= [.. _byId.Values];
+            return IndexOf(kind).Find(key) is { } set && set.Contains(client);
     }
 
-    private BroadcastResult Broadcast(SharedMessage message, Func<WebSocketClient, bool>? where, WebSocketClient? except)
+    /// <summary>The keys of the client's sets of one kind; none once it has left.</summary>
+    internal string[] KeysOf(ClientSetKind kind, WebSocketClient client)
     {
-        int sent = 0, queued = 0, full = 0, closed = 0;
-        Cork? cork = Cork.Put(SliceClock.Shared);
-        try
+        lock (_gate)
+            return client.Memberships!.KeysOf(kind);
+    }
+
+    /// <summary>The client's tags; once it has left, those that it had.</summary>
+    internal string[] TagsOf(WebSocketClient client)
+    {
+        lock (_gate)
+            return client.Memberships!.Tags;
+    }
+
+    /// <summary>Whether a client has a tag; once it has left, whether it had it.</summary>
+    internal bool HasTag(string tag, WebSocketClient client)
+    {
+        lock (_gate)
+            return client.Memberships!.LeftTags?.Contains(tag, StringComparer.Ordinal) ?? IsIn(ClientSetKind.Tag, tag, client);
+    }
+
+    /// <summary>Takes the clients that the indexes find for a selection at this moment. They still have to pass <see cref="ClientSelection.Accepts"/>.</summary>
+    internal SelectedClients Select(ClientSelection selection)
+    {
+        lock (_gate)
         {
-            foreach (WebSocketClient client in Snapshot())
+            if (selection.IndexUses == 0)
+                return Snapshot();
+            int most = selection.FindAll(out ClientSelection smallest);
+            if (most == 0)
+                return new SelectedClients([], 0);
+            ReadOnlySpan<ClientSet> sets = smallest is IndexedSelection indexed ? indexed.Sets : [];
+            if (selection.IndexUses == 1 && sets.Length == 1)
+                return sets[0].Snapshot();
+
+            WebSocketClient[] found = ArrayPool<WebSocketClient>.Shared.Rent(Math.Min(most, _byId.Count));
+            int count = 0;
+            if (sets.IsEmpty)
+                AddMatching(_byId.Values, selection, found, ref count);
+            else
+                AddMatching(sets, selection, smallest, found, ref count);
+            return new SelectedClients(found, count, isRented: true);
+        }
+    }
+
+    /// <summary>How many clients the indexes find for a selection.</summary>
+    internal int CountOf(ClientSelection selection)
+    {
+        lock (_gate)
+        {
+            if (selection.IndexUses == 0)
+                return _byId.Count;
+            int most = selection.FindAll(out ClientSelection smallest);
+            if (most == 0 || (selection.IndexUses == 1 && smallest is IndexedSelection { Sets.Length: 1 }))
+                return most;
+            using SelectedClients clients = Select(selection);
+            return clients.Count;
+        }
+    }
+
+    /// <summary>Whether the indexes find a client for a selection.</summary>
+    internal bool Contains(ClientSelection selection, WebSocketClient client)
+    {
+        lock (_gate)
+            return IsRegistered(client) && selection.FindAll(out _) > 0 && selection.HasAll(client);
+    }
+
+    /// <summary>An address without the scope of an IPv6 address.</summary>
+    internal static IPAddress WithoutScope(IPAddress address) =>
+        address is { AddressFamily: AddressFamily.InterNetworkV6, ScopeId: not 0 } ? new IPAddress(address.GetAddressBytes()) : address;
+
+    private static void AddMatching(Dictionary<long, WebSocketClient>.ValueCollection all, ClientSelection selection, WebSocketClient[] found, ref int count)
+    {
+        foreach (WebSocketClient client in all)
+        {
+            if (selection.HasAll(client))
+                found[count++] = client;
+        }
+    }
+
+    private void AddMatching(ReadOnlySpan<ClientSet> sets, ClientSelection selection, ClientSelection known, WebSocketClient[] found, ref int count)
+    {
+        long search = ++_searches;
+        foreach (ClientSet set in sets)
+        {
+            foreach (WebSocketClient client in set.Clients)
             {
-                if (client == except || (where is not null && !where(client)))
-                    continue;
-                switch (client.TrySend(message))
+                if (sets.Length > 1)
                 {
-                    case SendResult.Sent:
-                        sent++;
-                        break;
-                    case SendResult.Queued:
-                        queued++;
-                        break;
-                    case SendResult.Full:
-                        full++;
-                        break;
-                    default:
-                        closed++;
-                        break;
+                    // Sets of which a client can be in several are those of its memberships.
+                    if (client.Memberships!.FoundBy == search)
+                        continue;
+                    client.Memberships.FoundBy = search;
                 }
 
-                cork?.FlushWhenFull();
+                if (selection.HasAll(client, known))
+                    found[count++] = client;
             }
         }
-        finally
-        {
-            cork?.Pull();
-        }
-
-        return new BroadcastResult { Sent = sent, Queued = queued, Full = full, Closed = closed };
     }
+
+    private SelectedClients Snapshot()
+    {
+        _snapshot ??= [.. _byId.Values];
+        return new SelectedClients(_snapshot, _snapshot.Length);
+    }
+
+    private bool IsRegistered(WebSocketClient client) => _byId.GetValueOrDefault(client.Id) == client;
+
+    private ClientIndex<string> IndexOf(ClientSetKind kind) => kind == ClientSetKind.Group ? ByGroup : ByTag;
 }

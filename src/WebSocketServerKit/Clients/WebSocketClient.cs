@@ -35,6 +35,7 @@ public sealed partial class WebSocketClient
         Subprotocol = subprotocol;
         Extensions = extensions;
         User = handshaking is null ? lifetime.Transport.Facts?.User : handshaking.User;
+        UserId = IdOf(User);
         _connectedAt = connectedAt.UtcTicks;
     }
 

@@ -50,7 +50,7 @@ internal abstract class ConnectionLifetime : IHandlers
 
     public TransportConnection Transport { get; }
 
-    public ConnectionSettings Settings { get; }
+    public ConnectionSettings Settings { get; private set; }
 
     public Heartbeat Heartbeat { get; }
 
@@ -332,6 +332,19 @@ internal abstract class ConnectionLifetime : IHandlers
     }
 
     public void HandlersAreSlow() => Log.HandlerSlow(NameOf(_raising), RemoteEndPoint, Settings.SlowHandlerThreshold);
+
+    /// <summary>
+    /// Replaces the settings by those of the client's path, or of the client alone. Call it on the connection's own loop, after the handlers of <see cref="ConnectionEvent.Request"/> and before
+    /// the 101. Times, memory and <see cref="ConnectionSettings.EventContext"/> have to stay those of the server.
+    /// </summary>
+    public void Apply(ConnectionSettings settings)
+    {
+        if (ReferenceEquals(settings, Settings))
+            return;
+        Settings = settings;
+        Queue.Apply(settings);
+        Receive.Apply(settings);
+    }
 
     /// <summary>Enables permessage-deflate with the negotiated parameters.</summary>
     public void Agree(PerMessageDeflateParameters parameters, CompressionSettings compression, bool keepsContext)

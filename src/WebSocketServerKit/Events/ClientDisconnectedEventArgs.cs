@@ -7,6 +7,7 @@ public sealed class ClientDisconnectedEventArgs : EventArgs
     internal ClientDisconnectedEventArgs(WebSocketClient client, Connections.Closing.ConnectionEnding ending, bool wasClean)
     {
         Client = client;
+        Groups = client.LeftGroups;
         Cause = ending.Cause;
         ClosedBy = ending.ClosedBy;
         CloseCode = ending.Code;
@@ -17,6 +18,9 @@ public sealed class ClientDisconnectedEventArgs : EventArgs
 
     /// <summary>The client, with its totals. It is no longer in <see cref="WebSocketServer.Clients"/>, and sends to it fail.</summary>
     public WebSocketClient Client { get; }
+
+    /// <summary>The groups that the client was in, in no particular order. It has left them all.</summary>
+    public IReadOnlyList<string> Groups { get; }
 
     /// <summary>Why the connection ended: the first cause.</summary>
     public DisconnectCause Cause { get; }

@@ -22,6 +22,7 @@ public sealed class HandshakingEventArgs : EventArgs
     private ClaimsPrincipal? _user;
     private readonly ConnectionLifetime? _connection;
     private bool _decided;
+    private ClientOptions? _options;
 
     internal HandshakingEventArgs(
         HandshakeRequest request, EndPoint remoteEndPoint, EndPoint localEndPoint, string? subprotocol, ConnectionLifetime? connection = null)
@@ -99,10 +100,28 @@ public sealed class HandshakingEventArgs : EventArgs
         }
     }
 
+    /// <summary>
+    /// The options of this client: its limits, its send queue, its compression. They start as a copy of those of its path; what is null is the server's. They take effect when the handlers have
+    /// ended. If a value is invalid then, the client gets 500, and the log tells which.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The handlers of the event have ended.</exception>
+    public ClientOptions Options
+    {
+        get
+        {
+            ThrowIfDecided();
+            lock (_gate)
+                return _options ??= new ClientOptions();
+        }
+    }
+
     /// <summary>Whether a handler has refused the client.</summary>
     public bool IsRefused => Refusal is not null;
 
     internal HandshakeResponse? Refusal { get; private set; }
+
+    /// <summary>A copy of what the handlers have set; null if none has asked for the options.</summary>
+    internal ClientOptions? ChosenOptions => _options is { } options ? new ClientOptions(options) : null;
 
     internal IReadOnlyList<KeyValuePair<string, string>>? ResponseHeaders => _responseHeaders;
 

@@ -64,6 +64,8 @@ public sealed class PerMessageDeflateOptions
     /// </summary>
     public int MaxContexts { get; set; } = 1_000;
 
+    internal PerMessageDeflateOptions Copy() => (PerMessageDeflateOptions)MemberwiseClone();
+
     internal void Validate()
     {
         Check(ServerMaxWindowBits, PerMessageDeflateParameters.MinWindowBits, PerMessageDeflateParameters.MaxWindowBits);

@@ -370,20 +370,8 @@ public sealed class WebSocketServerOptions
                 throw new ArgumentException(problem);
         }
 
-        foreach (string subprotocol in Subprotocols)
-        {
-            if (!HeaderTokens.IsToken(subprotocol))
-                throw new ArgumentException($"{Name(nameof(Subprotocols))}: \"{subprotocol}\" is no subprotocol name: use letters, digits and !#$%&'*+-.^_`|~ only.");
-        }
-
-        if (AllowedOrigins.Contains(null!))
-            throw new ArgumentException($"{Name(nameof(AllowedOrigins))} has an entry that is null. Pages from files have the origin \"null\", in quotes.");
-        foreach (string origin in AllowedOrigins)
-        {
-            if (OriginRules.Validate(origin) is { } problem)
-                throw new ArgumentException($"{Name(nameof(AllowedOrigins))}: {problem}");
-        }
-
+        OptionCheck.Subprotocols(Name(nameof(Subprotocols)), Subprotocols);
+        OptionCheck.Origins(Name(nameof(AllowedOrigins)), AllowedOrigins);
         if (AllowedHosts.Contains(null!))
             throw new ArgumentException($"{Name(nameof(AllowedHosts))} has an entry that is null.");
         foreach (string host in AllowedHosts)
@@ -429,8 +417,7 @@ public sealed class WebSocketServerOptions
         Check(StopTimeout, mostHours: 12, mayBeInfinite: false);
         Check(SlowHandlerThreshold, mostHours: 12, mayBeInfinite: true);
         PerMessageDeflate?.Validate();
-        if (!Enum.IsDefined(HandlerExceptions))
-            throw new ArgumentException($"{Name(nameof(HandlerExceptions))} is {HandlerExceptions}, which is no policy.");
+        OptionCheck.Policy(Name(nameof(HandlerExceptions)), HandlerExceptions);
     }
 
     internal int EffectiveMaxConcurrentHandshakesPerRemoteAddress => MaxConcurrentHandshakesPerRemoteAddress ?? Math.Max(1, MaxConcurrentHandshakes / 2);
@@ -486,11 +473,8 @@ public sealed class WebSocketServerOptions
 
     private static string Name(string option) => $"{nameof(WebSocketServerOptions)}.{option}";
 
-    private static void Check(long value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
-    {
-        if (value < least || value > most)
-            throw new ArgumentException($"{Name(option)} is {value}; it must be from {least} to {most}.");
-    }
+    private static void Check(long value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "") =>
+        OptionCheck.Range(Name(option), value, least, most);
 
     private static void CheckList<T>(IList<T>? list, [CallerArgumentExpression(nameof(list))] string option = "")
     {

@@ -20,6 +20,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     // From this size on a rented buffer would cost more than it saves: to grow, it needs its size twice.
     private const int LargeFrom = 1024 * 1024;
 
+    private int _maxMessageSize = maxMessageSize;
     private FragmentationRules _fragmentation = new(maxFragments);
     private PooledBuffer _message = new(pool); // the received part of an incomplete message, or what is not yet in _large of it
     private LargeBuffer? _large;               // the received part of an incomplete large message; after its end, the message
@@ -63,6 +64,13 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
     /// <summary>The total decompressed size of all compressed messages, in bytes.</summary>
     public long InflatedBytes { get; private set; }
+
+    /// <summary>Replaces the limits. Call it before the first step.</summary>
+    public void Limit(int messageSize, int fragments)
+    {
+        _maxMessageSize = messageSize;
+        _fragmentation = new FragmentationRules(fragments);
+    }
 
     /// <summary>Enables permessage-deflate. Call it before the first step. The protocol owns the inflater from then on.</summary>
     public void Agree(MessageInflater inflater) => _inflater = inflater;
@@ -146,7 +154,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         Span<byte> bytes = input.Span;
         if (!FrameHeaderParser.TryParse(bytes, out FrameHeader header, out _)
             || header is not { Fin: true, Opcode: Opcode.Text or Opcode.Binary }
-            || header.PayloadLength > Math.Min(maxMessageSize, bytes.Length - header.Size)
+            || header.PayloadLength > Math.Min(_maxMessageSize, bytes.Length - header.Size)
             || _fragmentation.InMessage)
         {
             return false;
@@ -223,7 +231,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     }
 
     // Compression may make a message slightly longer. But blocks that inflate to nothing must not make it endless.
-    private long MaxSizeOnWire => _isCompressed ? 2L * maxMessageSize + 1024 : maxMessageSize;
+    private long MaxSizeOnWire => _isCompressed ? 2L * _maxMessageSize + 1024 : _maxMessageSize;
 
     private ProtocolEvent TakeControlPayload(ref Memory<byte> input)
     {
@@ -337,7 +345,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     private ProtocolViolation TakeCompressed(ref Memory<byte> input)
     {
         ProtocolViolation violation = ProtocolViolation.None;
-        int maxSize = maxMessageSize - (_large?.Length ?? 0);
+        int maxSize = _maxMessageSize - (_large?.Length ?? 0);
         if (_isInflating)
             violation = _inflater!.Continue(ref _message, maxSize);
         else if (TakeUnmasked(ref input) is { IsEmpty: false } piece)

@@ -1,37 +1,55 @@
+using System.Runtime.InteropServices;
+
 namespace WebSocketServerKit.Serving;
 
 /// <summary>
-/// A multimap from a key to the clients that have it. Add and remove take constant time: each client stores its own position in the list of its key.
+/// The client sets of one kind by their keys. A set is made with its first client, and is gone with its last.
 /// <para>Not thread-safe: <see cref="ClientRegistry"/> locks.</para>
 /// </summary>
-/// <param name="placeOf">Returns the field in which a client stores its position.</param>
+/// <param name="kind">The kind of all its sets.</param>
 /// <param name="comparer">Compares keys.</param>
-internal sealed class ClientIndex<TKey>(ClientIndex<TKey>.PlaceOf placeOf, IEqualityComparer<TKey>? comparer = null)
+internal class ClientIndex<TKey>(ClientSetKind kind, IEqualityComparer<TKey>? comparer = null)
     where TKey : notnull
 {
-    private readonly Dictionary<TKey, List<WebSocketClient>> _clients = new(comparer);
+    private readonly Dictionary<TKey, ClientSet> _sets = new(comparer);
 
-    public delegate ref int PlaceOf(WebSocketClient client);
+    /// <summary>The keys of all sets.</summary>
+    public IReadOnlyCollection<TKey> Keys => _sets.Keys;
 
-    public IReadOnlyList<WebSocketClient> Find(TKey key) => _clients.TryGetValue(key, out List<WebSocketClient>? clients) ? [.. clients] : [];
+    public ClientSet? Find(TKey key) => _sets.GetValueOrDefault(key);
 
+    /// <summary>Adds a client that does not have this key.</summary>
     public void Add(TKey key, WebSocketClient client)
     {
-        if (!_clients.TryGetValue(key, out List<WebSocketClient>? clients))
-            _clients.Add(key, clients = new List<WebSocketClient>(1));
-        placeOf(client) = clients.Count;
-        clients.Add(client);
+        ref ClientSet? set = ref CollectionsMarshal.GetValueRefOrAddDefault(_sets, key, out bool exists);
+        if (!exists)
+        {
+            set = new ClientSet(kind, key);
+            Added(set);
+        }
+
+        set!.Add(client);
     }
 
+    /// <summary>Removes a client that has this key.</summary>
     public void Remove(TKey key, WebSocketClient client)
     {
-        List<WebSocketClient> clients = _clients[key];
-        int place = placeOf(client);
-        WebSocketClient last = clients[^1];
-        clients[place] = last;
-        placeOf(last) = place;
-        clients.RemoveAt(clients.Count - 1);
-        if (clients.Count == 0)
-            _clients.Remove(key);
+        ClientSet set = _sets[key];
+        set.Remove(client);
+        if (set.Count == 0)
+        {
+            _sets.Remove(key);
+            Removed(set);
+        }
+    }
+
+    /// <summary>Called with a set that is new.</summary>
+    protected virtual void Added(ClientSet set)
+    {
+    }
+
+    /// <summary>Called with a set that is gone.</summary>
+    protected virtual void Removed(ClientSet set)
+    {
     }
 }

@@ -11,6 +11,8 @@ namespace WebSocketServerKit.Serving;
 /// </summary>
 internal sealed class RequestDecision(WebSocketServer server, ServerRun run, ClientSession session) : IRequestDecision
 {
+    private const string FailedToDecide = "The server failed to decide about this request. Try again later.\n";
+
     private HandshakingEventArgs? _handshaking;      // not null if the host is asked about a WebSocket handshake
     private HttpRequestReceivedEventArgs? _http;     // not null if it is a plain HTTP request
     private HandshakeResponse? _refusal;             // not null if the server's rules refuse the request
@@ -92,7 +94,7 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         if (_refusal is not null)
             return _refusal;
         if (opening.HasHandlerFailed)
-            return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, "The server failed to decide about this request. Try again later.\n");
+            return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, FailedToDecide);
         if (_http is not null)
             return _http.Answer ?? Refuse(HandshakeRules.Check(request));
         if (run.IsStopping)
@@ -103,12 +105,31 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
             return refusal;
         }
 
+        if (_handshaking?.ChosenOptions is { } options && !TryApply(options))
+            return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, FailedToDecide);
         string? extensions = opening.AgreeOnExtensions(request.Headers["Sec-WebSocket-Extensions"]);
         string? subprotocol = _handshaking is null ? SelectSubprotocol(request) : _handshaking.Subprotocol;
         if (subprotocol is null && request.RequestedSubprotocols.Count > 0 && SelectSubprotocol(request) is null)
             run.AdviseOnSubprotocols(request.RequestedSubprotocols);
         Client = new WebSocketClient(server.NextClientId(), session, request, _handshaking, subprotocol, extensions, run.UtcNow());
         return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
+    }
+
+    // Invalid options are a mistake of the handler that has set them.
+    private bool TryApply(ClientOptions options)
+    {
+        try
+        {
+            options.ValidateClient($"{nameof(HandshakingEventArgs)}.{nameof(HandshakingEventArgs.Options)}");
+        }
+        catch (ArgumentException invalid)
+        {
+            session.HandlerFailed(invalid);
+            return false;
+        }
+
+        session.Apply(options.ApplyTo(run.Settings));
+        return true;
     }
 
     // Takes over what a trusted proxy has told in headers. A page that a browser of this machine shows cannot send them with a WebSocket handshake. Its plain requests may have them, so for those

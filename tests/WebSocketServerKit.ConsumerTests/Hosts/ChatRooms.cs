@@ -23,20 +23,24 @@ internal sealed class ChatRooms(string url) : IAsyncDisposable
             else
                 e.Refuse(HttpStatusCode.NotFound, "Connect to /chat/{room}?name={you}.");
         };
-        _server.ClientConnected += (_, e) => Tell(e.Client, "came in");
+        _server.ClientConnected += (_, e) =>
+        {
+            e.Client.Join(e.Client.GetState<Member>().Room);
+            Tell(e.Client, "came in");
+        };
         _server.MessageReceived += (_, e) => Tell(e.Client, e.IsText ? $"says {e.Text}" : "sends something");
         _server.ClientDisconnected += (_, e) => Tell(e.Client, e.CloseCode == 4000 ? $"was thrown out: {e.CloseReason}" : "left");
         await _server.StartAsync();
     }
 
     public Task ThrowOutAsync(string name) =>
-        Task.WhenAll(_server.Clients.Where(client => client.GetState<Member>().Name == name).Select(client => client.CloseAsync(4000, "mind your words")));
+        _server.Clients.Where(client => client.GetState<Member>().Name == name).CloseAsync(4000, "mind your words");
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
     private void Tell(WebSocketClient who, string what)
     {
         Member member = who.GetState<Member>();
-        _server.Clients.Broadcast($"{member.Name} {what}", client => client.GetState<Member>().Room == member.Room);
+        _server.Clients.InGroup(member.Room).Broadcast($"{member.Name} {what}");
     }
 }

@@ -32,7 +32,14 @@ internal sealed class MarketFeed : IAsyncDisposable
     public async Task StartAsync()
     {
         _server.Handshaking += (_, e) => e.State = new Subscriber();
-        _server.MessageReceived += (_, e) => e.Client.GetState<Subscriber>().Symbol = e.Text;
+        _server.MessageReceived += (_, e) =>
+        {
+            Subscriber subscriber = e.Client.GetState<Subscriber>();
+            if (subscriber.Symbol is { } before)
+                e.Client.Leave(before);
+            subscriber.Symbol = e.Text;
+            e.Client.Join(e.Text);
+        };
         await _server.StartAsync();
     }
 
@@ -42,7 +49,7 @@ internal sealed class MarketFeed : IAsyncDisposable
         ArrayBufferWriter<byte> json = new();
         using (Utf8JsonWriter writer = new(json))
             JsonSerializer.Serialize(writer, quote);
-        return _server.Clients.Broadcast(json.WrittenMemory, WebSocketMessageType.Text, client => client.GetState<Subscriber>().Symbol == quote.Symbol);
+        return _server.Clients.InGroup(quote.Symbol).Broadcast(json.WrittenMemory, WebSocketMessageType.Text);
     }
 
     /// <summary>To each who wants it, one by one, so that each one's misses can be counted.</summary>

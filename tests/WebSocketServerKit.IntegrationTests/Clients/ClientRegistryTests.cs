@@ -19,15 +19,15 @@ public class ClientRegistryTests
         Assert.Equal([room1, room2, other], server.Clients.OrderBy(client => client.Id));
         Assert.Same(room2, server.Clients.Find(room2.Id));
         Assert.Null(server.Clients.Find(4711));
-        Assert.Equal([room1, room2], server.Clients.FindByPath("/room").OrderBy(client => client.Id));
-        Assert.Equal([other], server.Clients.FindByPath("/Room"));
-        Assert.Empty(server.Clients.FindByPath("/nowhere"));
-        Assert.Equal(3, server.Clients.FindByRemoteAddress(IPAddress.Loopback).Count);
-        Assert.Empty(server.Clients.FindByRemoteAddress(IPAddress.Parse("192.0.2.1")));
+        Assert.Equal([room1, room2], server.Clients.WithPath("/room").OrderBy(client => client.Id));
+        Assert.Equal([other], server.Clients.WithPath("/Room"));
+        Assert.Empty(server.Clients.WithPath("/nowhere"));
+        Assert.Equal(3, server.Clients.WithRemoteAddress(IPAddress.Loopback).Count);
+        Assert.Empty(server.Clients.WithRemoteAddress(IPAddress.Parse("192.0.2.1")));
 
         await raw1.LeaveAsync();
         await server.NextEndAsync();
-        Assert.Equal([room2], server.Clients.FindByPath("/room"));
+        Assert.Equal([room2], server.Clients.WithPath("/room"));
         Assert.Null(server.Clients.Find(room1.Id));
         Assert.Equal([room2, other], server.Clients.OrderBy(client => client.Id));
         raw2.Dispose();
@@ -66,13 +66,13 @@ public class ClientRegistryTests
 
         byte[] three = [1, 2, 3];
         Assert.Equal(5, server.Clients.Broadcast("to all").Accepted);
-        Assert.Equal(4, server.Clients.Broadcast("to all but one", except: clients[0]).Accepted);
-        Assert.Equal(3, server.Clients.Broadcast("to some", where: client => client.Path == "/0").Accepted);
-        Assert.Equal(2, server.Clients.Broadcast("to some but one", except: clients[2], where: client => client.Path == "/0").Accepted);
+        Assert.Equal(4, server.Clients.Except(clients[0]).Broadcast("to all but one").Accepted);
+        Assert.Equal(3, server.Clients.Where(client => client.Path == "/0").Broadcast("to some").Accepted);
+        Assert.Equal(2, server.Clients.WithPath("/0").Except(clients[2]).Broadcast("to some but one").Accepted);
         Assert.Equal(5, server.Clients.Broadcast(three).Accepted);
         Assert.Equal(5, server.Clients.Broadcast("text"u8.ToArray(), WebSocketMessageType.Text).Accepted);
         Assert.Throws<ArgumentException>(() => server.Clients.Broadcast([0xFF], WebSocketMessageType.Text));
-        Assert.Throws<InvalidDataException>(() => server.Clients.Broadcast("x", where: _ => throw new InvalidDataException()));
+        Assert.Throws<InvalidDataException>(() => server.Clients.Where(_ => throw new InvalidDataException()).Broadcast("x"));
 
         for (int i = 0; i < 5; i++)
         {
@@ -145,7 +145,7 @@ public class ClientRegistryTests
         int sent = 0;
         while (!coming.IsCompleted && sent < 10_000)
         {
-            server.Clients.Broadcast($"{sent}", where: client => client.Path == "/");
+            server.Clients.WithPath("/").Broadcast($"{sent}");
             Assert.Equal($"{sent++}", await stays.ReadTextAsync());
         }
 

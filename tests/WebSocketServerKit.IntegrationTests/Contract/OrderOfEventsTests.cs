@@ -14,10 +14,10 @@ public class OrderOfEventsTests
         {
             bool Listed(WebSocketClient client) =>
                 server.Clients.Find(client.Id) == client && server.Clients.Contains(client)
-                && server.Clients.FindByPath(client.Path).Contains(client) && server.Clients.FindByRemoteAddress(((IPEndPoint)client.RemoteEndPoint).Address).Contains(client);
+                && server.Clients.WithPath(client.Path).Contains(client) && server.Clients.WithRemoteAddress(((IPEndPoint)client.RemoteEndPoint).Address).Contains(client);
             bool Unlisted(WebSocketClient client) =>
                 server.Clients.Find(client.Id) is null && !server.Clients.Contains(client)
-                && !server.Clients.FindByPath(client.Path).Contains(client) && !server.Clients.FindByRemoteAddress(((IPEndPoint)client.RemoteEndPoint).Address).Contains(client);
+                && !server.Clients.WithPath(client.Path).Contains(client) && !server.Clients.WithRemoteAddress(((IPEndPoint)client.RemoteEndPoint).Address).Contains(client);
 
             server.Handshaking += (_, _) => events.Enqueue($"handshaking, {server.Clients.Count} listed");
             server.ClientConnected += (_, e) => events.Enqueue($"connected, listed {Listed(e.Client)}, open {e.Client.IsOpen}");

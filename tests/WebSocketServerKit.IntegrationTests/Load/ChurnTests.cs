@@ -42,7 +42,7 @@ public class ChurnTests
         Assert.Equal(0, strange);
         Assert.Empty(living);
         Assert.Empty(server.Clients);
-        Assert.Empty(server.Clients.FindByPath("/1"));
+        Assert.Empty(server.Clients.WithPath("/1"));
         Assert.Equal(Count / 2, ended.Values.Count(end => end.WasClean && end.Cause == DisconnectCause.Closed));
         Assert.Equal(Count / 2, ended.Values.Count(end => !end.WasClean && end.Cause == DisconnectCause.ConnectionLost));
         Assert.All(ended.Values, end => Assert.Equal((1, 1), (end.Client.MessagesReceived, end.Client.MessagesSent)));

@@ -35,7 +35,7 @@ public class ThroughProxyTests
         Assert.Equal(version, client.Proxy.Header?.Version);
         Assert.Equal(version is null ? proxied.Server.EndPoint : proxied.EndPoint, client.LocalEndPoint);
         Assert.Equal(front is Front.NginxStream or Front.HaproxyPassThrough, client.Tls is not null);
-        Assert.Equal([client], proxied.Server.Clients.FindByRemoteAddress(remote.Address));
+        Assert.Equal([client], proxied.Server.Clients.WithRemoteAddress(remote.Address));
     }
 
     [Theory]

@@ -68,4 +68,29 @@ public sealed class ConnectionLifetimeCompressionTests
         await using ConnectionStage third = Stage(contextTakeover: true);
         Assert.DoesNotContain("no_context", await third.OpenAsync(Offer), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task A_client_whose_own_settings_turn_compression_off_is_offered_none()
+    {
+        await using ConnectionStage stage = Stage(contextTakeover: true);
+        stage.Connection.OwnSettings = settings => settings with { Compression = null };
+        Assert.DoesNotContain("Extensions", await stage.OpenAsync(Offer), StringComparison.Ordinal);
+        Assert.True(_limits.TryTakeContext());
+    }
+
+    [Fact]
+    public async Task A_client_counts_against_the_limits_of_its_own_settings_and_no_others()
+    {
+        var own = new CompressionLimits(maxConcurrentCompressions: 10, maxContexts: 1);
+        await using (ConnectionStage stage = Stage(contextTakeover: true))
+        {
+            stage.Connection.OwnSettings = settings => settings with { Compression = settings.Compression! with { Limits = own } };
+            Assert.DoesNotContain("no_context", await stage.OpenAsync(Offer), StringComparison.Ordinal);
+            Assert.False(own.TryTakeContext());
+            Assert.True(_limits.TryTakeContext());
+        }
+
+        Assert.True(own.TryTakeContext());
+        Assert.False(_limits.TryTakeContext());
+    }
 }

@@ -3,6 +3,8 @@ using System.Text;
 using Microsoft.Extensions.Logging;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
+using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;
 
@@ -490,5 +492,93 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         await _stage.AssertReleasedAsync();
         Assert.IsType<InvalidTimeZoneException>(_stage.Logged(13).First().Exception);
         AssertEnding(DisconnectCause.ConnectionLost, ConnectionSide.Server, 1006);
+    }
+
+    [Fact]
+    public async Task A_client_is_held_to_the_limits_that_it_got_with_the_handshake()
+    {
+        Connection.OwnSettings = settings => settings with { MaxMessageSize = 3, MaxFragmentsPerMessage = 2, SendQueueLimit = 2000 };
+        await _stage.OpenAsync();
+        Assert.Equal(3, Connection.Settings.MaxMessageSize);
+        Transport.Receive(Frames.Text("123"));
+        Transport.Receive(Frames.Frame(Opcode.Text, "1"u8, fin: false), Frames.Frame(Opcode.Continuation, "2"u8));
+        await Connection.Called("Message 12");
+        Transport.HoldWrites();
+        Assert.Equal(SendOutcome.Sent, Connection.Queue.TrySend(new string('a', 10)));
+        Assert.Equal(SendOutcome.Queued, Connection.Queue.TrySend(new string('b', 1500)));
+        Assert.Equal(SendOutcome.Full, Connection.Queue.TrySend(new string('c', 500)));
+        Transport.LetAllWritesEnd();
+        await Transport.WhenIdle;
+        Transport.Receive(Frames.Text("1234"));
+        await Connection.Called("Disconnected");
+        AssertEnding(DisconnectCause.LimitExceeded, ConnectionSide.Server, 1009, "message too big");
+        Transport.EndInput();
+    }
+
+    [Fact]
+    public async Task A_client_is_held_to_the_number_of_fragments_that_it_got_with_the_handshake()
+    {
+        Connection.OwnSettings = settings => settings with { MaxFragmentsPerMessage = 1 };
+        await _stage.OpenAsync();
+        Transport.Receive(Frames.Frame(Opcode.Text, "1"u8, fin: false), Frames.Frame(Opcode.Continuation, "2"u8));
+        await Connection.Called("Disconnected");
+        AssertEnding(DisconnectCause.LimitExceeded, ConnectionSide.Server, 1008, "too many fragments in one message");
+        Transport.EndInput();
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_client_is_held_to_the_rate_that_it_got_with_the_handshake(bool inMessages)
+    {
+        Connection.OwnSettings = settings => inMessages ? settings with { MaxMessagesPerSecond = 1 } : settings with { MaxBytesPerSecond = Frames.Text("1").Length };
+        await _stage.OpenAsync();
+        Transport.Receive(Frames.Text("1"), Frames.Text("2"), Frames.Text("3"));
+        await Polling.UntilAsync(() => Connection.IsHoldingBack);
+        Assert.False(Connection.WasCalled("Message 2"));
+        _stage.Beats(5);
+        await Connection.Called("Message 2");
+        _stage.Beats(5);
+        await Connection.Called("Message 3");
+    }
+
+    [Fact]
+    public async Task A_rate_of_the_server_that_the_client_is_spared_does_not_hold_it_back()
+    {
+        await using var stage = new ConnectionStage(settings => settings with { MaxMessagesPerSecond = 1 });
+        stage.Connection.OwnSettings = settings => settings with { MaxMessagesPerSecond = null };
+        await stage.OpenAsync();
+        stage.Transport.Receive(Frames.Text("1"), Frames.Text("2"), Frames.Text("3"));
+        await stage.Connection.Called("Message 3");
+        Assert.False(stage.Connection.IsHoldingBack);
+    }
+
+    [Fact]
+    public async Task A_client_is_kept_after_an_exception_if_it_got_that_with_the_handshake()
+    {
+        Connection.OwnSettings = settings => settings with { CloseOnHandlerException = false };
+        Connection.OnMessage = () => throw new InvalidTimeZoneException();
+        await _stage.OpenAsync();
+        Transport.Receive(Frames.Text("1"), Frames.Text("2"));
+        await Connection.Called("Message 2");
+        Assert.True(Connection.IsOpen);
+        Assert.Equal(2, _stage.Logged(10).Count());
+    }
+
+    [Fact]
+    public async Task What_was_read_ahead_while_the_host_decided_is_held_to_the_limits_that_came_out()
+    {
+        TaskCompletionSource go = Timely.Signal();
+        Connection.OnRequest = async () => await go.Task;
+        Connection.OwnSettings = settings => settings with { MaxMessageSize = 3 };
+        _stage.Start();
+        Transport.Receive(Encoding.ASCII.GetBytes(RequestHeads.Handshake), Frames.Text("123"), Frames.Text("1234"));
+        await Connection.Called("Request /chat");
+        _stage.Beats(3);
+        go.SetResult();
+        await Connection.Called("Message 123");
+        await Connection.Called("Disconnected");
+        AssertEnding(DisconnectCause.LimitExceeded, ConnectionSide.Server, 1009, "message too big");
+        Transport.EndInput();
     }
 }

@@ -107,4 +107,24 @@ public sealed class HandshakingEventArgsTests
         Assert.Equal("chat", _handshake.Subprotocol);
         Assert.False(_handshake.IsRefused);
     }
+
+    [Fact]
+    public void Options_are_made_when_a_handler_asks_for_them_and_are_the_same_for_all_handlers()
+    {
+        Assert.Null(_handshake.ChosenOptions);
+        _handshake.Options.MaxMessageSize = 5;
+        _handshake.Options.SendQueueLimit = 2000;
+        Assert.Equal((5, 2000, null), (_handshake.ChosenOptions!.MaxMessageSize, _handshake.ChosenOptions.SendQueueLimit, _handshake.ChosenOptions.MaxBytesPerSecond));
+    }
+
+    [Fact]
+    public void Options_that_are_set_after_the_decision_are_refused_or_have_no_effect()
+    {
+        ClientOptions kept = _handshake.Options;
+        ClientOptions chosen = _handshake.ChosenOptions!;
+        _handshake.Decide();
+        kept.MaxMessageSize = 5;
+        Assert.Null(chosen.MaxMessageSize);
+        Assert.Throws<InvalidOperationException>(() => _handshake.Options);
+    }
 }

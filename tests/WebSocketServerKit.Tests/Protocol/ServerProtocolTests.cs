@@ -626,4 +626,16 @@ public sealed class ServerProtocolTests : IDisposable
         Assert.Equal(0, protocol.LargeBytes);
         Assert.False(payload.Span.ContainsAnyExcept((byte)7));
     }
+
+    [Fact]
+    public void Limits_that_are_set_before_the_first_step_replace_those_of_the_start()
+    {
+        _protocol.Limit(messageSize: MaxMessageSize + 1, fragments: 1);
+        Memory<byte> input = Frames.Binary(Bytes);
+        Assert.Equal(ProtocolEvent.Message, _protocol.Step(ref input));
+        _protocol.ReleasePayload();
+        input = Frames.Join(Frames.Text("a", fin: false), Frames.Continuation("b"));
+        Assert.Equal(ProtocolEvent.Violation, _protocol.Step(ref input));
+        Assert.Equal(TooManyFragments, _protocol.Violation);
+    }
 }

@@ -5,7 +5,7 @@ namespace WebSocketServerKit.Serving;
 public sealed class ClientIndexTests : IDisposable
 {
     private readonly ClientBench _bench = new();
-    private readonly ClientIndex<string> _index = new(client => ref client.PlaceByPath, StringComparer.Ordinal);
+    private readonly CountingIndex _index = new();
 
     public void Dispose() => _bench.Dispose();
 
@@ -16,54 +16,60 @@ public sealed class ClientIndexTests : IDisposable
         _index.Add("/chat", first);
         _index.Add("/chat", second);
         _index.Add("/other", other);
-        Assert.Equal([first, second], _index.Find("/chat").OrderBy(client => client.Id));
-        Assert.Equal([other], _index.Find("/other"));
+        Assert.Equal([first, second], Found("/chat"));
+        Assert.Equal([other], Found("/other"));
+        Assert.Equal(["/chat", "/other"], _index.Keys.Order(StringComparer.Ordinal), StringComparer.Ordinal);
 
         _index.Remove("/chat", first);
-        Assert.Equal([second], _index.Find("/chat"));
+        Assert.Equal([second], Found("/chat"));
         _index.Remove("/chat", second);
-        Assert.Empty(_index.Find("/chat"));
+        Assert.Null(_index.Find("/chat"));
+        Assert.Equal(["/other"], _index.Keys);
         _index.Add("/chat", first);
-        Assert.Equal([first], _index.Find("/chat"));
+        Assert.Equal([first], Found("/chat"));
     }
 
     [Fact]
-    public void Clients_leave_in_any_order()
+    public void A_set_is_made_with_its_first_client_and_is_gone_with_its_last()
     {
-        WebSocketClient[] clients = [.. Enumerable.Range(0, 5).Select(_ => _bench.Client())];
-        foreach (WebSocketClient client in clients)
-            _index.Add("/chat", client);
-
-        List<WebSocketClient> left = [.. clients];
-        foreach (int leaving in (int[])[1, 4, 0, 3, 2])
-        {
-            _index.Remove("/chat", clients[leaving]);
-            left.Remove(clients[leaving]);
-            Assert.Equal(left, _index.Find("/chat").OrderBy(client => client.Id));
-        }
+        WebSocketClient first = _bench.Client(), second = _bench.Client();
+        _index.Add("/chat", first);
+        ClientSet set = _index.Find("/chat")!;
+        _index.Add("/chat", second);
+        Assert.Same(set, _index.Find("/chat"));
+        _index.Remove("/chat", first);
+        Assert.Equal((1, 0), (_index.Made, _index.Gone));
+        _index.Remove("/chat", second);
+        Assert.Equal((1, 1), (_index.Made, _index.Gone));
+        _index.Add("/chat", first);
+        Assert.Equal((2, 1), (_index.Made, _index.Gone));
+        Assert.NotSame(set, _index.Find("/chat"));
     }
 
     [Fact]
-    public void Nobody_is_found_under_an_unknown_key() => Assert.Empty(_index.Find("/chat"));
+    public void Nobody_is_found_under_an_unknown_key() => Assert.Null(_index.Find("/chat"));
 
     [Fact]
     public void Keys_are_compared_as_the_comparer_says()
     {
-        var index = new ClientIndex<string>(client => ref client.PlaceByPath, StringComparer.OrdinalIgnoreCase);
+        var index = new ClientIndex<string>(ClientSetKind.Path, StringComparer.OrdinalIgnoreCase);
         WebSocketClient client = _bench.Client();
         index.Add("/Chat", client);
-        Assert.Equal([client], index.Find("/chat"));
+        Assert.Equal(1, index.Find("/chat")?.Count);
         index.Remove("/CHAT", client);
-        Assert.Empty(index.Find("/Chat"));
+        Assert.Null(index.Find("/Chat"));
     }
 
-    [Fact]
-    public void What_was_found_does_not_change_when_clients_leave()
+    private WebSocketClient[] Found(string key) => [.. _index.Find(key)!.Clients.ToArray().OrderBy(client => client.Id)];
+
+    private sealed class CountingIndex() : ClientIndex<string>(ClientSetKind.Path, StringComparer.Ordinal)
     {
-        WebSocketClient client = _bench.Client();
-        _index.Add("/chat", client);
-        IReadOnlyList<WebSocketClient> found = _index.Find("/chat");
-        _index.Remove("/chat", client);
-        Assert.Equal([client], found);
+        public int Made { get; private set; }
+
+        public int Gone { get; private set; }
+
+        protected override void Added(ClientSet set) => Made++;
+
+        protected override void Removed(ClientSet set) => Gone++;
     }
 }

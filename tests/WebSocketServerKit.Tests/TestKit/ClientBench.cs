@@ -1,3 +1,4 @@
+using System.Security.Claims;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Connections;
@@ -15,13 +16,14 @@ internal sealed class ClientBench : IDisposable
 
     public LeakCheckingPool Pool { get; } = new();
 
-    public WebSocketClient Client(string path = "/", string address = "203.0.113.7", int limit = 1024)
+    public WebSocketClient Client(string path = "/", string address = "203.0.113.7", int limit = 1024, ClaimsPrincipal? user = null)
     {
         var transport = new ScriptedTransport(remoteAddress: address);
         ConnectionSettings settings = ConnectionStage.DefaultSettings(Pool) with { SendQueueLimit = limit };
         var connection = new ScriptedConnection(transport, settings, _heartbeat, new ServerLog(NullLogger.Instance));
         HandshakeRequest request = RequestHeads.Parse(RequestHeads.Sample.Replace("/chat", path, StringComparison.Ordinal));
-        var client = new WebSocketClient(_behind.Count + 1, connection, request, handshaking: null, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
+        HandshakingEventArgs? handshaking = user is null ? null : new(request, transport.RemoteEndPoint, transport.LocalEndPoint, subprotocol: null) { User = user };
+        var client = new WebSocketClient(_behind.Count + 1, connection, request, handshaking, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
         _behind.Add(client, (transport, connection));
         return client;
     }

@@ -31,6 +31,9 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
 
     public Action? OnOpened { get; set; }
 
+    /// <summary>The settings that the client gets for itself; null for those of the server.</summary>
+    public Func<ConnectionSettings, ConnectionSettings>? OwnSettings { get; set; }
+
     /// <summary>What the host answers; null to accept.</summary>
     public Func<HandshakeResponse>? Answer { get; set; }
 
@@ -136,6 +139,8 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
         Note("EndRequest");
         if (opening.HasHandlerFailed)
             return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError);
+        if (OwnSettings is not null)
+            Apply(OwnSettings(Settings));
         return Answer?.Invoke() ?? HandshakeResponse.Accept(_request!.Key!, extensions: opening.AgreeOnExtensions(_request.Headers["Sec-WebSocket-Extensions"]));
     }
 

@@ -41,8 +41,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 {
     private readonly PipeReader _input = transport.Input;
     private readonly ServerProtocol _protocol = new(settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.Pool);
-    private readonly RateLimit? _messageRate = Limit(settings.MaxMessagesPerSecond, heartbeat);
-    private readonly RateLimit? _byteRate = Limit(settings.MaxBytesPerSecond, heartbeat);
+    private RateLimit? _messageRate = Limit(settings.MaxMessagesPerSecond, heartbeat);
+    private RateLimit? _byteRate = Limit(settings.MaxBytesPerSecond, heartbeat);
     private TimeSlice _slice = new(settings.Clock);
     private LookAhead? _ahead;          // made for the first handler that still runs at the second beat
     private Memory<byte> _segment;      // the segment of the input that is being parsed
@@ -91,6 +91,14 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     /// <summary>Whether handlers that are not waited for may still read the payload. Then no buffer that may contain it goes back to the pool.</summary>
     public bool IsPayloadLeft { get; private set; }
+
+    /// <summary>Takes over the limits of the client. Call it before <see cref="RunAsync"/>, while no handler runs.</summary>
+    public void Apply(ConnectionSettings applied)
+    {
+        _protocol.Limit(applied.MaxMessageSize, applied.MaxFragmentsPerMessage);
+        _messageRate = Limit(applied.MaxMessagesPerSecond, connection.Heartbeat);
+        _byteRate = Limit(applied.MaxBytesPerSecond, connection.Heartbeat);
+    }
 
     /// <summary>Enables permessage-deflate. Call it before <see cref="RunAsync"/>.</summary>
     public void Agree(PerMessageDeflateParameters agreed)

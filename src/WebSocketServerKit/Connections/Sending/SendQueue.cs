@@ -28,6 +28,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     private static readonly Task<SendOutcome> Closed = Task.FromResult(SendOutcome.Closed);
 
     private readonly Lock _gate = new();
+    private int _limit = limit;      // bytes
 
     // The lock guards all fields below.
     private OutgoingFrames _outgoing = new(budget.Pool);
@@ -69,6 +70,9 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
 
     // Where whole messages go.
     private ref PendingFrames Messages => ref _turn is null ? ref _outgoing.Pending : ref _turn.Behind;
+
+    /// <summary>Takes over the settings of the client. Call it before anything is sent.</summary>
+    public void Apply(ConnectionSettings settings) => _limit = settings.SendQueueLimit;
 
     /// <summary>Sends a message if there is room. Never waits.</summary>
     public SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload)
@@ -423,7 +427,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         _ => _outgoing.Pending.IsEmpty || FitsLimit(first.Frame.Length),
     };
 
-    private bool FitsLimit(int size) => (long)Buffered + size <= limit;
+    private bool FitsLimit(int size) => (long)Buffered + size <= _limit;
 
     private void AdmitWaiting()
     {
@@ -462,7 +466,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     // Inside the lock.
     private Task<SendOutcome> WaitAsync(SendKind kind, ReadOnlyMemory<byte> frame, long payloadLength, CancellationToken cancellationToken)
     {
-        _line ??= new WaitingLine(budget, limit);
+        _line ??= new WaitingLine(budget, _limit);
         // Callers that do not await their sends ignore back-pressure, so the line has a limit.
         if (!_line.HasRoom(kind, frame.Length))
             return LineFull;
@@ -529,7 +533,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     {
         if (IsDraining || _outgoing.Pending.IsEmpty)
             return false;
-        if (_outgoing.Pending.Length < Math.Min(Cork.QueueLimit, limit) && Cork.TryHoldBack(this, ref _cork, size))
+        if (_outgoing.Pending.Length < Math.Min(Cork.QueueLimit, _limit) && Cork.TryHoldBack(this, ref _cork, size))
             return false;
         return _outgoing.TryBeginDrain();
     }

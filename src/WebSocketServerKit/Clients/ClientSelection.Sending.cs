@@ -1,0 +1,93 @@
+using System.Buffers;
+using System.Net.WebSockets;
+using System.Runtime.CompilerServices;
+using System.Text;
+using WebSocketServerKit.Connections.Scheduling;
+using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Serving;
+
+namespace WebSocketServerKit;
+
+// byte[] converts to a span and to memory alike, and compilers before C# 14 cannot decide between them: so the overload that takes memory has the lower priority.
+public partial class ClientSelection
+{
+    /// <summary>
+    /// Sends a text message to all of them. It is encoded once, and compressed once for all clients that negotiated compression. It never waits: a client whose send queue is full does not get the
+    /// message.
+    /// </summary>
+    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
+    /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
+    /// <returns>The number of clients for each <see cref="SendResult"/>.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
+    public BroadcastResult Broadcast(string text, SendOptions options = default)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Text, default);
+        using var message = new SharedMessage(opcode, Encoding.UTF8.GetByteCount(text), !options.DisableCompression, ArrayPool<byte>.Shared);
+        Encoding.UTF8.GetBytes(text, message.Payload);
+        return Broadcast(message);
+    }
+
+    /// <summary>Sends bytes to all of them, as a binary message by default. Otherwise like <see cref="Broadcast(string, SendOptions)"/>.</summary>
+    /// <param name="payload">Copied before the call returns. May be empty. For a text message it must be valid UTF-8.</param>
+    /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
+    /// <returns>The number of clients for each <see cref="SendResult"/>.</returns>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    public BroadcastResult Broadcast(ReadOnlySpan<byte> payload, SendOptions options = default)
+    {
+        Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Binary, payload);
+        using var message = new SharedMessage(opcode, payload.Length, !options.DisableCompression, ArrayPool<byte>.Shared);
+        payload.CopyTo(message.Payload);
+        return Broadcast(message);
+    }
+
+    /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, SendOptions)"/>
+    [OverloadResolutionPriority(-1)]
+    public BroadcastResult Broadcast(ReadOnlyMemory<byte> payload, SendOptions options = default) => Broadcast(payload.Span, options);
+
+    /// <inheritdoc cref="Broadcast(ReadOnlySpan{byte}, SendOptions)"/>
+    public BroadcastResult Broadcast(ReadOnlySequence<byte> payload, SendOptions options = default)
+    {
+        using GatheredPayload gathered = new(payload);
+        return Broadcast(gathered.Span, options);
+    }
+
+    internal BroadcastResult Broadcast(SharedMessage message)
+    {
+        int sent = 0, queued = 0, full = 0, closed = 0;
+        using SelectedClients clients = _registry.Select(this);
+        Cork? cork = Cork.Put(SliceClock.Shared);
+        try
+        {
+            for (int i = 0; i < clients.Count; i++)
+            {
+                if (!AcceptsAll(clients[i]))
+                    continue;
+                switch (clients[i].TrySend(message))
+                {
+                    case SendResult.Sent:
+                        sent++;
+                        break;
+                    case SendResult.Queued:
+                        queued++;
+                        break;
+                    case SendResult.Full:
+                        full++;
+                        break;
+                    default:
+                        closed++;
+                        break;
+                }
+
+                cork?.FlushWhenFull();
+            }
+        }
+        finally
+        {
+            cork?.Pull();
+        }
+
+        return new BroadcastResult { Sent = sent, Queued = queued, Full = full, Closed = closed };
+    }
+}

@@ -1,0 +1,96 @@
+using System.Runtime.CompilerServices;
+using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Options;
+
+namespace WebSocketServerKit;
+
+/// <summary>
+/// The options that a client may have for itself: those of its path (<see cref="PathOptions"/>), or what a handler of <see cref="WebSocketServer.Handshaking"/> sets in
+/// <see cref="HandshakingEventArgs.Options"/>. Null means the value of the <see cref="WebSocketServerOptions"/>. Not thread-safe.
+/// </summary>
+/// <remarks>Values that the server cannot use are refused: by <c>server.Path(...)</c> with an exception, after a handler of <see cref="WebSocketServer.Handshaking"/> by answering the client with 500.</remarks>
+public class ClientOptions
+{
+    internal ClientOptions()
+    {
+    }
+
+    /// <summary>A copy; of more special options the part that clients have.</summary>
+    internal ClientOptions(ClientOptions other)
+    {
+        MaxMessageSize = other.MaxMessageSize;
+        MaxFragmentsPerMessage = other.MaxFragmentsPerMessage;
+        MaxMessagesPerSecond = other.MaxMessagesPerSecond;
+        MaxBytesPerSecond = other.MaxBytesPerSecond;
+        SendQueueLimit = other.SendQueueLimit;
+        HandlerExceptions = other.HandlerExceptions;
+        AllowsCompression = other.AllowsCompression;
+    }
+
+    /// <summary>The largest message that the client may send, in bytes. Default: null, <see cref="WebSocketServerOptions.MaxMessageSize"/>.</summary>
+    public int? MaxMessageSize { get; set; }
+
+    /// <summary>The maximum number of fragments of one message. Default: null, <see cref="WebSocketServerOptions.MaxFragmentsPerMessage"/>.</summary>
+    public int? MaxFragmentsPerMessage { get; set; }
+
+    /// <summary>
+    /// The number of messages per second that the server reads from the client, on average. Default: null, <see cref="WebSocketServerOptions.MaxMessagesPerSecond"/>. Where the server has a limit,
+    /// <see cref="int.MaxValue"/> lifts it.
+    /// </summary>
+    public int? MaxMessagesPerSecond { get; set; }
+
+    /// <summary>
+    /// The number of bytes per second that the server reads from the client, on average. Default: null, <see cref="WebSocketServerOptions.MaxBytesPerSecond"/>. Where the server has a limit,
+    /// <see cref="long.MaxValue"/> lifts it.
+    /// </summary>
+    public long? MaxBytesPerSecond { get; set; }
+
+    /// <summary>How many bytes may wait to be sent to the client. Default: null, <see cref="WebSocketServerOptions.SendQueueLimit"/>.</summary>
+    public int? SendQueueLimit { get; set; }
+
+    /// <summary>What the server does with the client when a handler throws for it. Default: null, <see cref="WebSocketServerOptions.HandlerExceptions"/>.</summary>
+    public HandlerExceptionPolicy? HandlerExceptions { get; set; }
+
+    /// <summary>
+    /// Whether messages may be compressed, if the client offers it. False turns compression off, as for clients whose messages contain secrets. Default: null, as the server or the path is set up;
+    /// true means the same, and lifts the false of a path. Without <see cref="WebSocketServerOptions.PerMessageDeflate"/> or <see cref="PathOptions.PerMessageDeflate"/> nothing is compressed.
+    /// </summary>
+    public bool? AllowsCompression { get; set; }
+
+    /// <summary>Checks the values.</summary>
+    /// <param name="owner">Where they were set, for the message: <c>PathOptions</c>.</param>
+    /// <exception cref="ArgumentException">An option has an invalid value; the message names it and the valid range.</exception>
+    internal void ValidateClient(string owner)
+    {
+        Check(MaxMessageSize, 1, Array.MaxLength / 2);
+        Check(MaxFragmentsPerMessage, 1, int.MaxValue);
+        Check(MaxMessagesPerSecond, 1, int.MaxValue);
+        Check(MaxBytesPerSecond, 1, long.MaxValue);
+        Check(SendQueueLimit, 1024, SendQueue.MaxPayload);
+        if (HandlerExceptions is { } policy)
+            OptionCheck.Policy($"{owner}.{nameof(HandlerExceptions)}", policy);
+
+        void Check(long? value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
+        {
+            if (value is { } set)
+                OptionCheck.Range($"{owner}.{option}", set, least, most);
+        }
+    }
+
+    /// <summary>The settings with these options in place of theirs; the same object if that changes nothing.</summary>
+    internal ConnectionSettings ApplyTo(ConnectionSettings settings)
+    {
+        ConnectionSettings own = settings with
+        {
+            MaxMessageSize = MaxMessageSize ?? settings.MaxMessageSize,
+            MaxFragmentsPerMessage = MaxFragmentsPerMessage ?? settings.MaxFragmentsPerMessage,
+            MaxMessagesPerSecond = MaxMessagesPerSecond ?? settings.MaxMessagesPerSecond,
+            MaxBytesPerSecond = MaxBytesPerSecond ?? settings.MaxBytesPerSecond,
+            SendQueueLimit = SendQueueLimit ?? settings.SendQueueLimit,
+            CloseOnHandlerException = HandlerExceptions is { } policy ? policy == HandlerExceptionPolicy.CloseClient : settings.CloseOnHandlerException,
+            Compression = AllowsCompression == false ? null : settings.Compression,
+        };
+        return own == settings ? settings : own;
+    }
+}

@@ -1,0 +1,44 @@
+using WebSocketServerKit.Protocol.Handshake;
+
+namespace WebSocketServerKit.Options;
+
+/// <summary>Checks that several classes of options share. Each message begins with the name of the option and tells what is valid.</summary>
+internal static class OptionCheck
+{
+    /// <exception cref="ArgumentException">The value is outside of the range.</exception>
+    public static void Range(string name, long value, long least, long most)
+    {
+        if (value < least || value > most)
+            throw new ArgumentException($"{name} is {value}; it must be from {least} to {most}.");
+    }
+
+    /// <exception cref="ArgumentException">The value is no constant of its type.</exception>
+    public static void Policy<TEnum>(string name, TEnum value)
+        where TEnum : struct, Enum
+    {
+        if (!Enum.IsDefined(value))
+            throw new ArgumentException($"{name} is {value}, which is no policy.");
+    }
+
+    /// <exception cref="ArgumentException">An entry cannot be the name of a subprotocol.</exception>
+    public static void Subprotocols(string name, IEnumerable<string> subprotocols)
+    {
+        foreach (string subprotocol in subprotocols)
+        {
+            if (!HeaderTokens.IsToken(subprotocol))
+                throw new ArgumentException($"{name}: \"{subprotocol}\" is no subprotocol name: use letters, digits and !#$%&'*+-.^_`|~ only.");
+        }
+    }
+
+    /// <exception cref="ArgumentException">An entry cannot be an origin.</exception>
+    public static void Origins(string name, IEnumerable<string> origins)
+    {
+        foreach (string origin in origins)
+        {
+            if (origin is null)
+                throw new ArgumentException($"{name} has an entry that is null. Pages from files have the origin \"null\", in quotes.");
+            if (OriginRules.Validate(origin) is { } problem)
+                throw new ArgumentException($"{name}: {problem}");
+        }
+    }
+}

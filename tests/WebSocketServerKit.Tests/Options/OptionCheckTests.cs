@@ -1,0 +1,42 @@
+namespace WebSocketServerKit.Options;
+
+public sealed class OptionCheckTests
+{
+    [Theory]
+    [InlineData(2)]
+    [InlineData(5)]
+    public void A_value_of_the_range_passes_its_ends_included(long value) => OptionCheck.Range("Some.Option", value, 2, 5);
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(6)]
+    public void A_value_outside_is_named_with_the_range(long value) =>
+        Assert.Equal($"Some.Option is {value}; it must be from 2 to 5.", Assert.Throws<ArgumentException>(() => OptionCheck.Range("Some.Option", value, 2, 5)).Message);
+
+    [Fact]
+    public void A_policy_has_to_exist()
+    {
+        OptionCheck.Policy("Some.Option", HandlerExceptionPolicy.KeepClient);
+        Assert.Equal("Some.Option is 9, which is no policy.", Assert.Throws<ArgumentException>(() => OptionCheck.Policy("Some.Option", (HandlerExceptionPolicy)9)).Message);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("two words")]
+    [InlineData(null)]
+    public void What_is_no_token_is_no_subprotocol(string? name)
+    {
+        OptionCheck.Subprotocols("Some.Option", ["graphql-ws", "v2.example"]);
+        Assert.StartsWith("Some.Option: \"", Assert.Throws<ArgumentException>(() => OptionCheck.Subprotocols("Some.Option", ["ok", name!])).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("https://a.example/chat", "Some.Option: ")]
+    [InlineData("https://*.example", "Some.Option: ")]
+    [InlineData(null, "Some.Option has an entry that is null. ")]
+    public void What_no_browser_sends_is_no_origin(string? origin, string message)
+    {
+        OptionCheck.Origins("Some.Option", ["https://a.example", "null", "*"]);
+        Assert.StartsWith(message, Assert.Throws<ArgumentException>(() => OptionCheck.Origins("Some.Option", [origin!])).Message, StringComparison.Ordinal);
+    }
+}
