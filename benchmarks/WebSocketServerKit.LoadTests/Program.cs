@@ -40,7 +40,7 @@ upload.SetAction((arguments, _) => Upload.RunAsync(arguments.GetValue(megabytes)
 Argument<string> kind = new("kind");
 Command uploadServer = new("upload-server", "The server that upload starts as a process of its own") { kind };
 uploadServer.Hidden = true;
-uploadServer.SetAction((_, _) => UploadServer.ServeAsync());
+uploadServer.SetAction((arguments, _) => UploadServer.ServeAsync(arguments.GetValue(kind)!));
 
 RootCommand root = new("Loads servers in processes of their own over loopback: churn and soak look at what stays behind, the others compare with Kestrel. For Linux.")
 {

@@ -22,7 +22,7 @@ internal static class Upload
     {
         Console.WriteLine($"{"message",-26} {"before, MB",10} {"peak, MB",10} {"/ size",8} {"seconds",8}");
         bool isWhole = true;
-        foreach (string server in (string[])["gathered"])
+        foreach (string server in (string[])["gathered", "streamed"])
         {
             foreach (string shape in (string[])["one frame", "fragments", "compressed"])
                 isWhole &= await RunAsync(server, shape, megabytes * 1_000_000L, messages);

@@ -21,7 +21,7 @@ internal sealed class UploadServer : IDisposable
 
     public int Port { get; }
 
-    /// <param name="kind">How it receives: gathered.</param>
+    /// <param name="kind">How it receives: gathered or streamed.</param>
     public static async Task<UploadServer> StartAsync(string kind)
     {
         Process process = Process.Start(OwnProgram.StartInfo("upload-server", kind))!;
@@ -44,12 +44,13 @@ internal sealed class UploadServer : IDisposable
         _process.Dispose();
     }
 
-    public static async Task ServeAsync()
+    public static async Task ServeAsync(string kind)
     {
         long messages = 0, bytes = 0;
         WebSocketServerOptions options = new()
         {
-            MaxMessageSize = 1_000_000_000,
+            MaxMessageSize = kind == "gathered" ? 1_000_000_000 : 1_000_000,
+            StreamMessagesFrom = kind == "gathered" ? null : 64 * 1024,
             MaxBufferedBytes = 4_000_000_000,
             PerMessageDeflate = new PerMessageDeflateOptions(),
         };
@@ -59,6 +60,14 @@ internal sealed class UploadServer : IDisposable
             bytes += e.Payload.Length;
             messages++;
         };
+        server.OnMessageStream(async (_, message) =>
+        {
+            byte[] buffer = new byte[64 * 1024];
+            int count;
+            while ((count = await message.ReadAsync(buffer)) > 0)
+                bytes += count;
+            messages++;
+        });
         await server.StartAsync();
         Console.WriteLine(((IPEndPoint)server.EndPoints[0]).Port);
         while (await Console.In.ReadLineAsync() is not null)

@@ -62,6 +62,14 @@ internal sealed unsafe class LargeBuffer
         return _gathered == Length;
     }
 
+    /// <summary>Takes bytes off the front, as many as fit or are there. Returns their number. Nothing may be appended after the first call.</summary>
+    public int Take(Span<byte> destination)
+    {
+        int count = Move(destination);
+        Length -= count;
+        return count;
+    }
+
     /// <summary>Frees all memory, except for the array: it is left to the garbage collector, since somebody may still be reading it.</summary>
     public void Release()
     {

@@ -69,6 +69,9 @@ internal sealed class ClientSession : ConnectionLifetime
             case ConnectionEvent.Message:
                 _server.RaiseMessageReceived(new MessageReceivedEventArgs(_client!, MessageType, handlersRun), this);
                 break;
+            case ConnectionEvent.MessageInParts:
+                _server.RaiseMessageStream(new MessageStream(_client!, Receive.Parts!), this);
+                break;
             case ConnectionEvent.Request:
                 _decision!.Raise();
                 break;
@@ -82,6 +85,8 @@ internal sealed class ClientSession : ConnectionLifetime
                 break;
         }
     }
+
+    protected override bool HandlesMessageStreams => _server.HandlesMessageStreams;
 
     protected override void Track(Task handlers) => _run.Outlive(handlers);
 

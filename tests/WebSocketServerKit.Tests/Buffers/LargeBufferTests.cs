@@ -54,6 +54,26 @@ public sealed class LargeBufferTests
         buffer.Release();
     }
 
+    [Fact]
+    public void What_is_taken_comes_in_order_and_its_memory_is_freed()
+    {
+        var buffer = new LargeBuffer();
+        byte[] bytes = Bytes(5 * MiB + 7);
+        buffer.Append(bytes);
+        List<byte> taken = [];
+        byte[] piece = new byte[300_001];
+        for (int count = buffer.Take(piece); count > 0; count = buffer.Take(piece))
+        {
+            taken.AddRange(piece.AsSpan(0, count));
+            Assert.Equal(bytes.Length - taken.Count, buffer.Length);
+            Assert.InRange(buffer.HeldBytes, buffer.Length, buffer.Length + 2 * MiB);
+        }
+
+        Assert.Equal(bytes, taken);
+        Assert.Equal(0, buffer.HeldBytes);
+        buffer.Release();
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

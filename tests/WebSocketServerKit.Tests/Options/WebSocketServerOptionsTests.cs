@@ -39,6 +39,7 @@ public sealed class WebSocketServerOptionsTests
             (int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds, (int)settings.PingTimeout.TotalSeconds,
             (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.Equal((null, null), (settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
+        Assert.Equal((null, 1L << 30, TimeSpan.FromMinutes(5)), (settings.StreamMessagesFrom, settings.MaxStreamedMessageSize, settings.StreamedMessageTimeout));
         Assert.True(settings.CloseOnHandlerException);
         Assert.Null(settings.EventContext);
         Assert.Equal((100_000, 20_000, 4_096), (options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes));
@@ -58,6 +59,9 @@ public sealed class WebSocketServerOptionsTests
             options.SendQueueLimit = 2000;
             options.MaxMessagesPerSecond = 6;
             options.MaxBytesPerSecond = 7;
+            options.StreamMessagesFrom = 13;
+            options.MaxStreamedMessageSize = 14;
+            options.StreamedMessageTimeout = TimeSpan.FromSeconds(15);
             options.HandshakeTimeout = TimeSpan.FromSeconds(8);
             options.PingInterval = TimeSpan.FromSeconds(9);
             options.PingTimeout = TimeSpan.FromSeconds(10);
@@ -70,6 +74,7 @@ public sealed class WebSocketServerOptionsTests
             settings.MaxHeaderLines, settings.SendQueueLimit, settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
         Assert.Equal((8, 9, 10, 11, 12), ((int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds,
             (int)settings.PingTimeout.TotalSeconds, (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
+        Assert.Equal((13, 14, TimeSpan.FromSeconds(15)), (settings.StreamMessagesFrom, settings.MaxStreamedMessageSize, settings.StreamedMessageTimeout));
         Assert.False(settings.CloseOnHandlerException);
         Assert.Same(context, settings.EventContext);
     }
@@ -128,6 +133,8 @@ public sealed class WebSocketServerOptionsTests
         { nameof(WebSocketServerOptions.MaxConcurrentHandshakes), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxMessagesPerSecond), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxBytesPerSecond), 1, long.MaxValue },
+        { nameof(WebSocketServerOptions.StreamMessagesFrom), 0, long.MaxValue },
+        { nameof(WebSocketServerOptions.MaxStreamedMessageSize), 1, long.MaxValue },
     };
 
     [Theory]
@@ -149,6 +156,7 @@ public sealed class WebSocketServerOptionsTests
     [InlineData(nameof(WebSocketServerOptions.CloseTimeout), false)]
     [InlineData(nameof(WebSocketServerOptions.StopTimeout), false)]
     [InlineData(nameof(WebSocketServerOptions.SlowHandlerThreshold), true)]
+    [InlineData(nameof(WebSocketServerOptions.StreamedMessageTimeout), true)]
     public void A_time_is_longer_than_zero_and_infinite_only_where_that_makes_sense(string name, bool mayBeInfinite)
     {
         AssertPossible(options => Set(options, name, TimeSpan.FromTicks(1)));

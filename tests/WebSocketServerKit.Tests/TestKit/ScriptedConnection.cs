@@ -4,6 +4,7 @@ using System.Text;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Opening;
+using WebSocketServerKit.Connections.Receiving;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Handshake;
@@ -26,6 +27,9 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
     public Action? OnConnected { get; set; }
 
     public Action? OnMessage { get; set; }
+
+    /// <summary>Gets the parts of a message that comes in parts, and is done with them when its task has ended. Null if all messages come whole.</summary>
+    public Func<MessageParts, Task>? OnMessageStream { get; set; }
 
     public Action? OnDisconnected { get; set; }
 
@@ -87,6 +91,20 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
         }
     }
 
+    protected override bool HandlesMessageStreams => OnMessageStream is not null;
+
+    private async void ReadAndClose(MessageParts parts)
+    {
+        try
+        {
+            await OnMessageStream!(parts);
+        }
+        finally
+        {
+            parts.Close();
+        }
+    }
+
     protected override void Track(Task handlers) => Tracked.Enqueue(handlers);
 
     protected override void Raise(ConnectionEvent what, long run)
@@ -104,6 +122,7 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
                 ConnectionEvent.Request => OnRequest,
                 ConnectionEvent.Connected => OnConnected,
                 ConnectionEvent.Message => OnMessage,
+                ConnectionEvent.MessageInParts => () => ReadAndClose(Receive.Parts!),
                 _ => OnDisconnected,
             })?.Invoke();
         }

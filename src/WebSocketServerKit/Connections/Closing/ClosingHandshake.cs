@@ -18,6 +18,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
 {
     private ConnectionEnding? _ending;           // set once, by compare-exchange
     private LeftMessage? _leftMessage;           // set once, when handlers are given up or postponed
+    private ConnectionEnding? _violation;        // the rule that the peer broke
     private volatile bool _discardsMessages;
     private volatile bool _hasPeerClosed;
 
@@ -53,7 +54,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     /// <summary>Closes from this side: sends a Close frame and starts the close timeout. Call it once, after <see cref="TrySetEnding"/> was true.</summary>
     public void Begin(ConnectionEnding ending)
     {
-        _discardsMessages = true;
+        DiscardMessages();
         connection.Queue.Close(ending.Code, ending.Reason);
         Deadline.Start();
     }
@@ -63,11 +64,19 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     /// <param name="isAnswered">Whether the 101 has left the send queue. If not, the queue is not cleared.</param>
     public void BeginForMemory(ConnectionEnding ending, bool isAnswered)
     {
-        _discardsMessages = true;
+        DiscardMessages();
         connection.Queue.Close(ending.Code, ending.Reason, discard: isAnswered);
         connection.Receive.Discard();
         connection.Transport.ReleaseIdle();
         Deadline.StartWith(TimeSpan.FromSeconds(1));
+    }
+
+    /// <summary>Like <see cref="Begin"/>, because the peer broke a rule while handlers run. <see cref="RunAsync"/> follows when they have ended.</summary>
+    public void BeginForViolation(ProtocolViolation violation)
+    {
+        ConnectionEnding ending = Describe(violation);
+        if (connection.TryEnd(ending))
+            Begin(ending);
     }
 
     /// <summary>Answers a Close frame that read-ahead has found while handlers run. The messages before it are still raised.</summary>
@@ -125,7 +134,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     /// <summary>Cuts the connection now, and gives its handlers the close timeout to end. Further calls do nothing.</summary>
     public void Cut()
     {
-        _discardsMessages = true;
+        DiscardMessages();
         Deadline.Stop();
         Deadline.StartForHandlers();
         connection.Queue.Fail(new IOException("The connection was cut."));
@@ -150,11 +159,19 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
             connection.LeaveHandlers(HandlersEnd.GivenUp);
     }
 
+    private void DiscardMessages()
+    {
+        _discardsMessages = true;
+        connection.Receive.Interrupt();
+    }
+
     private ConnectionEnding Describe(ProtocolViolation violation)
     {
+        if (_violation is not null)
+            return _violation;
         (CloseCode code, string reason, string section) = violation.Describe();
         connection.Log.ProtocolViolated(connection.RemoteEndPoint, reason, section, code.Value);
         DisconnectCause cause = violation is ProtocolViolation.MessageTooBig or ProtocolViolation.TooManyFragments ? DisconnectCause.LimitExceeded : DisconnectCause.ProtocolViolation;
-        return new ConnectionEnding(cause, ConnectionSide.Server, code, reason);
+        return _violation = new ConnectionEnding(cause, ConnectionSide.Server, code, reason);
     }
 }
