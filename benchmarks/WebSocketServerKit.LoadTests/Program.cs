@@ -22,6 +22,16 @@ Option<double> minutes = new("--minutes") { Description = "How long", DefaultVal
 Command soak = new("soak", "Clients of every sort come and go for a long time: does every count match, and does nothing stay behind?") { minutes };
 soak.SetAction((arguments, _) => Soak.RunAsync(arguments.GetValue(minutes)));
 
+Option<int> slowClients = new("--clients") { Description = "Clients at once", DefaultValueFactory = _ => 1_000 };
+Option<int> rate = new("--rate") { Description = "Updates per second", DefaultValueFactory = _ => 1_000 };
+Option<int> seconds = new("--seconds") { Description = "How long, without slow clients and with them", DefaultValueFactory = _ => 60 };
+
+Command slow = new("slow", "One client in ten never reads, one reads slowly: do the others get every update as fast as without them, and is the memory bounded?") { slowClients, rate, seconds };
+slow.SetAction((arguments, _) => Slow.RunAsync(arguments.GetValue(slowClients), arguments.GetValue(rate), arguments.GetValue(seconds)));
+
+Command serveSlow = new("serve-slow", "The server that slow starts as a process of its own") { Hidden = true };
+serveSlow.SetAction((_, _) => SlowServer.ServeAsync());
+
 Command serve = new("serve", "The server that churn and soak start as a process of its own") { Hidden = true };
 serve.SetAction((_, _) => EchoChild.ServeAsync());
 
@@ -44,6 +54,6 @@ uploadServer.SetAction((arguments, _) => UploadServer.ServeAsync(arguments.GetVa
 
 RootCommand root = new("Loads servers in processes of their own over loopback: churn and soak look at what stays behind, the others compare with Kestrel. For Linux.")
 {
-    Echo.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), Fairness.Command(), AspNet.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, upload, serve, contender, uploadServer,
+    Echo.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), Fairness.Command(), AspNet.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, slow, upload, serve, serveSlow, contender, uploadServer,
 };
 return await root.Parse(args).InvokeAsync();

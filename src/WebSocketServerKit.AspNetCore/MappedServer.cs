@@ -82,6 +82,7 @@ internal sealed partial class MappedServer
             LocalEndPoint = addresses.LocalIpAddress is { } local ? new IPEndPoint(local, addresses.LocalPort) : socket,
             User = context.User.Identities.Any(identity => identity.IsAuthenticated) ? context.User : null,
             Source = context,
+            PathBase = context.Request.PathBase.Value,
             IsOriginChecked = origin == OriginDecision.Allowed,
             IsSecure = context.Request.IsHttps ? true : null, // a proxy that speaks TLS may be in front
             Abort = connection.Abort,

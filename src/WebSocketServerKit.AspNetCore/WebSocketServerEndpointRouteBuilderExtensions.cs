@@ -26,6 +26,10 @@ public static class WebSocketServerEndpointRouteBuilderExtensions
     /// <see cref="WebSocketClient.Path"/> is the whole path that the client has asked for. <see cref="HttpContextExtensions.GetHttpContext(WebSocketClient)"/> gives the rest of the request.
     /// </para>
     /// <para>
+    /// If the server has paths, their templates are compared with the path that the client has asked for, the prefix of a <c>MapGroup</c> included and <see cref="HttpRequest.PathBase"/> not:
+    /// <c>app.MapWebSocketServer("/ws/{**rest}", server)</c> with <c>server.Path("/ws/chat/{room}")</c>. Routes ignore upper and lower case, paths do not. What no path matches gets 404.
+    /// </para>
+    /// <para>
     /// With CORS metadata on the endpoint (<c>RequireCors</c>, <c>[EnableCors]</c>, <c>[DisableCors]</c>) its policy decides which foreign pages may open a WebSocket, in place of
     /// <see cref="WebSocketServerOptions.AllowedOrigins"/>; the others get 403. A page of the same origin, and every page without such metadata, is subject to the server's own rules.
     /// </para>

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Options;
 using WebSocketServerKit.Protocol.Closing;
@@ -64,6 +65,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         _options = options;
+        Clients = new ClientRegistry(options);
         _log = new ServerLog((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<WebSocketServer>());
     }
 
@@ -86,7 +88,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     public event EventHandler<ClientDisconnectedEventArgs>? ClientDisconnected;
 
     /// <summary>The clients that are connected.</summary>
-    public ClientRegistry Clients { get; } = new();
+    public ClientRegistry Clients { get; }
 
     /// <summary>The end points that the server listens on, with the actual ports: first those of <see cref="WebSocketServerOptions.Listen(EndPoint, ListenOptions?)"/> and its like, then those of <see cref="WebSocketServerOptions.Urls"/>, then those that were added while it runs. <c>localhost</c> makes two with one port. Empty while the server is stopped.</summary>
     public IReadOnlyList<EndPoint> EndPoints => Volatile.Read(ref _stopping) is null && Volatile.Read(ref _run) is { } run ? run.EndPoints : [];
@@ -266,7 +268,11 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             _disposed = true;
             run = _run;
             if (run is null)
+            {
+                Clients.EndFeeds();
                 return;
+            }
+
             run.CutNow();
             _stopping ??= EndAsync(run, CloseCode.GoingAway, "server is stopping");
         }
@@ -280,6 +286,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         lock (_gate)
             _disposed = true;
         await StopAsync().ConfigureAwait(false);
+        Clients.EndFeeds();
     }
 
     // The server's loops must not carry the AsyncLocals of whoever happened to call.
@@ -337,22 +344,22 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         return await stopping.ConfigureAwait(false);
     }
 
-    internal void RaiseHandshaking(HandshakingEventArgs e, ConnectionLifetime connection) => Raise(Handshaking, e, connection);
+    internal void RaiseHandshaking(HandshakingEventArgs e, ConnectionLifetime connection) => Raise(this, Handshaking, e, connection);
 
-    internal void RaiseHttpRequestReceived(HttpRequestReceivedEventArgs e, ConnectionLifetime connection) => Raise(HttpRequestReceived, e, connection);
+    internal void RaiseHttpRequestReceived(HttpRequestReceivedEventArgs e, ConnectionLifetime connection) => Raise(this, HttpRequestReceived, e, connection);
 
-    internal void RaiseClientConnected(ClientConnectedEventArgs e, ConnectionLifetime connection) => Raise(ClientConnected, e, connection);
+    internal void RaiseClientConnected(ClientConnectedEventArgs e, ConnectionLifetime connection) => Raise(this, ClientConnected, e, connection);
 
-    internal void RaiseMessageReceived(MessageReceivedEventArgs e, ConnectionLifetime connection) => Raise(MessageReceived, e, connection);
+    internal void RaiseMessageReceived(MessageReceivedEventArgs e, ConnectionLifetime connection) => Raise(this, MessageReceived, e, connection);
 
-    internal void RaiseClientDisconnected(ClientDisconnectedEventArgs e, ConnectionLifetime connection) => Raise(ClientDisconnected, e, connection);
+    internal void RaiseClientDisconnected(ClientDisconnectedEventArgs e, ConnectionLifetime connection) => Raise(this, ClientDisconnected, e, connection);
 
     // An exception of one subscriber does not keep the event from the others.
-    private void Raise<TEventArgs>(EventHandler<TEventArgs>? handlers, TEventArgs e, ConnectionLifetime connection)
+    private static void Raise<TEventArgs>(object sender, EventHandler<TEventArgs>? handlers, TEventArgs e, IHandlers connection)
     {
         if (handlers is { HasSingleTarget: true })
         {
-            Call(handlers, e, connection);
+            Call(sender, handlers, e, connection);
             return;
         }
 
@@ -360,17 +367,17 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         SynchronizationContext? scope = SynchronizationContext.Current;
         foreach (EventHandler<TEventArgs> handler in Delegate.EnumerateInvocationList(handlers))
         {
-            Call(handler, e, connection);
+            Call(sender, handler, e, connection);
             // If a handler has set another context, the next handler would not be followed, and its exception would end the process.
             SynchronizationContext.SetSynchronizationContext(scope);
         }
     }
 
-    private void Call<TEventArgs>(EventHandler<TEventArgs> handler, TEventArgs e, ConnectionLifetime connection)
+    private static void Call<TEventArgs>(object sender, EventHandler<TEventArgs> handler, TEventArgs e, IHandlers connection)
     {
         try
         {
-            handler(this, e);
+            handler(sender, e);
         }
         catch (Exception exception)
         {
@@ -387,6 +394,8 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         {
             _run = null;
             _stopping = null;
+            if (_disposed)
+                Clients.EndFeeds();
         }
 
         return result;

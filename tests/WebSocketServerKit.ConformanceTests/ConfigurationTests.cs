@@ -20,12 +20,13 @@ public sealed class ConfigurationTests
     {
         WebSocketServerOptions options = Bind(
             ("Urls:0", "http://localhost:8080"), ("Urls:1", "unix:/run/app.sock"), ("AllowedOrigins:0", "https://app.example"), ("PingInterval", "00:00:15"),
-            ("MaxClients", "7"), ("MaxBytesPerSecond", "1000"), ("HandlerExceptions", "KeepClient"), ("PerMessageDeflate:MinMessageSize", "64"));
+            ("MaxClients", "7"), ("MaxBytesPerSecond", "1000"), ("HandlerExceptions", "KeepClient"), ("SlowClients", "DropOldest"), ("PerMessageDeflate:MinMessageSize", "64"));
         options.Validate();
         Assert.Equal(["http://localhost:8080", "unix:/run/app.sock"], options.Urls);
         Assert.Equal(["https://app.example"], options.AllowedOrigins);
         Assert.Equal((TimeSpan.FromSeconds(15), 7, (long?)1000), (options.PingInterval, options.MaxClients, options.MaxBytesPerSecond));
         Assert.Equal(HandlerExceptionPolicy.KeepClient, options.HandlerExceptions);
+        Assert.Equal(SlowClientPolicy.DropOldest, options.SlowClients);
         Assert.Equal(64, options.PerMessageDeflate?.MinMessageSize);
     }
 

@@ -52,7 +52,7 @@ public sealed class HostTests
         Assert.Equal("2 status", await device.ReadTextAsync()); // the pong went out while it read
         Assert.True(await ping > TimeSpan.Zero);
         device.Dispose();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => unanswered);
+        await Assert.ThrowsAsync<WebSocketException>(() => unanswered);
         await Assert.ThrowsAsync<InvalidOperationException>(() => gateway.AskAsync("pump-2", "status", TimeSpan.FromSeconds(30)));
     }
 
@@ -84,6 +84,11 @@ public sealed class HostTests
         await client.SendAsync(new byte[4097]);
         await client.ReadCloseAsync();
         Assert.Equal(WebSocketCloseStatus.MessageTooBig, client.CloseStatus);
+
+        using TestClient shorter = await TestClient.ConnectAsync(endPoints[1], "/short");
+        await shorter.SendAsync(new byte[17]);
+        await shorter.ReadCloseAsync();
+        Assert.Equal(WebSocketCloseStatus.MessageTooBig, shorter.CloseStatus);
 
         using TestClient last = await TestClient.ConnectAsync(endPoints[0]);
         Task stop = host.StopAsync(TestClient.Timely);

@@ -52,7 +52,7 @@ internal sealed class Meter(TimeProvider time)
         if (delivery.Result.Accepted > 0)
             Interlocked.Increment(ref _relayed);
         Interlocked.Add(ref _relayCopies, delivery.Result.Accepted);
-        Interlocked.Add(ref _relayDropped, delivery.Result.Full);
+        Interlocked.Add(ref _relayDropped, delivery.Result.Dropped);
     }
 
     /// <summary>Makes a point of what happened since the last call. About a second should lie between; the rates are exact if it was longer.</summary>

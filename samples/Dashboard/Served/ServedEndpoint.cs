@@ -215,8 +215,8 @@ internal sealed class ServedEndpoint : IAsyncDisposable
                 throw new RefusedCommandException(sender is null ? "No client is online." : "No other client is online.");
             sent = result.Accepted;
             told = $"{sent} {(sent == 1 ? "client" : "clients")}.";
-            if (result.Full > 0)
-                told += $" {result.Full} read too slowly and did not get it.";
+            if (result.Dropped > 0)
+                told += $" {result.Dropped} read too slowly and did not get it.";
             if (result.Closed > 0)
                 told += $" {result.Closed} were leaving.";
         }
@@ -225,7 +225,7 @@ internal sealed class ServedEndpoint : IAsyncDisposable
             WebSocketClient client = Find(id.Value);
             SendResult result = client.TrySend(payload, type);
             if (!result.IsAccepted)
-                throw new RefusedCommandException(result == SendResult.Full ? $"Client {id} reads too slowly: too much waits for it already." : $"Client {id} is leaving.");
+                throw new RefusedCommandException(result == SendResult.Dropped ? $"Client {id} reads too slowly: too much waits for it already." : $"Client {id} is leaving.");
             sent = 1;
             told = $"client {id}.";
         }

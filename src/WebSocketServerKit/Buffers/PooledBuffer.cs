@@ -36,6 +36,13 @@ internal struct PooledBuffer(ArrayPool<byte> pool)
         return array.AsSpan(_length);
     }
 
+    /// <summary>The same as memory.</summary>
+    public Memory<byte> GetMemory(int size)
+    {
+        GetSpan(size);
+        return _array.AsMemory(_length);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Advance(int count) => _length += count;
 

@@ -9,12 +9,15 @@ public readonly record struct BroadcastResult
     /// <summary>Clients for which it was accepted, and waits in the send queue: see <see cref="SendResult.Queued"/>.</summary>
     public int Queued { get; init; }
 
-    /// <summary>Clients that do not get it because it would have to wait: see <see cref="SendResult.Full"/>.</summary>
-    public int Full { get; init; }
+    /// <summary>Clients for which it was accepted, in place of a pending message with the same key: see <see cref="SendResult.Replaced"/>.</summary>
+    public int Replaced { get; init; }
+
+    /// <summary>Clients that do not get it because it would have to wait: see <see cref="SendResult.Dropped"/>.</summary>
+    public int Dropped { get; init; }
 
     /// <summary>Clients that do not get it because they were leaving already.</summary>
     public int Closed { get; init; }
 
-    /// <summary>Clients for which it was accepted: <see cref="Sent"/> and <see cref="Queued"/>.</summary>
-    public int Accepted => Sent + Queued;
+    /// <summary>Clients for which it was accepted: <see cref="Sent"/>, <see cref="Queued"/> and <see cref="Replaced"/>.</summary>
+    public int Accepted => Sent + Queued + Replaced;
 }

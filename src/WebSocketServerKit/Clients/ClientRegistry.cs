@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using WebSocketServerKit.Serving;
+using WebSocketServerKit.Serving.Changes;
 using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit;
@@ -11,15 +12,22 @@ namespace WebSocketServerKit;
 /// connect or leave meanwhile.
 /// </summary>
 // One lock guards the clients, all indexes and all memberships. No code of the host runs inside it. It is the innermost lock.
-public sealed class ClientRegistry : ClientSelection
+public sealed partial class ClientRegistry : ClientSelection
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<long, WebSocketClient> _byId = [];
     private readonly ClientMemberships _noMemberships;
+    private readonly WebSocketServerOptions _options;
+    private readonly ClientFeeds _feeds;
     private WebSocketClient[]? _snapshot = []; // null when a client was added or removed since
     private long _searches;
 
-    internal ClientRegistry() => _noMemberships = new ClientMemberships(this);
+    internal ClientRegistry(WebSocketServerOptions? options = null)
+    {
+        _noMemberships = new ClientMemberships(this);
+        _options = options ?? new WebSocketServerOptions();
+        _feeds = new ClientFeeds(_gate);
+    }
 
     /// <summary>The groups that have a member at this moment, in no particular order: a snapshot.</summary>
     public IReadOnlyList<string> Groups
@@ -34,6 +42,8 @@ public sealed class ClientRegistry : ClientSelection
     internal ClientIndex<string> ByPath { get; } = new(ClientSetKind.Path, StringComparer.Ordinal);
 
     internal ClientIndex<IPAddress> ByRemoteAddress { get; } = new(ClientSetKind.RemoteAddress);
+
+    internal ClientIndex<WebSocketPath> ByMatchedPath { get; } = new(ClientSetKind.MatchedPath);
 
     internal ClientIndex<string> ByUser { get; } = new(ClientSetKind.User, StringComparer.Ordinal);
 
@@ -57,10 +67,13 @@ public sealed class ClientRegistry : ClientSelection
             _byId.Add(client.Id, client);
             ByPath.Add(client.Path, client);
             ByRemoteAddress.Add(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
+            if (client.MatchedPath is { } path)
+                ByMatchedPath.Add(path, client);
             if (client.UserId is { } userId)
                 ByUser.Add(userId, client);
             client.Memberships = _noMemberships;
             _snapshot = null;
+            _feeds.Add(client, ClientChangeKind.Connected);
         }
     }
 
@@ -72,9 +85,12 @@ public sealed class ClientRegistry : ClientSelection
             _byId.Remove(client.Id);
             ByPath.Remove(client.Path, client);
             ByRemoteAddress.Remove(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
+            if (client.MatchedPath is { } path)
+                ByMatchedPath.Remove(path, client);
             if (client.UserId is { } userId)
                 ByUser.Remove(userId, client);
             _snapshot = null;
+            _feeds.Add(client, ClientChangeKind.Disconnected);
             if (client.Memberships == _noMemberships)
                 return;
             client.Memberships!.Keep();
@@ -97,6 +113,7 @@ public sealed class ClientRegistry : ClientSelection
             if (index.Find(key) is { } set && set.Contains(client))
                 return false;
             index.Add(key, client);
+            _feeds.Add(client, ClientChangeKind.Changed);
             return true;
         }
     }
@@ -110,6 +127,7 @@ public sealed class ClientRegistry : ClientSelection
             if (index.Find(key) is not { } set || !set.Contains(client))
                 return false;
             index.Remove(key, client);
+            _feeds.Add(client, ClientChangeKind.Changed);
             return true;
         }
     }
@@ -230,5 +248,10 @@ public sealed class ClientRegistry : ClientSelection
 
     private bool IsRegistered(WebSocketClient client) => _byId.GetValueOrDefault(client.Id) == client;
 
-    private ClientIndex<string> IndexOf(ClientSetKind kind) => kind == ClientSetKind.Group ? ByGroup : ByTag;
+    private ClientIndex<string> IndexOf(ClientSetKind kind) => kind switch
+    {
+        ClientSetKind.Group => ByGroup,
+        ClientSetKind.Tag => ByTag,
+        _ => ByTopic,
+    };
 }

@@ -53,9 +53,9 @@ public partial class ClientSelection
         return Broadcast(gathered.Span, options);
     }
 
-    internal BroadcastResult Broadcast(SharedMessage message)
+    internal BroadcastResult Broadcast(SharedMessage message, string? key = null)
     {
-        int sent = 0, queued = 0, full = 0, closed = 0;
+        int sent = 0, queued = 0, replaced = 0, dropped = 0, closed = 0;
         using SelectedClients clients = _registry.Select(this);
         Cork? cork = Cork.Put(SliceClock.Shared);
         try
@@ -64,7 +64,7 @@ public partial class ClientSelection
             {
                 if (!AcceptsAll(clients[i]))
                     continue;
-                switch (clients[i].TrySend(message))
+                switch (clients[i].TrySend(message, key))
                 {
                     case SendResult.Sent:
                         sent++;
@@ -72,8 +72,11 @@ public partial class ClientSelection
                     case SendResult.Queued:
                         queued++;
                         break;
-                    case SendResult.Full:
-                        full++;
+                    case SendResult.Replaced:
+                        replaced++;
+                        break;
+                    case SendResult.Dropped:
+                        dropped++;
                         break;
                     default:
                         closed++;
@@ -88,6 +91,6 @@ public partial class ClientSelection
             cork?.Pull();
         }
 
-        return new BroadcastResult { Sent = sent, Queued = queued, Full = full, Closed = closed };
+        return new BroadcastResult { Sent = sent, Queued = queued, Replaced = replaced, Dropped = dropped, Closed = closed };
     }
 }

@@ -18,7 +18,7 @@ public sealed partial class WebSocketClient
 {
     /// <summary>
     /// Sends a text message. Completes when the message is accepted for transmission: at once while fewer than <see cref="WebSocketServerOptions.SendQueueLimit"/> bytes are pending for
-    /// this client, otherwise when there is room again (back-pressure). Messages are never interleaved, and those of one caller keep their order.
+    /// this client, otherwise when there is room again (back-pressure), or as <see cref="WebSocketServerOptions.SlowClients"/> says. Messages are never interleaved, and those of one caller keep their order.
     /// </summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
@@ -43,7 +43,7 @@ public sealed partial class WebSocketClient
             return SendAsync(Encoding.UTF8.GetBytes(text), options with { MessageType = options.MessageType ?? WebSocketMessageType.Text }, cancellationToken);
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromCanceled(cancellationToken);
-        SendOutcome outcome = _lifetime.Queue.TrySend(text);
+        SendOutcome outcome = _lifetime.Queue.TrySend(text, mayWait: true);
         return outcome.IsAccepted ? default : FinishAsync(outcome, Opcode.Text, Encoding.UTF8.GetBytes(text), cancellationToken);
     }
 
@@ -60,16 +60,8 @@ public sealed partial class WebSocketClient
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
     /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
     [OverloadResolutionPriority(1)]
-    public ValueTask SendAsync(ReadOnlySpan<byte> payload, SendOptions options, CancellationToken cancellationToken = default)
-    {
-        Opcode opcode = OpcodeOf(payload, options);
-        if (cancellationToken.IsCancellationRequested)
-            return ValueTask.FromCanceled(cancellationToken);
-        if (CompressorFor(payload.Length, options) is { } compressor)
-            return FinishAsync(compressor.SendAsync(opcode, payload, cancellationToken));
-        SendOutcome outcome = _lifetime.Queue.TrySend(opcode, payload);
-        return outcome.IsAccepted ? default : FinishAsync(outcome, opcode, payload, cancellationToken);
-    }
+    public ValueTask SendAsync(ReadOnlySpan<byte> payload, SendOptions options, CancellationToken cancellationToken = default) =>
+        SendAsync(OpcodeOf(payload, options), payload, options, cancellationToken);
 
     /// <inheritdoc cref="SendAsync(ReadOnlySpan{byte}, CancellationToken)"/>
     [OverloadResolutionPriority(-1)]
@@ -173,7 +165,7 @@ public sealed partial class WebSocketClient
     /// <summary>Sends a text message if that needs no waiting.</summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
-    /// <returns><see cref="SendResult.Full"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
+    /// <returns><see cref="SendResult.Dropped"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
     public SendResult TrySend(string text, SendOptions options = default)
     {
@@ -186,15 +178,9 @@ public sealed partial class WebSocketClient
     /// <summary>Sends bytes if that needs no waiting. They are copied before the call returns.</summary>
     /// <param name="payload">May be empty. For a text message it must be valid UTF-8.</param>
     /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
-    /// <returns><see cref="SendResult.Full"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
+    /// <returns><see cref="SendResult.Dropped"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    public SendResult TrySend(ReadOnlySpan<byte> payload, SendOptions options = default)
-    {
-        Opcode opcode = OpcodeOf(payload, options);
-        return ResultOf(CompressorFor(payload.Length, options) is { } compressor
-            ? compressor.TrySend(opcode, payload)
-            : _lifetime.Queue.TrySend(opcode, payload));
-    }
+    public SendResult TrySend(ReadOnlySpan<byte> payload, SendOptions options = default) => TrySend(OpcodeOf(payload, options), payload, options);
 
     /// <inheritdoc cref="TrySend(ReadOnlySpan{byte}, SendOptions)"/>
     [OverloadResolutionPriority(-1)]
@@ -207,7 +193,7 @@ public sealed partial class WebSocketClient
         return TrySend(gathered.Span, options);
     }
 
-    internal SendResult TrySend(SharedMessage message) => ResultOf(message.TrySendTo(_lifetime.Queue, _lifetime.Compressor));
+    internal SendResult TrySend(SharedMessage message, string? key = null) => ResultOf(message.TrySendTo(_lifetime.Queue, _lifetime.Compressor, key));
 
     internal WebSocketException HasLeft() => NotSent(WebSocketError.ConnectionClosedPrematurely, $"{this} has left or is leaving. TrySend tells so without an exception.");
 
@@ -224,8 +210,9 @@ public sealed partial class WebSocketClient
     {
         SendOutcome.Sent => SendResult.Sent,
         SendOutcome.Queued => SendResult.Queued,
+        SendOutcome.Replaced => SendResult.Replaced,
         SendOutcome.Closed => SendResult.Closed,
-        _ => SendResult.Full,
+        _ => SendResult.Dropped,
     };
 
     private static WebSocketException NotSent(WebSocketError error, string reason) =>
@@ -273,8 +260,22 @@ public sealed partial class WebSocketClient
         }
     }
 
+    private ValueTask SendAsync(Opcode opcode, ReadOnlySpan<byte> payload, SendOptions options, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled(cancellationToken);
+        if (CompressorFor(payload.Length, options) is { } compressor)
+            return FinishAsync(compressor.SendAsync(opcode, payload, cancellationToken));
+        SendOutcome outcome = _lifetime.Queue.TrySend(opcode, payload, mayWait: true);
+        return outcome.IsAccepted ? default : FinishAsync(outcome, opcode, payload, cancellationToken);
+    }
+
+    private SendResult TrySend(Opcode opcode, ReadOnlySpan<byte> payload, SendOptions options) => ResultOf(CompressorFor(payload.Length, options) is { } compressor
+        ? compressor.TrySend(opcode, payload)
+        : _lifetime.Queue.TrySend(opcode, payload));
+
     private ValueTask FinishAsync(SendOutcome outcome, Opcode opcode, ReadOnlySpan<byte> payload, CancellationToken cancellationToken) =>
-        FinishAsync(outcome == SendOutcome.Full
+        FinishAsync(outcome == SendOutcome.MustWait
             ? _lifetime.Queue.WaitAndSendFrameAsync(SendQueue.ToFrame(opcode, payload), payload.Length, cancellationToken)
             : Task.FromResult(outcome));
 

@@ -6,6 +6,7 @@ using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Closing;
+using WebSocketServerKit.Serving.Paths;
 
 namespace WebSocketServerKit;
 
@@ -25,9 +26,11 @@ public sealed partial class WebSocketClient
         HandshakingEventArgs? handshaking,
         string? subprotocol,
         string? extensions,
-        DateTimeOffset connectedAt)
+        DateTimeOffset connectedAt,
+        PathMatch? match = null)
     {
         _lifetime = lifetime;
+        _match = match;
         _state = handshaking?.State;
         Id = id;
         Path = request.Path;
@@ -64,7 +67,11 @@ public sealed partial class WebSocketClient
     public object? State
     {
         get => Volatile.Read(ref _state);
-        set => Volatile.Write(ref _state, value);
+        set
+        {
+            Interlocked.Exchange(ref _state, value); // before it is looked whether somebody watches
+            Memberships?.Registry.TellChanged(this);
+        }
     }
 
     /// <summary>

@@ -20,7 +20,7 @@ namespace WebSocketServerKit.Connections;
 /// read the state, and end the connection by <see cref="BeginClose"/>, <see cref="Abort"/>, <see cref="CloseForMemory"/> or <see cref="BeginStop"/>. There is no lock:
 /// the connection's own loop writes the shared fields, or the first thread does by compare-exchange.</para>
 /// </summary>
-internal abstract class ConnectionLifetime : IHandlers
+internal abstract partial class ConnectionLifetime : IHandlers
 {
     private ConnectionWatch _watch;
     private OpeningHandshake? _opening;             // null once the connection is open
@@ -33,7 +33,11 @@ internal abstract class ConnectionLifetime : IHandlers
     private volatile bool _over;                    // the client is out of the registry, and WhenClosed has completed
     private volatile bool _hasSpoken;               // the peer has sent something
     private ProxyConnection? _proxy;                // not null once a trusted proxy has told who the client is
+    private PendingReplies? _replies;               // made for the first request to the peer
+    private volatile bool _isSilent;                // no further message will be raised
     private bool _hasContext;                       // this connection holds one of the places for context takeover
+    private volatile bool _isConnectedRaised;       // the handlers of ClientConnected were called
+    private Notices? _notices;                      // made for the first notice
 
     protected ConnectionLifetime(TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat, ServerLog log)
     {
@@ -41,7 +45,7 @@ internal abstract class ConnectionLifetime : IHandlers
         Settings = settings;
         Heartbeat = heartbeat;
         Log = log;
-        Queue = new SendQueue(transport, settings.SendQueueLimit, settings.Budget);
+        Queue = new SendQueue(transport, settings.SendQueueLimit, settings.Budget, this) { Policy = settings.SlowClients };
         Handlers = new HandlerScope(this, settings.EventContext);
         Receive = new ReceiveLoop(this, transport, settings, heartbeat);
         _opening = new OpeningHandshake(this);
@@ -137,6 +141,22 @@ internal abstract class ConnectionLifetime : IHandlers
     {
         get => _hasSpoken;
         set => _hasSpoken = value;
+    }
+
+    /// <summary>The calls that wait for a message of the peer. Made on first use, from any thread.</summary>
+    public PendingReplies Replies
+    {
+        get
+        {
+            if (Volatile.Read(ref _replies) is { } replies)
+                return replies;
+            // Store _replies, then read _isSilent; EndMessages does the reverse, so no call waits for ever.
+            var mine = new PendingReplies();
+            replies = Interlocked.CompareExchange(ref _replies, mine, null) ?? mine;
+            if (_isSilent)
+                replies.End();
+            return replies;
+        }
     }
 
     /// <summary>The closing handshake. Made on first use, from any thread.</summary>
@@ -401,12 +421,67 @@ internal abstract class ConnectionLifetime : IHandlers
             Handlers.GiveUpPayload();
     }
 
-    void IHandlers.Raise(long run) => Raise(_raising, run);
+    void IHandlers.Raise(long run)
+    {
+        ConnectionEvent what = _raising;
+        if (_replies is not null && what == ConnectionEvent.Message && _replies.TryTake(run))
+            return;
+        Raise(what, run);
+        if (what != ConnectionEvent.Connected)
+            return;
+        _isConnectedRaised = true;
+        Interlocked.MemoryBarrier(); // store _isConnectedRaised, then read _notices; Notify does the reverse, so no notice is left
+        Volatile.Read(ref _notices)?.Open();
+    }
+
+    /// <summary>No further message will be raised: calls that wait for one need not wait any longer. From any thread.</summary>
+    public void EndMessages()
+    {
+        _isSilent = true;
+        Interlocked.MemoryBarrier();
+        _replies?.End();
+    }
+
+    /// <summary>
+    /// Raises a notice on the thread pool, beside the client's other events, between ClientConnected and ClientDisconnected: see <see cref="Notices"/>. Does nothing
+    /// if nobody listens to it. From any thread, also inside a lock.
+    /// </summary>
+    public void Notify(Notice notice)
+    {
+        if (!Hears(notice.Kind))
+            return;
+        Notices? notices = Volatile.Read(ref _notices);
+        if (notices is null)
+        {
+            var mine = new Notices(this);
+            notices = Interlocked.CompareExchange(ref _notices, mine, null) ?? mine;
+        }
+
+        notices.Add(notice);
+        if (_isConnectedRaised)
+            notices.Open();
+    }
+
+    /// <summary>Lets the stop of the server wait for the handlers of notices.</summary>
+    public void FollowNotices(Task handlers) => Track(handlers);
+
+    /// <summary>Calls the host's handlers of a notice. Catches what they throw.</summary>
+    /// <param name="notice">The notice.</param>
+    /// <param name="handlers">Is told what they throw.</param>
+    public abstract void RaiseNotice(Notice notice, IHandlers handlers);
+
+    /// <summary>A handler of a notice threw.</summary>
+    public void NoticeFailed(Exception exception, NoticeKind kind) => HandlerFailed(exception, NameOf(kind));
 
     public void HandlerFailed(Exception exception)
     {
         if (_raising == ConnectionEvent.Request)
             Volatile.Read(ref _opening)?.HandlerFailed();
+        HandlerFailed(exception, NameOf(_raising));
+    }
+
+    private void HandlerFailed(Exception exception, string @event)
+    {
         // These exceptions are not failures of the handler: a send to a client that has left or does not read, a cancellation after this connection began to end, and a read from a message whose
         // rest does not come.
         if ((_open && exception is WebSocketException && (!IsOpen || exception.InnerException is NotSentException)) || (exception is OperationCanceledException && IsEnding) || exception is InterruptedMessageException)
@@ -415,7 +490,16 @@ internal abstract class ConnectionLifetime : IHandlers
             return;
         }
 
-        Log.HandlerFailed(exception, NameOf(_raising), RemoteEndPoint);
+        if (exception is InvalidJsonException invalid && invalid.Sender == this)
+        {
+            Log.JsonInvalid(RemoteEndPoint, new PeerText(exception.Message));
+            if (Settings.CloseOnHandlerException)
+                BeginClose(new ConnectionEnding(
+                    DisconnectCause.ProtocolViolation, ConnectionSide.Server, CloseCode.InvalidPayloadData, "message is not the JSON that was expected", exception));
+            return;
+        }
+
+        Log.HandlerFailed(exception, @event, RemoteEndPoint);
         if (Settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
                 DisconnectCause.HandlerFailed, ConnectionSide.Server, CloseCode.InternalError, "handler failed", exception));
@@ -459,6 +543,9 @@ internal abstract class ConnectionLifetime : IHandlers
     /// <summary>Whether there are handlers for <see cref="ConnectionEvent.MessageInParts"/>. Otherwise all messages are raised as a whole.</summary>
     protected abstract bool HandlesMessageStreams { get; }
 
+    /// <summary>Whether the host has a handler for notices of this kind.</summary>
+    protected abstract bool Hears(NoticeKind kind);
+
     /// <summary>Called with handlers that outlive their event or the connection, so that the stop of the server waits for them too.</summary>
     protected abstract void Track(Task handlers);
 
@@ -478,6 +565,7 @@ internal abstract class ConnectionLifetime : IHandlers
     // The handshake was accepted. Sets LeftMessage if the handlers of ClientConnected were given up or postponed.
     private async Task OpenAsync()
     {
+        LimitSendBuffer();
         _open = true;
         Opened();
         if (Settings.StreamMessagesFrom is { } from and not long.MaxValue && HandlesMessageStreams)
@@ -495,6 +583,7 @@ internal abstract class ConnectionLifetime : IHandlers
     // The receive loop has ended, or was not started because the handlers of ClientConnected were given up or postponed.
     private async Task CloseAsync()
     {
+        EndMessages();
         if (Receive.IsPayloadLeft)
             Settings.Budget.Forget(Transport.ForgetBuffers());
 
@@ -519,6 +608,9 @@ internal abstract class ConnectionLifetime : IHandlers
             await scope.WhenLeftBegan().ConfigureAwait(false);
             await scope.WhenLeftEnded().WaitAsync(Settings.CloseTimeout, Heartbeat.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+
+        if (Volatile.Read(ref _notices) is { } notices)
+            await notices.CloseAsync().WaitAsync(Settings.CloseTimeout, Heartbeat.TimeProvider).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
         HandlerScope handlers = Handlers;
         HandlersEnd end = await RaiseAsync(ConnectionEvent.Disconnected).ConfigureAwait(false);
@@ -576,5 +668,12 @@ internal abstract class ConnectionLifetime : IHandlers
         ConnectionEvent.Message => "MessageReceived",
         ConnectionEvent.MessageInParts => "OnMessageStream",
         _ => "ClientDisconnected",
+    };
+
+    private static string NameOf(NoticeKind kind) => kind switch
+    {
+        NoticeKind.Expiring => "ClientExpiring",
+        NoticeKind.OverRate => "ClientOverRate",
+        _ => "ClientSlow",
     };
 }

@@ -18,6 +18,15 @@ internal sealed record ConnectionSettings
 
     public required int SendQueueLimit { get; init; }
 
+    /// <summary>What happens to messages for which the send queue has no room.</summary>
+    public SlowClientPolicy SlowClients { get; init; }
+
+    /// <summary>The size that the client's send buffer in the system is set to, in bytes; null to leave it to the policy.</summary>
+    public int? SendBufferSize { get; init; }
+
+    /// <summary>Counts what is dropped for all connections of the server.</summary>
+    public SendTotals SendTotals { get; init; } = new();
+
     /// <summary>Messages that one client may send per second; null for no limit.</summary>
     public long? MaxMessagesPerSecond { get; init; }
 
@@ -31,6 +40,9 @@ internal sealed record ConnectionSettings
     public long MaxStreamedMessageSize { get; init; }
 
     public TimeSpan StreamedMessageTimeout { get; init; }
+
+    /// <summary>Null for no limit.</summary>
+    public int? MaxSubscriptionsPerClient { get; init; }
 
     public required TimeSpan HandshakeTimeout { get; init; }
 

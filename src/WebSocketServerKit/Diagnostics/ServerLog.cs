@@ -33,9 +33,9 @@ internal sealed partial class ServerLog(ILogger log)
     public partial void RequestRefused(EndPoint remoteEndPoint, int status, string reason);
 
     [LoggerMessage(8, LogLevel.Warning,
-        "Refused a handshake from a page of origin {Origin}. To allow it: options.AllowedOrigins.Add(\"{Entry}\"). If it is the server's own page and a proxy is in front, the proxy has to pass on the "
+        "Refused a handshake from a page of origin {Origin}. To allow it: {List}.Add(\"{Entry}\"). If it is the server's own page and a proxy is in front, the proxy has to pass on the "
         + "Host with its port (nginx: proxy_set_header Host $http_host). Further refusals of foreign origins are logged as Debug.")]
-    public partial void ForeignOriginRefused(PeerText origin, PeerText entry);
+    public partial void ForeignOriginRefused(PeerText origin, string list, PeerText entry);
 
     [LoggerMessage(9, LogLevel.Debug, "{RemoteEndPoint} broke a rule of the protocol: {Reason} (RFC 6455 section {Section}); closing with {CloseCode}.")]
     public partial void ProtocolViolated(EndPoint remoteEndPoint, string reason, string section, int closeCode);
@@ -71,8 +71,8 @@ internal sealed partial class ServerLog(ILogger log)
 
     [LoggerMessage(21, LogLevel.Warning,
         "A client offered the subprotocols {Offered} and got none of them; browsers then close the connection at once. If the server speaks one: "
-        + "options.Subprotocols.Add(\"{First}\"). This is logged once.")]
-    public partial void NoSubprotocolAgreed(PeerText offered, PeerText first);
+        + "{List}.Add(\"{First}\"). This is logged once.")]
+    public partial void NoSubprotocolAgreed(PeerText offered, string list, PeerText first);
 
     [LoggerMessage(22, LogLevel.Warning,
         "options.MaxClients is {MaxClients}, but this process may have {Limit} files open, sockets included, and when they run out it may fail as a whole. Raise the "
@@ -125,4 +125,12 @@ internal sealed partial class ServerLog(ILogger log)
 
     [LoggerMessage(35, LogLevel.Error, "The TLS handshake with {RemoteEndPoint} failed because the server's own TLS settings, or a callback in them, threw.")]
     public partial void TlsSettingsFailed(Exception exception, EndPoint remoteEndPoint);
+
+    [LoggerMessage(50, LogLevel.Warning,
+        "Refused a handshake for the path {Path} with 404, since the server has paths and none matches: {Templates}. To serve it: server.Path(\"{Template}\"), or server.Path(\"/{{*rest}}\") for every "
+        + "other path. Further ones are logged as Debug.")]
+    public partial void UnknownPathRefused(PeerText path, string templates, PeerText template);
+
+    [LoggerMessage(60, LogLevel.Debug, "A handler could not read a message of {RemoteEndPoint} as JSON: {Reason}")]
+    public partial void JsonInvalid(EndPoint remoteEndPoint, PeerText reason);
 }

@@ -9,7 +9,9 @@ public enum DisconnectCause
     /// <summary>The connection ended without a Close frame: the program was killed, the network failed, the browser tab crashed.</summary>
     ConnectionLost,
 
-    /// <summary>The client broke a rule of the protocol; the close code and the reason say which.</summary>
+    /// <summary>
+    /// The client broke a rule of the protocol; the close code and the reason say which. Or a message of it was not the JSON that <see cref="MessageReceivedEventArgs.ReadJson"/> was to read (1007).
+    /// </summary>
     ProtocolViolation,
 
     /// <summary>The client was silent for <see cref="WebSocketServerOptions.PingInterval"/> and did not answer a ping within <see cref="WebSocketServerOptions.PingTimeout"/>.</summary>
@@ -43,4 +45,7 @@ public enum DisconnectCause
     /// it was received, <see cref="WebSocketServerOptions.MaxStreamedMessageSize"/> (1009) or <see cref="WebSocketServerOptions.StreamedMessageTimeout"/> (1008).
     /// </summary>
     LimitExceeded,
+
+    /// <summary>The client read too slowly, and <see cref="WebSocketServerOptions.SlowClients"/> is <see cref="SlowClientPolicy.Disconnect"/>. The close code is 1008.</summary>
+    SlowClient,
 }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Security.Claims;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Protocol.Handshake;
+using WebSocketServerKit.Serving.Paths;
 
 namespace WebSocketServerKit;
 
@@ -23,10 +24,12 @@ public sealed class HandshakingEventArgs : EventArgs
     private readonly ConnectionLifetime? _connection;
     private bool _decided;
     private ClientOptions? _options;
+    private readonly PathMatch? _match;
 
     internal HandshakingEventArgs(
-        HandshakeRequest request, EndPoint remoteEndPoint, EndPoint localEndPoint, string? subprotocol, ConnectionLifetime? connection = null)
+        HandshakeRequest request, EndPoint remoteEndPoint, EndPoint localEndPoint, string? subprotocol, ConnectionLifetime? connection = null, PathMatch? match = null)
     {
+        _match = match;
         Request = request;
         RemoteEndPoint = remoteEndPoint;
         LocalEndPoint = localEndPoint;
@@ -37,6 +40,12 @@ public sealed class HandshakingEventArgs : EventArgs
 
     /// <summary>The request: path, query, headers, cookies, origin, subprotocols that the client offers.</summary>
     public HandshakeRequest Request { get; }
+
+    /// <summary>The path that the request matches, as <see cref="WebSocketClient.MatchedPath"/>.</summary>
+    public WebSocketPath? MatchedPath => _match?.Path;
+
+    /// <summary>The values of the parameters in the template of <see cref="MatchedPath"/>: <c>e.PathValues["room"]</c>. Empty if there are none.</summary>
+    public PathValues PathValues => _match?.Values ?? PathValues.None;
 
     /// <summary>The client's end point, as <see cref="WebSocketClient.RemoteEndPoint"/>.</summary>
     public EndPoint RemoteEndPoint { get; }
@@ -60,7 +69,7 @@ public sealed class HandshakingEventArgs : EventArgs
     public CancellationToken ConnectionClosed => _connection?.Disconnected ?? default;
 
     /// <summary>
-    /// The subprotocol to speak, or null for none. It starts as the client's first choice among <see cref="WebSocketServerOptions.Subprotocols"/>.
+    /// The subprotocol to speak, or null for none. It starts as the client's first choice among <see cref="WebSocketServerOptions.Subprotocols"/>, or among those of its path.
     /// </summary>
     /// <exception cref="ArgumentException">The client did not offer it; a browser would then close the connection.</exception>
     public string? Subprotocol
@@ -111,7 +120,7 @@ public sealed class HandshakingEventArgs : EventArgs
         {
             ThrowIfDecided();
             lock (_gate)
-                return _options ??= new ClientOptions();
+                return _options ??= _match is null ? new ClientOptions() : new ClientOptions(_match.Path.Options);
         }
     }
 

@@ -11,7 +11,7 @@ namespace WebSocketServerKit;
 /// </summary>
 /// <remarks>A struct, so that a message allocates nothing. Its copies stand for the same message.</remarks>
 [SuppressMessage("Naming", "CA1711", Justification = "EventHandler<T> requires no base class, and to hosts these are event arguments like all others.")]
-public readonly struct MessageReceivedEventArgs : IEquatable<MessageReceivedEventArgs>
+public readonly partial struct MessageReceivedEventArgs : IEquatable<MessageReceivedEventArgs>
 {
     // The run of handlers, and in the lowest bit whether it is text. Together with the client these are two words, which are passed in registers.
     private readonly long _runAndType;

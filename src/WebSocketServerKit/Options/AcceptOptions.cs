@@ -51,7 +51,13 @@ public sealed class AcceptOptions
     /// </summary>
     public bool IsStreamTrusted { get; set; }
 
+    /// <summary>
+    /// The first part of the request's path that is not compared with the templates of <see cref="WebSocketServer.Path"/>, percent-decoded: <c>/app</c>, if the code that brings the connection serves
+    /// everything below that. <see cref="WebSocketClient.Path"/> remains the whole path. Without effect if the path does not begin with it. Default: null.
+    /// </summary>
+    public string? PathBase { get; set; }
+
     /// <summary>Null if there is nothing to keep.</summary>
     internal HostFacts? ToFacts() =>
-        User is null && Source is null && !IsOriginChecked && IsSecure is null ? null : new HostFacts(Source, User, IsOriginChecked, IsSecure);
+        User is null && Source is null && !IsOriginChecked && IsSecure is null && string.IsNullOrEmpty(PathBase) ? null : new HostFacts(Source, User, IsOriginChecked, IsSecure, PathBase);
 }

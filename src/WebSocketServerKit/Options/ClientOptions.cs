@@ -29,6 +29,8 @@ public class ClientOptions
         StreamMessagesFrom = other.StreamMessagesFrom;
         MaxStreamedMessageSize = other.MaxStreamedMessageSize;
         StreamedMessageTimeout = other.StreamedMessageTimeout;
+        SlowClients = other.SlowClients;
+        SendBufferSize = other.SendBufferSize;
     }
 
     /// <summary>The largest message that the client may send, in bytes. Default: null, <see cref="WebSocketServerOptions.MaxMessageSize"/>.</summary>
@@ -73,6 +75,16 @@ public class ClientOptions
     /// <summary>How long the client may take to send such a message. Default: null, <see cref="WebSocketServerOptions.StreamedMessageTimeout"/>.</summary>
     public TimeSpan? StreamedMessageTimeout { get; set; }
 
+    /// <summary>What happens to a message for the client when it reads too slowly. Default: null, <see cref="WebSocketServerOptions.SlowClients"/>.</summary>
+    public SlowClientPolicy? SlowClients { get; set; }
+
+    /// <summary>
+    /// The size of the system's send buffer for the client (SO_SNDBUF), in bytes. What is in it can be neither dropped nor replaced, so a small one brings a slow client newer messages; a
+    /// fast client on a long line needs a large one. Default: null, that of <see cref="ListenOptions.SendBufferSize"/>, or, if that is null too, the system's with <see cref="SlowClientPolicy.Wait"/>, and
+    /// <see cref="SendQueueLimit"/>, but 16 to 256 KiB, with any other policy. Streams and pipes of <see cref="WebSocketServer.AcceptAsync(Stream, AcceptOptions?, CancellationToken)"/> have none.
+    /// </summary>
+    public int? SendBufferSize { get; set; }
+
     /// <summary>Checks the values.</summary>
     /// <param name="owner">Where they were set, for the message: <c>PathOptions</c>.</param>
     /// <exception cref="ArgumentException">An option has an invalid value; the message names it and the valid range.</exception>
@@ -89,6 +101,9 @@ public class ClientOptions
             OptionCheck.Time($"{owner}.{nameof(StreamedMessageTimeout)}", time, mostHours: 12, mayBeInfinite: true);
         if (HandlerExceptions is { } policy)
             OptionCheck.Policy($"{owner}.{nameof(HandlerExceptions)}", policy);
+        if (SlowClients is { } slow)
+            OptionCheck.Policy($"{owner}.{nameof(SlowClients)}", slow);
+        Check(SendBufferSize, 1024, 64 * 1024 * 1024);
 
         void Check(long? value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
         {
@@ -107,6 +122,8 @@ public class ClientOptions
             MaxMessagesPerSecond = MaxMessagesPerSecond ?? settings.MaxMessagesPerSecond,
             MaxBytesPerSecond = MaxBytesPerSecond ?? settings.MaxBytesPerSecond,
             SendQueueLimit = SendQueueLimit ?? settings.SendQueueLimit,
+            SlowClients = SlowClients ?? settings.SlowClients,
+            SendBufferSize = SendBufferSize ?? settings.SendBufferSize,
             CloseOnHandlerException = HandlerExceptions is { } policy ? policy == HandlerExceptionPolicy.CloseClient : settings.CloseOnHandlerException,
             StreamMessagesFrom = StreamMessagesFrom ?? settings.StreamMessagesFrom,
             MaxStreamedMessageSize = MaxStreamedMessageSize ?? settings.MaxStreamedMessageSize,

@@ -161,7 +161,8 @@ public sealed class WebSocketServerOptions
     /// <summary>
     /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached,
     /// <see cref="WebSocketClient.SendAsync(string, CancellationToken)"/> waits,
-    /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns <see cref="SendResult.Full"/> and a broadcast leaves the client out. A single larger message still goes, alone.
+    /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns <see cref="SendResult.Dropped"/> and a broadcast leaves the client out: <see cref="SlowClients"/> has other
+    /// policies. A single larger message still goes, alone.
     /// Pending <c>SendAsync</c> calls may hold as many bytes again (at least 64 KiB, or one larger message); further calls throw.
     /// </summary>
     public int SendQueueLimit { get; set; } = 1024 * 1024;
@@ -278,6 +279,18 @@ public sealed class WebSocketServerOptions
     /// The time in which the server does not read from the client does not count: because the handler does not read the message, because of a rate limit, or because memory is short.
     /// </summary>
     public TimeSpan StreamedMessageTimeout { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// What happens to a message for a client that reads too slowly. Default: <see cref="SlowClientPolicy.Wait"/>. Whatever the policy, a message that is sent with a key replaces a pending one:
+    /// see <see cref="WebSocketClient.TrySendLatest(string, string, SendOptions)"/>.
+    /// </summary>
+    public SlowClientPolicy SlowClients { get; set; } = SlowClientPolicy.Wait;
+
+    /// <summary>
+    /// The maximum number of topic filters that one client is subscribed to. Default: 1,000. One more throws in <see cref="WebSocketClient.Subscribe"/>; uncaught in a handler, that closes the client,
+    /// as <see cref="HandlerExceptions"/> says. It keeps peers that choose the filters from filling the memory. Null for no limit.
+    /// </summary>
+    public int? MaxSubscriptionsPerClient { get; set; } = 1_000;
 
     // Not public for the same reason as Places.
     internal TimeProvider TimeProvider { get; set; } = TimeProvider.System;
@@ -432,6 +445,8 @@ public sealed class WebSocketServerOptions
             Check(from, 0, long.MaxValue, nameof(StreamMessagesFrom));
         Check(MaxStreamedMessageSize, 1, long.MaxValue);
         Check(StreamedMessageTimeout, mostHours: 12, mayBeInfinite: true);
+        if (MaxSubscriptionsPerClient is { } subscriptions)
+            Check(subscriptions, 1, int.MaxValue, nameof(MaxSubscriptionsPerClient));
         Check(HandshakeTimeout, mostHours: 1, mayBeInfinite: false);
         Check(PingInterval, mostHours: 12, mayBeInfinite: true);
         Check(PingTimeout, mostHours: 12, mayBeInfinite: true);
@@ -441,6 +456,7 @@ public sealed class WebSocketServerOptions
         Check(SlowHandlerThreshold, mostHours: 12, mayBeInfinite: true);
         PerMessageDeflate?.Validate();
         OptionCheck.Policy(Name(nameof(HandlerExceptions)), HandlerExceptions);
+        OptionCheck.Policy(Name(nameof(SlowClients)), SlowClients);
     }
 
     internal int EffectiveMaxConcurrentHandshakesPerRemoteAddress => MaxConcurrentHandshakesPerRemoteAddress ?? Math.Max(1, MaxConcurrentHandshakes / 2);
@@ -456,11 +472,13 @@ public sealed class WebSocketServerOptions
         MaxRequestHeadSize = MaxRequestHeadSize,
         MaxHeaderLines = MaxHeaderLines,
         SendQueueLimit = SendQueueLimit,
+        SlowClients = SlowClients,
         MaxMessagesPerSecond = MaxMessagesPerSecond,
         MaxBytesPerSecond = MaxBytesPerSecond,
         StreamMessagesFrom = StreamMessagesFrom,
         MaxStreamedMessageSize = MaxStreamedMessageSize,
         StreamedMessageTimeout = StreamedMessageTimeout,
+        MaxSubscriptionsPerClient = MaxSubscriptionsPerClient,
         HandshakeTimeout = HandshakeTimeout,
         PingInterval = PingInterval,
         PingTimeout = PingTimeout,

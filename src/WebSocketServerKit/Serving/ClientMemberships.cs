@@ -1,7 +1,7 @@
 namespace WebSocketServerKit.Serving;
 
 /// <summary>
-/// The groups and tags of one client. Made when it gets its first one: until then all clients of a registry share one that is empty.
+/// The groups, tags and subscriptions of one client. Made when it gets its first one: until then all clients of a registry share one that is empty.
 /// <para>The lock of the <see cref="ClientRegistry"/> guards it.</para>
 /// </summary>
 internal sealed class ClientMemberships(ClientRegistry registry)
@@ -10,6 +10,9 @@ internal sealed class ClientMemberships(ClientRegistry registry)
 
     /// <summary>The sets that the client is in, with its place in each. Empty once it has left.</summary>
     public Dictionary<ClientSet, int> Places { get; } = [];
+
+    /// <summary>How many of the sets are those of topic filters.</summary>
+    public int Subscriptions { get; set; }
 
     /// <summary>The tags that the client has; once it has left, those that it had.</summary>
     public string[] Tags => LeftTags ?? KeysOf(ClientSetKind.Tag);

@@ -1,4 +1,5 @@
 using WebSocketServerKit.Connections;
+using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Opening;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Transport;
@@ -16,6 +17,7 @@ internal sealed class ClientSession : ConnectionLifetime
     private readonly ServerRun _run;
     private RequestDecision? _decision;   // null once ClientConnected is raised
     private WebSocketClient? _client;     // null until the connection is open
+    private WebSocketPath? _place;        // not null while it has one of the places of a path
 
     /// <param name="server">The server whose events are raised.</param>
     /// <param name="run">The run of the server that the connection belongs to.</param>
@@ -52,6 +54,15 @@ internal sealed class ClientSession : ConnectionLifetime
 
     public override void HandshakeEnded() => _run.HandshakeEnded(this);
 
+    /// <summary>Takes a place in the path for as long as the client is in the registry. False if there is none.</summary>
+    public bool TryTakePlace(WebSocketPath path)
+    {
+        if (!path.TryTakePlace())
+            return false;
+        _place = path;
+        return true;
+    }
+
     protected override void Opened()
     {
         _client = _decision!.Client!;
@@ -64,10 +75,15 @@ internal sealed class ClientSession : ConnectionLifetime
 
     protected override void Raise(ConnectionEvent what, long handlersRun)
     {
+        WebSocketPath? path = _client?.MatchedPath;
         switch (what)
         {
             case ConnectionEvent.Message:
-                _server.RaiseMessageReceived(new MessageReceivedEventArgs(_client!, MessageType, handlersRun), this);
+                var message = new MessageReceivedEventArgs(_client!, MessageType, handlersRun);
+                if (path is null)
+                    _server.RaiseMessageReceived(message, this);
+                else
+                    _server.RaiseMessageReceived(message, this, path);
                 break;
             case ConnectionEvent.MessageInParts:
                 _server.RaiseMessageStream(new MessageStream(_client!, Receive.Parts!), this);
@@ -78,25 +94,60 @@ internal sealed class ClientSession : ConnectionLifetime
             case ConnectionEvent.Connected:
                 var connected = new ClientConnectedEventArgs(_client!, _decision!.Request!, handlersRun);
                 _decision = null; // idle clients must not keep the headers
-                _server.RaiseClientConnected(connected, this);
+                if (path is null)
+                    _server.RaiseClientConnected(connected, this);
+                else
+                    _server.RaiseClientConnected(connected, this, path);
                 break;
             case ConnectionEvent.Disconnected:
-                _server.RaiseClientDisconnected(new ClientDisconnectedEventArgs(_client!, Ending!, WasClean), this);
+                var disconnected = new ClientDisconnectedEventArgs(_client!, Ending!, WasClean);
+                if (path is null)
+                    _server.RaiseClientDisconnected(disconnected, this);
+                else
+                    _server.RaiseClientDisconnected(disconnected, this, path);
                 break;
         }
     }
 
     protected override bool HandlesMessageStreams => _server.HandlesMessageStreams;
 
+    public override void RaiseNotice(Notice notice, IHandlers handlers)
+    {
+        switch (notice.Kind)
+        {
+            case NoticeKind.SlowBegan:
+            case NoticeKind.SlowEnded:
+                _server.RaiseClientSlow(new ClientSlowEventArgs(_client!, isSlow: notice.Kind == NoticeKind.SlowBegan), handlers);
+                break;
+        }
+    }
+
+    protected override bool Hears(NoticeKind kind) => kind switch
+    {
+        NoticeKind.SlowBegan or NoticeKind.SlowEnded => _server.HasClientSlowHandlers,
+        _ => false,
+    };
+
     protected override void Track(Task handlers) => _run.Outlive(handlers);
 
     protected override void Closed()
     {
         _server.Clients.Remove(_client!);
+        ReleasePlace();
         Log.ClientDisconnected(_client!.Id, Ending!.Cause, Ending.Code.Value, new PeerText(Ending.Reason));
     }
 
     protected override void Ended(bool handlersEnded) => _run.ClientEnded(WasClean && handlersEnded);
 
-    protected override void Released() => _run.Released(this);
+    protected override void Released()
+    {
+        ReleasePlace(); // of a handshake that was accepted and then failed
+        _run.Released(this);
+    }
+
+    private void ReleasePlace()
+    {
+        _place?.ReleasePlace();
+        _place = null;
+    }
 }

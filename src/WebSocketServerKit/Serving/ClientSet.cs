@@ -16,11 +16,17 @@ internal enum ClientSetKind
     /// <summary><see cref="WebSocketClient.UserId"/>.</summary>
     User,
 
+    /// <summary><see cref="WebSocketClient.MatchedPath"/>.</summary>
+    MatchedPath,
+
     /// <summary>A group that they have joined.</summary>
     Group,
 
     /// <summary>A tag that they have.</summary>
     Tag,
+
+    /// <summary>A topic filter that they have subscribed to.</summary>
+    Topic,
 }
 
 /// <summary>
@@ -36,7 +42,7 @@ internal sealed class ClientSet(ClientSetKind kind, object key)
 
     public ClientSetKind Kind => kind;
 
-    /// <summary>A string, or an <see cref="IPAddress"/>.</summary>
+    /// <summary>A string, an <see cref="IPAddress"/>, or a <see cref="WebSocketPath"/>.</summary>
     public object Key => key;
 
     public int Count { get; private set; }
@@ -49,6 +55,7 @@ internal sealed class ClientSet(ClientSetKind kind, object key)
     {
         ClientSetKind.Path => client.Path.Equals((string)key, StringComparison.Ordinal),
         ClientSetKind.RemoteAddress => ClientRegistry.WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)).Equals((IPAddress)key),
+        ClientSetKind.MatchedPath => client.MatchedPath == key,
         ClientSetKind.User => string.Equals(client.UserId, (string)key, StringComparison.Ordinal),
         _ => client.Memberships!.Places.ContainsKey(this),
     };
@@ -83,8 +90,8 @@ internal sealed class ClientSet(ClientSetKind kind, object key)
         return new SelectedClients(_clients, Count);
     }
 
-    // Every client has one path, one address and at most one user: they have a field for each. Few have groups and tags.
-    private bool IsKeptByClients => kind is not (ClientSetKind.Path or ClientSetKind.RemoteAddress or ClientSetKind.User);
+    // Every client has one path, one address, at most one matched path and one user: they have a field for each. Few have groups, tags and subscriptions.
+    private bool IsKeptByClients => kind is not (ClientSetKind.Path or ClientSetKind.RemoteAddress or ClientSetKind.MatchedPath or ClientSetKind.User);
 
     private ref int PlaceOf(WebSocketClient client)
     {
@@ -94,6 +101,8 @@ internal sealed class ClientSet(ClientSetKind kind, object key)
                 return ref client.PlaceByPath;
             case ClientSetKind.RemoteAddress:
                 return ref client.PlaceByRemoteAddress;
+            case ClientSetKind.MatchedPath:
+                return ref client.PlaceByMatchedPath;
             case ClientSetKind.User:
                 return ref client.PlaceByUser;
             default:

@@ -1,7 +1,9 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Opening;
 using WebSocketServerKit.Protocol.Handshake;
+using WebSocketServerKit.Serving.Paths;
 using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Serving;
@@ -16,6 +18,8 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
     private HandshakingEventArgs? _handshaking;      // not null if the host is asked about a WebSocket handshake
     private HttpRequestReceivedEventArgs? _http;     // not null if it is a plain HTTP request
     private HandshakeResponse? _refusal;             // not null if the server's rules refuse the request
+    private PathMatch? _match;                       // null if it is a plain HTTP request, or the server has no paths
+    private ServedPath? _served;                     // what the options of that path are in this run
 
     /// <summary>The request; null until it is received.</summary>
     public HandshakeRequest? Request { get; private set; }
@@ -51,13 +55,23 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
             return false;
         }
 
+        bool isServed = !request.IsWebSocket || FindPath(request);
         HandshakeViolation violation = request.IsWebSocket ? HandshakeRules.Check(request) : HandshakeViolation.None;
         if (violation == HandshakeViolation.None && session.Transport.Facts is not { IsOriginChecked: true })
-            violation = run.Access.Check(request, isForwarded && request.IsWebSocket ? IPAddress.Any : EndPointAddress.Of(session.LocalEndPoint));
+            violation = (_served?.Access ?? run.Access).Check(request, isForwarded && request.IsWebSocket ? IPAddress.Any : EndPointAddress.Of(session.LocalEndPoint));
+        if (violation == HandshakeViolation.None && !isServed)
+            violation = HandshakeViolation.UnknownPath;
         if (violation != HandshakeViolation.None)
         {
-            run.Advise(violation, request);
+            run.Advise(violation, request, _match?.Path);
             _refusal = Refuse(violation);
+            return false;
+        }
+
+        // The host need not decide about a client for which there is no place.
+        if (_match is { Path.IsFull: true })
+        {
+            _refusal = RefuseFull();
             return false;
         }
 
@@ -67,16 +81,18 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
             return server.HasHttpRequestHandlers;
         }
 
-        if (!server.HasHandshakingHandlers)
+        if (!server.HasHandshakingHandlers && _match?.Path.HandshakingHandlers is null)
             return false;
-        _handshaking = new HandshakingEventArgs(request, session.RemoteEndPoint, session.LocalEndPoint, SelectSubprotocol(request), session);
+        _handshaking = new HandshakingEventArgs(request, session.RemoteEndPoint, session.LocalEndPoint, SelectSubprotocol(request), session, _match);
         return true;
     }
 
     /// <summary>Asks the host.</summary>
     public void Raise()
     {
-        if (_handshaking is not null)
+        if (_handshaking is not null && _match is not null)
+            server.RaiseHandshaking(_handshaking, session, _match.Path);
+        else if (_handshaking is not null)
             server.RaiseHandshaking(_handshaking, session);
         else
             server.RaiseHttpRequestReceived(_http!, session);
@@ -105,19 +121,53 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
             return refusal;
         }
 
-        if (_handshaking?.ChosenOptions is { } options && !TryApply(options))
+        if (!TryChooseSettings(out ConnectionSettings? settings))
             return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, FailedToDecide);
+        if (_match is not null && !session.TryTakePlace(_match.Path))
+            return RefuseFull();
+
+        session.Apply(settings);
         string? extensions = opening.AgreeOnExtensions(request.Headers["Sec-WebSocket-Extensions"]);
         string? subprotocol = _handshaking is null ? SelectSubprotocol(request) : _handshaking.Subprotocol;
         if (subprotocol is null && request.RequestedSubprotocols.Count > 0 && SelectSubprotocol(request) is null)
-            run.AdviseOnSubprotocols(request.RequestedSubprotocols);
-        Client = new WebSocketClient(server.NextClientId(), session, request, _handshaking, subprotocol, extensions, run.UtcNow());
+            run.AdviseOnSubprotocols(request.RequestedSubprotocols, _match?.Path);
+        Client = new WebSocketClient(server.NextClientId(), session, request, _handshaking, subprotocol, extensions, run.UtcNow(), _match);
         return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
     }
 
-    // Invalid options are a mistake of the handler that has set them.
-    private bool TryApply(ClientOptions options)
+    // False if the server has paths and none of them matches.
+    private bool FindPath(HandshakeRequest request)
     {
+        if (server.Paths is not { } paths)
+            return true;
+        if (!paths.TryFind(WithoutBase(request.Path), out WebSocketPath? path, out PathValues? values))
+            return false;
+        _match = values is null ? path.WithoutValues : new PathMatch(path, values);
+        _served = run.Serve(path);
+        return true;
+    }
+
+    private string WithoutBase(string path)
+    {
+        if (session.Transport.Facts?.PathBase?.TrimEnd('/') is not { Length: > 0 } start || !path.StartsWith(start, StringComparison.Ordinal))
+            return path;
+        string further = path[start.Length..];
+        return further.Length == 0 ? "/" : further[0] == '/' ? further : path;
+    }
+
+    private HandshakeResponse RefuseFull()
+    {
+        var answer = HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, "There are too many clients at this path. Try again later.\n", headers: [new("Retry-After", "5")]);
+        run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, "the path has as many clients as its MaxClients");
+        return answer;
+    }
+
+    // False if a handler has set invalid options: that is treated as an exception of the handler.
+    private bool TryChooseSettings([NotNullWhen(true)] out ConnectionSettings? settings)
+    {
+        settings = _served?.Settings ?? run.Settings;
+        if (_handshaking?.ChosenOptions is not { } options)
+            return true;
         try
         {
             options.ValidateClient($"{nameof(HandshakingEventArgs)}.{nameof(HandshakingEventArgs.Options)}");
@@ -128,7 +178,7 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
             return false;
         }
 
-        session.Apply(options.ApplyTo(run.Settings));
+        settings = options.ApplyTo(_served?.Base ?? run.Settings);
         return true;
     }
 
@@ -154,7 +204,7 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         return client is not { EndPoint: null, Host: null, Scheme: null };
     }
 
-    private string? SelectSubprotocol(HandshakeRequest request) => SubprotocolSelection.Select(request.RequestedSubprotocols, run.Subprotocols);
+    private string? SelectSubprotocol(HandshakeRequest request) => SubprotocolSelection.Select(request.RequestedSubprotocols, _served?.Subprotocols ?? run.Subprotocols);
 
     private static string WhyUnavailable(Admission admission) => admission switch
     {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Net;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Closing;
@@ -8,6 +9,7 @@ using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Options;
 using WebSocketServerKit.Protocol.Handshake;
+using WebSocketServerKit.Serving.Paths;
 using WebSocketServerKit.Transport;
 using WebSocketServerKit.Transport.Pipes;
 using WebSocketServerKit.Transport.Proxies;
@@ -35,6 +37,7 @@ internal sealed class ServerRun
     private readonly Listeners _listeners;
     private readonly List<Task> _accepting = []; // the lock is the list
     private readonly OutlivingHandlers _outliving = new();
+    private readonly ConcurrentDictionary<WebSocketPath, ServedPath> _paths = [];
     private readonly bool _hasEventContext;
     private readonly TaskCompletionSource _cutNow = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _stopping;
@@ -43,6 +46,7 @@ internal sealed class ServerRun
     private int _subprotocolsLogged;
     private int _plainOnTlsLogged;
     private int _tlsOnPlainLogged;
+    private int _unknownPathLogged;
     private int _proxyHeaderLogged;
     private int _closedCleanly; // clients that closed cleanly and whose handlers ended, since the stop began
     private int _closedOtherwise;
@@ -61,7 +65,7 @@ internal sealed class ServerRun
             limits.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes, options.EffectiveMaxConcurrentHandshakesPerRemoteAddress);
         Log = log;
         Budget = new MemoryBudget(options.EffectiveMaxBufferedBytes, ArrayPool<byte>.Shared, log) { BecameShort = Relieve };
-        Settings = options.ToConnectionSettings(Budget);
+        Settings = options.ToConnectionSettings(Budget) with { SendTotals = server.SendTotals };
         Access = new AccessRules(new HostRules(options.AllowedHosts), new OriginRules(options.AllowedOrigins));
         Subprotocols = [.. options.Subprotocols];
 
@@ -198,20 +202,29 @@ internal sealed class ServerRun
             Log.TlsClientOnPlain(session.RemoteEndPoint, session.LocalEndPoint);
     }
 
-    /// <summary>Logs once how to allow a host or an origin. Once, because a page may try again and again.</summary>
-    public void Advise(HandshakeViolation violation, HandshakeRequest refused)
+    /// <summary>What the options of a path make of those of the server.</summary>
+    public ServedPath Serve(WebSocketPath path) =>
+        _paths.GetOrAdd(path, static (path, run) => new ServedPath(path.Options, run.Settings, run.Access, run.Subprotocols), this);
+
+    /// <summary>Logs once how to allow a host or an origin, or how to add a path. Once, because a page may try again and again.</summary>
+    /// <param name="violation">The rule that the request breaks.</param>
+    /// <param name="refused">The request.</param>
+    /// <param name="path">The path of the request, if there is one with options of its own.</param>
+    public void Advise(HandshakeViolation violation, HandshakeRequest refused, WebSocketPath? path)
     {
+        if (violation == HandshakeViolation.UnknownPath && IsFirst(ref _unknownPathLogged))
+            Log.UnknownPathRefused(new PeerText(refused.Path), string.Join(", ", _server.Paths!.Templates.Select(template => template.Text).Take(20)), new PeerText(refused.Path));
         if (violation == HandshakeViolation.HostNotAllowed && HostRules.EntryFor(refused.Host) is { } host && IsFirst(ref _foreignHostLogged))
             Log.ForeignHostRefused(new PeerText(refused.Host), new PeerText(host));
         if (violation == HandshakeViolation.OriginNotAllowed && OriginRules.EntryFor(refused.Origin!) is { } origin && IsFirst(ref _foreignOriginLogged))
-            Log.ForeignOriginRefused(new PeerText(refused.Origin!), new PeerText(origin));
+            Log.ForeignOriginRefused(new PeerText(refused.Origin!), ListOf(nameof(PathOptions.AllowedOrigins), path?.Options.AllowedOrigins is null ? null : path), new PeerText(origin));
     }
 
     /// <summary>Logs once how to support a subprotocol.</summary>
-    public void AdviseOnSubprotocols(IReadOnlyList<string> offered)
+    public void AdviseOnSubprotocols(IReadOnlyList<string> offered, WebSocketPath? path)
     {
         if (IsFirst(ref _subprotocolsLogged))
-            Log.NoSubprotocolAgreed(new PeerText(string.Join(", ", offered)), new PeerText(offered[0]));
+            Log.NoSubprotocolAgreed(new PeerText(string.Join(", ", offered)), ListOf(nameof(PathOptions.Subprotocols), path?.Options.Subprotocols is null ? null : path), new PeerText(offered[0]));
     }
 
     /// <summary>The exception for a connection that is brought while the server is being stopped.</summary>
@@ -276,6 +289,9 @@ internal sealed class ServerRun
         Log.Stopped(result.ClosedCleanly, result.Aborted, result.Unfinished);
         return result;
     }
+
+    // The list that counts: the server's, or that of a path.
+    private static string ListOf(string option, WebSocketPath? path) => path is null ? $"options.{option}" : $"the PathOptions of \"{path}\": {option}";
 
     private static bool IsFirst(ref int logged) => Interlocked.Exchange(ref logged, 1) == 0;
 

@@ -109,7 +109,8 @@ internal sealed class StreamedMessage(
             cancellationToken.ThrowIfCancellationRequested();
             if (!Unsent.IsEmpty && !_isHeld)
             {
-                Check(queue.Probe());
+                if (queue.IsClosed)
+                    throw client.HasLeft();
                 _isHeld = true;
                 clock.Hold(this);
             }

@@ -122,6 +122,13 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// <returns>The size of the buffers.</returns>
     public abstract int ForgetBuffers();
 
+    /// <summary>Sets the size of the system's send buffer, if there is one. Never throws.</summary>
+    /// <param name="size">Bytes.</param>
+    /// <param name="isWish">False for a size that is only a default: it does not replace one that was set for the place where the connection came.</param>
+    public virtual void SetSendBuffer(int size, bool isWish)
+    {
+    }
+
     /// <summary>
     /// A half-close: sends a FIN after the written bytes. Call it when no write is pending. Never throws.
     /// </summary>

@@ -16,7 +16,7 @@ public sealed class MeterTests
         _meter.Received(10, TimeSpan.Zero);
         _meter.Received(20, TimeSpan.Zero);
         _meter.Sent(5, receivers: 3);
-        _meter.Relayed(new Delivery(Size: 7, new BroadcastResult { Sent = 1, Queued = 1, Full = 1, Closed = 1 }));
+        _meter.Relayed(new Delivery(Size: 7, new BroadcastResult { Sent = 1, Queued = 1, Dropped = 1, Closed = 1 }));
         Assert.Equal(new Totals(MessagesIn: 2, BytesIn: 30, MessagesOut: 5, BytesOut: 29, Relayed: 1, RelayCopies: 2, RelayDropped: 1), _meter.Totals);
     }
 
@@ -24,7 +24,7 @@ public sealed class MeterTests
     public void What_the_page_sent_is_not_relayed_nor_is_what_reached_nobody()
     {
         _meter.Sent(5, receivers: 3);
-        _meter.Relayed(new Delivery(Size: 7, new BroadcastResult { Full = 1 }));
+        _meter.Relayed(new Delivery(Size: 7, new BroadcastResult { Dropped = 1 }));
         Assert.Equal((0, 0, 1), (_meter.Totals.Relayed, _meter.Totals.RelayCopies, _meter.Totals.RelayDropped));
     }
 

@@ -44,7 +44,7 @@ internal sealed class ClientWindow : IAsyncDisposable
     public void SendToAll(string text)
     {
         BroadcastResult result = _server!.Clients.Broadcast(text);
-        Log.Add($"sent to {result.Accepted}, {result.Full} too slow");
+        Log.Add($"sent to {result.Accepted}, {result.Dropped} too slow");
     }
 
     /// <summary>The button "Close".</summary>

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Globalization;
 using System.Net;
 using System.Security.Claims;
 using WebSocketServerKit;
@@ -10,7 +8,6 @@ namespace Consumers.Hosts;
 internal sealed class DeviceGateway : IAsyncDisposable
 {
     private readonly WebSocketServer _server;
-    private readonly ConcurrentDictionary<string, WebSocketClient> _devices = new(StringComparer.Ordinal);
     private int _lastQuestion;
 
     public DeviceGateway(WebSocketServerOptions options)
@@ -23,24 +20,7 @@ internal sealed class DeviceGateway : IAsyncDisposable
                 else
                     e.Refuse(HttpStatusCode.Unauthorized);
             })
-            .OnConnected((device, _) =>
-            {
-                device.State = new ConcurrentDictionary<int, TaskCompletionSource<string>>();
-                _devices[NameOf(device)] = device;
-                return device.SendAsync($"hello {NameOf(device)}");
-            })
-            .OnMessage((device, message) =>
-            {
-                string[] parts = message.Text.Split(' ', 2);
-                if (QuestionsTo(device).TryRemove(int.Parse(parts[0], CultureInfo.InvariantCulture), out TaskCompletionSource<string>? question))
-                    question.SetResult(parts[1]);
-                return default(ValueTask);
-            })
-            .OnDisconnected((device, _) =>
-            {
-                _devices.TryRemove(KeyValuePair.Create(NameOf(device), device));
-                return default(ValueTask);
-            });
+            .OnConnected((device, _) => device.SendAsync($"hello {device.UserId}"));
     }
 
     public EndPoint EndPoint => _server.EndPoints[0];
@@ -50,30 +30,16 @@ internal sealed class DeviceGateway : IAsyncDisposable
     /// <summary>Asks a device. Throws when it is not online, leaves, or does not answer in time.</summary>
     public async Task<string> AskAsync(string device, string question, TimeSpan timeout)
     {
-        if (!_devices.TryGetValue(device, out WebSocketClient? client))
-            throw new InvalidOperationException($"{device} is not online.");
-        int number = Interlocked.Increment(ref _lastQuestion);
-        TaskCompletionSource<string> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        QuestionsTo(client)[number] = answer;
-        try
-        {
-            await client.SendAsync($"{number} {question}", client.ConnectionClosed);
-            return await answer.Task.WaitAsync(timeout, client.ConnectionClosed);
-        }
-        finally
-        {
-            QuestionsTo(client).TryRemove(number, out _);
-        }
+        string start = $"{Interlocked.Increment(ref _lastQuestion)} ";
+        return await Find(device).RequestAsync(
+            start + question, message => message.Text.StartsWith(start, StringComparison.Ordinal) ? message.Text[start.Length..] : null, timeout);
     }
 
-    public async Task<TimeSpan> MeasureAsync(string device) => await _devices[device].PingAsync();
+    public async Task<TimeSpan> MeasureAsync(string device) => await Find(device).PingAsync();
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
-    private static string NameOf(WebSocketClient device) => device.User!.Identity!.Name!;
-
-    private static ConcurrentDictionary<int, TaskCompletionSource<string>> QuestionsTo(WebSocketClient device) =>
-        device.GetState<ConcurrentDictionary<int, TaskCompletionSource<string>>>();
+    private WebSocketClient Find(string device) => _server.Clients.WithUser(device).FirstOrDefault() ?? throw new InvalidOperationException($"{device} is not online.");
 
     private static async Task<string?> FindDeviceAsync(string? authorization, CancellationToken cancellationToken)
     {

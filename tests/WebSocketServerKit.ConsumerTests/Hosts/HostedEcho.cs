@@ -7,7 +7,7 @@ using WebSocketServerKit;
 
 namespace Consumers.Hosts;
 
-/// <summary>A server as a service of the generic host, with its options from appsettings.json.</summary>
+/// <summary>A server as a service of the generic host, with its options, and those of a path, from appsettings.json.</summary>
 internal sealed class HostedEcho(IConfiguration configuration, ILoggerFactory loggerFactory) : IHostedService, IAsyncDisposable
 {
     private readonly WebSocketServer _server =
@@ -25,6 +25,8 @@ internal sealed class HostedEcho(IConfiguration configuration, ILoggerFactory lo
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
+        _server.Path("/short", configuration.GetRequiredSection("ShortMessages").Get<PathOptions>());
+        _server.Path("/");
         _server.OnMessage((client, message) => client.SendAsync(message.Payload, message.MessageType));
         return _server.StartAsync(cancellationToken);
     }

@@ -63,7 +63,7 @@ internal sealed class MarketFeed : IAsyncDisposable
                 continue;
             switch (client.TrySend(json, WebSocketMessageType.Text))
             {
-                case SendResult.Full when ++subscriber.Missed > MaxMissed:
+                case SendResult.Dropped when ++subscriber.Missed > MaxMissed:
                     _ = client.CloseAsync(CloseCode.PolicyViolation, "too slow");
                     break;
                 case SendResult.Sent or SendResult.Queued:

@@ -24,7 +24,7 @@ public class SlowReaderAttackTests
                 server.ClientConnected += (_, e) => lazyClient ??= e.Client;
                 server.MessageReceived += (_, e) =>
                 {
-                    dropped += server.Clients.Except(e.Client).Broadcast(e.Payload).Full;
+                    dropped += server.Clients.Except(e.Client).Broadcast(e.Payload).Dropped;
                     most = Math.Max(most, lazyClient!.UnsentBytes);
                 };
             });

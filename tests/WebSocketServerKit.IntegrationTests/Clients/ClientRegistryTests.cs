@@ -120,7 +120,7 @@ public class ClientRegistryTests
         Task close = leaving.CloseAsync(TestServer.Timely);
 
         BroadcastResult result = server.Clients.Broadcast("x");
-        Assert.Equal((1, 0, 1), (result.Accepted, result.Full, result.Closed));
+        Assert.Equal((1, 0, 1), (result.Accepted, result.Dropped, result.Closed));
         Assert.Equal("x", await stays.ReadTextAsync());
         Assert.Equal(Opcode.Close, (await leaves.ReadFrameAsync()).Opcode);
         await leaves.SendCloseAsync(1000);

@@ -389,7 +389,7 @@ public class WebSocketClientTests
 
         // A broadcast leaves it out alone, and others are served.
         BroadcastResult result = server.Clients.Broadcast(block);
-        Assert.Equal((1, 1), (result.Accepted, result.Full));
+        Assert.Equal((1, 1), (result.Accepted, result.Dropped));
         Assert.Equal(Block, (await other.ReadFrameAsync()).Payload.Length);
         await other.SendAsync("x");
         Assert.Equal("x", await other.ReadTextAsync());

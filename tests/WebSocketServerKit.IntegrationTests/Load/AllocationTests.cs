@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Reflection;
+using System.Text.Json.Serialization;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -10,27 +11,52 @@ namespace WebSocketServerKit.Load;
 public class MeasuresTheWholeProcess;
 
 [Collection(nameof(MeasuresTheWholeProcess))]
-public class AllocationTests
+public partial class AllocationTests
 {
     private const int Messages = 20_000;
 
+    public enum Answer
+    {
+        Payload,
+        Message,
+        AwaitedMessage,
+        Json,
+    }
+
     [Theory]
-    [InlineData(false, 16, 100)]
-    [InlineData(true, 16, 100)]
-    [InlineData(false, 1_000, 10)] // so few that a socket takes the whole answer at once: to wait for the peer costs an object
-    public async Task A_message_from_the_socket_through_a_handler_and_back_allocates_nothing(bool text, int size, int inFlight)
+    [InlineData(Answer.Payload, false, 16, 100)]
+    [InlineData(Answer.Payload, true, 16, 100)]
+    [InlineData(Answer.Payload, false, 1_000, 10)] // so few that a socket takes the whole answer at once: to wait for the peer costs an object
+    [InlineData(Answer.Message, true, 16, 100)]
+    [InlineData(Answer.AwaitedMessage, true, 1_000, 10)]
+    [InlineData(Answer.Json, true, 16, 100)]
+    public async Task A_message_from_the_socket_through_a_handler_and_back_allocates_nothing(Answer answer, bool text, int size, int inFlight)
     {
         Assert.SkipWhen(
             typeof(WebSocketServer).Assembly.GetCustomAttribute<System.Diagnostics.DebuggableAttribute>()?.IsJITOptimizerDisabled == true,
             "Only a Release build allocates nothing: async state machines are classes in Debug.");
         var meter = new ThreadMeter();
-        await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += (_, e) =>
+        await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += async (_, e) =>
         {
             meter.Read();
-            e.Client.TrySend(e.Payload, e.MessageType);
+            switch (answer)
+            {
+                case Answer.Payload:
+                    e.Client.TrySend(e.Payload, e.MessageType);
+                    break;
+                case Answer.Message:
+                    e.Client.TrySend(e);
+                    break;
+                case Answer.AwaitedMessage:
+                    await e.Client.SendAsync(e);
+                    break;
+                case Answer.Json:
+                    e.Client.TrySendJson(e.ReadJson(NumberJson.Default.Int64), NumberJson.Default.Int64);
+                    break;
+            }
         });
         using Socket client = Open(server.EndPoint);
-        byte[] burst = [.. Enumerable.Range(0, inFlight).SelectMany(_ => TestClient.Frame(text ? Opcode.Text : Opcode.Binary, Enumerable.Repeat((byte)'x', size).ToArray()))];
+        byte[] burst = [.. Enumerable.Range(0, inFlight).SelectMany(_ => TestClient.Frame(text ? Opcode.Text : Opcode.Binary, Enumerable.Repeat((byte)'1', size).ToArray()))];
         byte[] buffer = new byte[burst.Length];
         int reply = burst.Length - inFlight * 4; // no masking keys
 
@@ -106,4 +132,7 @@ public class AllocationTests
             (_thread, _before) = (thread, now);
         }
     }
+
+    [JsonSerializable(typeof(long))]
+    internal sealed partial class NumberJson : JsonSerializerContext;
 }

@@ -26,12 +26,14 @@ public class WebSocketServerOptionsTests
         { "WebSocketServerOptions.StreamMessagesFrom is -1; it must be from 0 to ", o => o.StreamMessagesFrom = -1 },
         { "WebSocketServerOptions.MaxStreamedMessageSize is 0", o => o.MaxStreamedMessageSize = 0 },
         { "WebSocketServerOptions.StreamedMessageTimeout is ", o => o.StreamedMessageTimeout = TimeSpan.Zero },
+        { "WebSocketServerOptions.MaxSubscriptionsPerClient is 0", o => o.MaxSubscriptionsPerClient = 0 },
         { "WebSocketServerOptions.HandshakeTimeout is -00:00:00.0010000; it must be longer than zero and at most 01:00:00.", o => o.HandshakeTimeout = Timeout.InfiniteTimeSpan },
         { "WebSocketServerOptions.PingInterval is 00:00:00; it must be longer than zero and at most 12:00:00, or Timeout.InfiniteTimeSpan.", o => o.PingInterval = TimeSpan.Zero },
         { "WebSocketServerOptions.PingTimeout is ", o => o.PingTimeout = TimeSpan.FromHours(13) },
         { "WebSocketServerOptions.CloseTimeout is ", o => o.CloseTimeout = TimeSpan.Zero },
         { "WebSocketServerOptions.StopTimeout is ", o => o.StopTimeout = Timeout.InfiniteTimeSpan },
         { "WebSocketServerOptions.SlowHandlerThreshold is ", o => o.SlowHandlerThreshold = TimeSpan.FromSeconds(-5) },
+        { "WebSocketServerOptions.SlowClients is 7, which is no policy.", o => o.SlowClients = (SlowClientPolicy)7 },
         { "WebSocketServerOptions.HandlerExceptions is 7, which is no policy.", o => o.HandlerExceptions = (HandlerExceptionPolicy)7 },
     };
 

@@ -35,6 +35,19 @@ public sealed class PooledBufferTests : IDisposable
     }
 
     [Fact]
+    public void Gives_the_same_room_as_memory()
+    {
+        var buffer = new PooledBuffer(_pool);
+        buffer.Append("ab"u8);
+        Memory<byte> room = buffer.GetMemory(1000);
+        Assert.InRange(room.Length, 1000, int.MaxValue);
+        "cd"u8.CopyTo(room.Span);
+        buffer.Advance(2);
+        Assert.Equal("abcd"u8, buffer.Written.Span);
+        buffer.Release();
+    }
+
+    [Fact]
     public void Gives_room_behind_what_is_written_and_counts_only_what_is_advanced()
     {
         var buffer = new PooledBuffer(_pool);

@@ -100,4 +100,75 @@ public sealed class ClientRegistryTests : IDisposable
         Assert.Empty(_clients);
         Assert.Empty(_clients.WithPath("/chat"));
     }
+
+    [Fact]
+    public void The_groups_are_those_that_have_a_member()
+    {
+        WebSocketClient first = Add(), second = Add();
+        Assert.Empty(_clients.Groups);
+        first.Join("a");
+        first.Join("b");
+        second.Join("b");
+        IReadOnlyList<string> groups = _clients.Groups;
+        Assert.Equal(["a", "b"], groups.Order(StringComparer.Ordinal), StringComparer.Ordinal);
+        first.Leave("a");
+        _clients.Remove(first);
+        Assert.Equal(["b"], _clients.Groups);
+        _clients.Remove(second);
+        Assert.Empty(_clients.Groups);
+        Assert.Equal(2, groups.Count);
+    }
+
+    [Fact]
+    public async Task Many_threads_join_leave_select_and_disconnect_at_once_and_nothing_stays_behind()
+    {
+        WebSocketClient[] clients = [.. Enumerable.Range(0, 40).Select(_ => _bench.Client("/chat"))];
+        int removed = 0;
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(thread => Task.Run(() =>
+        {
+            var random = new Random(thread);
+            if (thread < 4)
+            {
+                // Connects and disconnects ten of the clients.
+                WebSocketClient[] mine = clients[(thread * 10)..((thread + 1) * 10)];
+                for (int i = 0; i < 100; i++)
+                {
+                    Array.ForEach(mine, _clients.Add);
+                    foreach (WebSocketClient client in mine)
+                    {
+                        client.Join($"own {client.Id}");
+                        _clients.Remove(client);
+                        Assert.Contains($"own {client.Id}", client.LeftGroups, StringComparer.Ordinal);
+                        Assert.False(client.Join("late"));
+                        Interlocked.Increment(ref removed);
+                    }
+                }
+
+                return;
+            }
+
+            // Joins and leaves with all of them, whether they are connected or not, and uses selections meanwhile.
+            ClientSelection any = _clients.InAnyGroup("0", "1", "2"), tagged = _clients.InGroup("0").WithTag("1"), but = _clients.InGroup("1").Except(_clients.InGroup("2"));
+            while (Volatile.Read(ref removed) < 4_000)
+            {
+                WebSocketClient client = clients[random.Next(clients.Length)];
+                string name = $"{random.Next(3)}";
+                _ = random.Next(4) switch
+                {
+                    0 => client.Join(name),
+                    1 => client.Leave(name),
+                    2 => client.AddTag(name),
+                    _ => client.RemoveTag(name),
+                };
+                Assert.Distinct(any.Select(found => found.Id));
+                Assert.InRange(tagged.Count + but.ToArray().Length, 0, 80);
+            }
+        }))).InTime();
+        Assert.Empty(_clients);
+        Assert.Empty(_clients.Groups);
+        Assert.Empty(_clients.ByTag.Keys);
+        Assert.Empty(_clients.ByPath.Keys);
+        Assert.Empty(_clients.ByRemoteAddress.Keys);
+        Assert.All(clients, client => Assert.Empty(client.Memberships!.Places));
+    }
 }

@@ -135,6 +135,34 @@ public sealed class ClientSelectionTests : IDisposable
     }
 
     [Fact]
+    public async Task Several_indexes_are_asked_at_one_moment()
+    {
+        // It is in "a" only while it is in "b", and never in "b" and "c".
+        WebSocketClient moving = Add();
+        Add("a b");
+        Add("c");
+        ClientSelection never = _clients.InGroup("a").Except(_clients.InGroup("b")), neither = _clients.InGroup("c").InAnyGroup("a", "b");
+        Task moves = Task.Run(
+            () =>
+            {
+                for (int i = 0; i < 20_000; i++)
+                {
+                    Assert.True(moving.Join("b") && moving.Join("a") && moving.Leave("a") && moving.Leave("b"));
+                    Assert.True(moving.Join("c") && moving.Leave("c"));
+                }
+            },
+            TestContext.Current.CancellationToken);
+        do
+        {
+            Assert.Empty(never);
+            Assert.Equal((0, 0), (never.Count, neither.Count));
+            Assert.False(never.Contains(moving) || neither.Contains(moving));
+        }
+        while (!moves.IsCompleted);
+        await moves;
+    }
+
+    [Fact]
     public void Names_are_ordinal()
     {
         WebSocketClient client = Add("Straße", "É");

@@ -114,7 +114,7 @@ public sealed class WebSocketClientSendingTests : IDisposable
         Assert.Equal(SendResult.Sent, client.TrySend("2"));
         Assert.Equal(SendResult.Queued, client.TrySend("3"));
         SendResult full = client.TrySend("too much");
-        Assert.Equal((SendResult.Full, false), (full, full.IsAccepted));
+        Assert.Equal((SendResult.Dropped, false), (full, full.IsAccepted));
         transport.LetAllWritesEnd();
         await _bench.ConnectionOf(client).Queue.WhenDrained().InTime();
         client.Abort();

@@ -506,7 +506,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         Transport.HoldWrites();
         Assert.Equal(SendOutcome.Sent, Connection.Queue.TrySend(new string('a', 10)));
         Assert.Equal(SendOutcome.Queued, Connection.Queue.TrySend(new string('b', 1500)));
-        Assert.Equal(SendOutcome.Full, Connection.Queue.TrySend(new string('c', 500)));
+        Assert.Equal(SendOutcome.Dropped, Connection.Queue.TrySend(new string('c', 500)));
         Transport.LetAllWritesEnd();
         await Transport.WhenIdle;
         Transport.Receive(Frames.Text("1234"));

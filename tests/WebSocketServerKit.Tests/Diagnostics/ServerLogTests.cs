@@ -49,6 +49,8 @@ public sealed class ServerLogTests
             "33 Warning CertificateExpires",
             "34 Error CertificateExpired",
             "35 Error TlsSettingsFailed",
+            "50 Warning UnknownPathRefused",
+            "60 Debug JsonInvalid",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }
@@ -56,7 +58,7 @@ public sealed class ServerLogTests
     [Fact]
     public void What_a_peer_can_cause_at_will_is_Debug()
     {
-        string[] byPeers = ["ClientConnected", "ClientDisconnected", "RequestRefused", "ProtocolViolated", "HandlerOutlivedClient", "TlsFailed", "ConnectionRefused"];
+        string[] byPeers = ["ClientConnected", "ClientDisconnected", "RequestRefused", "ProtocolViolated", "HandlerOutlivedClient", "TlsFailed", "ConnectionRefused", "JsonInvalid"];
         Assert.All(Lines.Where(line => byPeers.Contains(line.Name, StringComparer.Ordinal)), line => Assert.Equal(LogLevel.Debug, line.Message.Level));
     }
 
@@ -78,14 +80,16 @@ public sealed class ServerLogTests
     {
         var logger = new FakeLogger();
         var log = new ServerLog(logger);
-        log.ForeignOriginRefused(new PeerText("https://app.example.com/"), new PeerText("https://app.example.com"));
+        log.ForeignOriginRefused(new PeerText("https://app.example.com/"), "options.AllowedOrigins", new PeerText("https://app.example.com"));
         Assert.Contains("options.AllowedOrigins.Add(\"https://app.example.com\")", logger.LatestRecord.Message, StringComparison.Ordinal);
-        log.ForeignOriginRefused(new PeerText("say \"hi\"\t"), new PeerText("say \"hi\"\t"));
+        log.ForeignOriginRefused(new PeerText("say \"hi\"\t"), "options.AllowedOrigins", new PeerText("say \"hi\"\t"));
         Assert.Contains("options.AllowedOrigins.Add(\"say \\\"hi\\\"\\u0009\")", logger.LatestRecord.Message, StringComparison.Ordinal);
         log.ForeignHostRefused(new PeerText("chat.example.com:81"), new PeerText("chat.example.com"));
         Assert.Contains("options.AllowedHosts.Add(\"chat.example.com\")", logger.LatestRecord.Message, StringComparison.Ordinal);
-        log.NoSubprotocolAgreed(new PeerText("v1, v2"), new PeerText("v1"));
+        log.NoSubprotocolAgreed(new PeerText("v1, v2"), "options.Subprotocols", new PeerText("v1"));
         Assert.Contains("options.Subprotocols.Add(\"v1\")", logger.LatestRecord.Message, StringComparison.Ordinal);
+        log.UnknownPathRefused(new PeerText("/ch\nat"), "/a, /b/{c}", new PeerText("/ch\nat"));
+        Assert.Contains("none matches: /a, /b/{c}. To serve it: server.Path(\"/ch\\u000Aat\"), or server.Path(\"/{*rest}\")", logger.LatestRecord.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -102,7 +106,7 @@ public sealed class ServerLogTests
     public void Text_that_is_logged_as_it_is_comes_from_the_server_itself()
     {
         string[] own = ["RequestRefused reason", "ProtocolViolated reason", "ProtocolViolated section", "HandlerFailed event", "HandlerSlow event",
-            "ConnectionRefused reason", "ProxyHeaderRefused reason",
+            "ConnectionRefused reason", "ProxyHeaderRefused reason", "ForeignOriginRefused list", "NoSubprotocolAgreed list", "UnknownPathRefused templates",
             "CertificateUnusable problem", "CertificateRenewed subject", "CertificateExpires subject", "CertificateExpired subject"];
         IEnumerable<string> logged = typeof(ServerLog).GetMethods(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
             .SelectMany(method => method.GetParameters().Where(parameter => parameter.ParameterType == typeof(string)).Select(parameter => $"{method.Name} {parameter.Name}"));

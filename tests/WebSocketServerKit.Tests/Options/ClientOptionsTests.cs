@@ -21,6 +21,8 @@ public sealed class ClientOptionsTests
         [nameof(ClientOptions.StreamMessagesFrom)] = 6L,
         [nameof(ClientOptions.MaxStreamedMessageSize)] = 7L,
         [nameof(ClientOptions.StreamedMessageTimeout)] = TimeSpan.FromSeconds(8),
+        [nameof(ClientOptions.SlowClients)] = SlowClientPolicy.DropOldest,
+        [nameof(ClientOptions.SendBufferSize)] = 20_000,
     };
 
     public static TheoryData<string> Names => [.. Values.Keys];

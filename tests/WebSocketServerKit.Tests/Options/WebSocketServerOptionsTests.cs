@@ -40,6 +40,7 @@ public sealed class WebSocketServerOptionsTests
             (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.Equal((null, null), (settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
         Assert.Equal((null, 1L << 30, TimeSpan.FromMinutes(5)), (settings.StreamMessagesFrom, settings.MaxStreamedMessageSize, settings.StreamedMessageTimeout));
+        Assert.Equal(1_000, settings.MaxSubscriptionsPerClient);
         Assert.True(settings.CloseOnHandlerException);
         Assert.Null(settings.EventContext);
         Assert.Equal((100_000, 20_000, 4_096), (options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes));
@@ -62,12 +63,14 @@ public sealed class WebSocketServerOptionsTests
             options.StreamMessagesFrom = 13;
             options.MaxStreamedMessageSize = 14;
             options.StreamedMessageTimeout = TimeSpan.FromSeconds(15);
+            options.MaxSubscriptionsPerClient = 13;
             options.HandshakeTimeout = TimeSpan.FromSeconds(8);
             options.PingInterval = TimeSpan.FromSeconds(9);
             options.PingTimeout = TimeSpan.FromSeconds(10);
             options.CloseTimeout = TimeSpan.FromSeconds(11);
             options.SlowHandlerThreshold = TimeSpan.FromSeconds(12);
             options.HandlerExceptions = HandlerExceptionPolicy.KeepClient;
+            options.SlowClients = SlowClientPolicy.DropOldest;
             options.EventContext = context;
         }).ToConnectionSettings(new MemoryBudget(long.MaxValue, System.Buffers.ArrayPool<byte>.Shared));
         Assert.Equal((1, 2, 300, 9, 2000, (long?)6, (long?)7), (settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.MaxRequestHeadSize,
@@ -76,6 +79,8 @@ public sealed class WebSocketServerOptionsTests
             (int)settings.PingTimeout.TotalSeconds, (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.Equal((13, 14, TimeSpan.FromSeconds(15)), (settings.StreamMessagesFrom, settings.MaxStreamedMessageSize, settings.StreamedMessageTimeout));
         Assert.False(settings.CloseOnHandlerException);
+        Assert.Equal(SlowClientPolicy.DropOldest, settings.SlowClients);
+        Assert.Equal(13, settings.MaxSubscriptionsPerClient);
         Assert.Same(context, settings.EventContext);
     }
 
@@ -135,6 +140,7 @@ public sealed class WebSocketServerOptionsTests
         { nameof(WebSocketServerOptions.MaxBytesPerSecond), 1, long.MaxValue },
         { nameof(WebSocketServerOptions.StreamMessagesFrom), 0, long.MaxValue },
         { nameof(WebSocketServerOptions.MaxStreamedMessageSize), 1, long.MaxValue },
+        { nameof(WebSocketServerOptions.MaxSubscriptionsPerClient), 1, int.MaxValue },
     };
 
     [Theory]
@@ -173,6 +179,7 @@ public sealed class WebSocketServerOptionsTests
     [Fact]
     public void The_policy_and_the_clock_have_to_exist()
     {
+        AssertRefused("SlowClients", options => options.SlowClients = (SlowClientPolicy)7);
         AssertRefused("HandlerExceptions", options => options.HandlerExceptions = (HandlerExceptionPolicy)7);
         Assert.Throws<ArgumentNullException>(() => Options().UseTimeProvider(null!));
     }

@@ -16,10 +16,10 @@ internal sealed class ClientBench : IDisposable
 
     public LeakCheckingPool Pool { get; } = new();
 
-    public WebSocketClient Client(string path = "/", string address = "203.0.113.7", int limit = 1024, ClaimsPrincipal? user = null)
+    public WebSocketClient Client(string path = "/", string address = "203.0.113.7", int limit = 1024, ClaimsPrincipal? user = null, SlowClientPolicy policy = SlowClientPolicy.Wait)
     {
         var transport = new ScriptedTransport(remoteAddress: address);
-        ConnectionSettings settings = ConnectionStage.DefaultSettings(Pool) with { SendQueueLimit = limit };
+        ConnectionSettings settings = ConnectionStage.DefaultSettings(Pool) with { SendQueueLimit = limit, SlowClients = policy };
         var connection = new ScriptedConnection(transport, settings, _heartbeat, new ServerLog(NullLogger.Instance));
         HandshakeRequest request = RequestHeads.Parse(RequestHeads.Sample.Replace("/chat", path, StringComparison.Ordinal));
         HandshakingEventArgs? handshaking = user is null ? null : new(request, transport.RemoteEndPoint, transport.LocalEndPoint, subprotocol: null) { User = user };

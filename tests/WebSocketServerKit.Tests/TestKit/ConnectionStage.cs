@@ -45,6 +45,9 @@ internal sealed class ConnectionStage : IAsyncDisposable
     /// <summary>Set by a test whose handlers were given up: then the reader and its buffers are left to them.</summary>
     public bool IsAbandoned { get; set; }
 
+    /// <summary>Set by a test in which ClientDisconnected waits for handlers, and so may come behind the release.</summary>
+    public bool IsToldLate { get; set; }
+
     public static ConnectionSettings DefaultSettings(ArrayPool<byte> pool) => new()
     {
         MaxMessageSize = 1024 * 1024,
@@ -98,7 +101,7 @@ internal sealed class ConnectionStage : IAsyncDisposable
     {
         await Connection.Called("Released");
         await _running!.InTime();
-        if (Settings.EventContext is null)
+        if (Settings.EventContext is null && !IsToldLate)
             Assert.Equal("Released", Connection.Calls[^1]);
         Assert.Equal(1, Transport.Disposals);
         Assert.Empty(Transport.Breaches);

@@ -3,6 +3,7 @@ using System.Net;
 using System.Text;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Closing;
+using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Opening;
 using WebSocketServerKit.Connections.Receiving;
 using WebSocketServerKit.Connections.Watching;
@@ -34,6 +35,9 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
     public Action? OnDisconnected { get; set; }
 
     public Action? OnOpened { get; set; }
+
+    /// <summary>The handler of notices; null for none.</summary>
+    public Action<Notice>? OnNotice { get; set; }
 
     /// <summary>The settings that the client gets for itself; null for those of the server.</summary>
     public Func<ConnectionSettings, ConnectionSettings>? OwnSettings { get; set; }
@@ -104,6 +108,21 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
             parts.Close();
         }
     }
+
+    public override void RaiseNotice(Notice notice, IHandlers handlers)
+    {
+        Note(notice.ToString());
+        try
+        {
+            OnNotice?.Invoke(notice);
+        }
+        catch (Exception exception)
+        {
+            handlers.HandlerFailed(exception);
+        }
+    }
+
+    protected override bool Hears(NoticeKind kind) => OnNotice is not null;
 
     protected override void Track(Task handlers) => Tracked.Enqueue(handlers);
 

@@ -242,6 +242,11 @@ internal sealed class ScriptedTransport : TransportConnection
         }
     }
 
+    /// <summary>The size of the send buffer that was asked for, and whether it is a wish or a default; null before.</summary>
+    public string? SendBuffer { get; private set; }
+
+    public override void SetSendBuffer(int size, bool isWish) => SendBuffer = $"{size} {(isWish ? "wish" : "default")}";
+
     public override void ReleaseIdle()
     {
         IdleReleases++;

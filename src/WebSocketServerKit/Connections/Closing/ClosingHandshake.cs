@@ -79,6 +79,16 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
             Begin(ending);
     }
 
+    /// <summary>Like <see cref="Begin"/>, but drops pending messages, which the peer does not read.</summary>
+    /// <param name="ending">The first cause.</param>
+    /// <param name="isAnswered">Whether the 101 has left the send queue. If not, the queue is not cleared.</param>
+    public void BeginForSlowClient(ConnectionEnding ending, bool isAnswered)
+    {
+        DiscardMessages();
+        connection.Queue.Close(ending.Code, ending.Reason, discard: isAnswered);
+        Deadline.Start();
+    }
+
     /// <summary>Answers a Close frame that read-ahead has found while handlers run. The messages before it are still raised.</summary>
     public void AnswerAhead(CloseCode code, string reason)
     {
@@ -162,6 +172,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     private void DiscardMessages()
     {
         _discardsMessages = true;
+        connection.EndMessages();
         connection.Receive.Interrupt();
     }
 

@@ -90,6 +90,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
 
     public bool IsRunning => (Run & 1) != 0;
 
+    /// <summary>The context in which the handlers run; null for the thread pool.</summary>
+    public SynchronizationContext? Host => _host;
+
     /// <summary>Makes this scope the current context of the thread until <see cref="Leave"/>. Any number of events may be raised in between.</summary>
     public void Enter()
     {

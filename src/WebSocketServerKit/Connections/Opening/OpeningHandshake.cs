@@ -102,7 +102,9 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     {
         if (connection.Settings.Compression is not { } compression)
             return null;
-        PerMessageDeflateParameters? agreed = PerMessageDeflateParameters.Negotiate(offers, compression.Wanted, out string? answer);
+        // A message must not refer to an earlier one that may be dropped.
+        PerMessageDeflateParameters wanted = connection.Settings.SlowClients == SlowClientPolicy.DropOldest ? compression.Wanted with { ServerNoContextTakeover = true } : compression.Wanted;
+        PerMessageDeflateParameters? agreed = PerMessageDeflateParameters.Negotiate(offers, wanted, out string? answer);
         bool keepsContext = false;
         if (agreed is { HasContextTakeover: true })
         {

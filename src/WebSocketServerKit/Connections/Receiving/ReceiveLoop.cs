@@ -476,6 +476,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     {
         MessageParts parts = _parts!;
         parts.IsOver = true;
+        connection.EndMessages(); // these handlers may wait for another message
         if (_end == ReceiveEnd.Violation)
         {
             Interrupt(parts, $"the client broke a rule of the protocol ({Violation.Describe().Reason}).");

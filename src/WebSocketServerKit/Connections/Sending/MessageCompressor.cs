@@ -40,11 +40,16 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     /// Sends a message that was compressed for several clients and refers to no other. Never waits. False while another message is being compressed for this
     /// client: then the caller sends the message uncompressed.
     /// </summary>
-    public bool TrySendShared(ReadOnlySpan<byte> frame, int payloadLength, out SendOutcome outcome)
+    /// <param name="frame">The whole frame.</param>
+    /// <param name="payloadLength">The length of the message before it was compressed.</param>
+    /// <param name="outcome">What became of it.</param>
+    /// <param name="key">The key of a message that replaces a pending one: see <see cref="SendQueue.TrySendLatest"/>. Null for none.</param>
+    /// <param name="plain">The same message uncompressed, if it has a key.</param>
+    public bool TrySendShared(ReadOnlySpan<byte> frame, int payloadLength, out SendOutcome outcome, string? key = null, ReadOnlySpan<byte> plain = default)
     {
         if (_order is null)
         {
-            outcome = queue.TrySendFrame(frame, payloadLength);
+            outcome = key is null ? queue.TrySendFrame(frame, payloadLength) : queue.TrySendLatest(key, frame, plain, payloadLength);
             return true;
         }
 
@@ -55,8 +60,29 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         {
             // The client's window now contains this message and our context does not, so later messages must not refer to earlier ones.
             _context?.Reset();
-            outcome = queue.TrySendFrame(frame, payloadLength);
+            outcome = key is null ? queue.TrySendFrame(frame, payloadLength) : queue.TrySendLatest(key, frame, plain, payloadLength);
             return true;
+        }
+        finally
+        {
+            Leave(_order);
+        }
+    }
+
+    /// <summary>
+    /// Sends a message that was compressed for several clients, refers to no other, and whose frame never changes. Waits in line while there is no room: then <paramref name="waiting"/> is not
+    /// null. It also waits for another message that is being compressed for this client.
+    /// </summary>
+    public SendOutcome SendLasting(ReadOnlyMemory<byte> frame, int payloadLength, CancellationToken cancellationToken, out Task<SendOutcome>? waiting)
+    {
+        if (_order is null)
+            return queue.SendLasting(frame, payloadLength, cancellationToken, out waiting);
+        _order.Enter();
+        try
+        {
+            // As in TrySendShared. Where the message waits in line, those behind it wait too, each with a reset of its own.
+            _context?.Reset();
+            return queue.SendLasting(frame, payloadLength, cancellationToken, out waiting);
         }
         finally
         {
@@ -111,18 +137,28 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     /// </summary>
     public ReadOnlyMemory<byte> Compress(Opcode opcode, ReadOnlySpan<byte> payload, ref PooledBuffer buffer)
     {
+        TryCompress(opcode, payload, ref buffer, out ReadOnlyMemory<byte> frame);
+        return frame;
+    }
+
+    /// <summary>The same for a caller that keeps the frame, which is empty if compression saves nothing. False while the limit of concurrent compressions is reached.</summary>
+    public bool TryCompress(Opcode opcode, ReadOnlySpan<byte> payload, ref PooledBuffer buffer, out ReadOnlyMemory<byte> frame)
+    {
         using var deflater = new MessageDeflater(settings.Level, contextTakeover: false, WindowBits);
-        ReadOnlyMemory<byte> frame = Compress(opcode, payload, deflater, ref buffer);
-        return frame.Length < SendQueue.SizeOf(payload.Length) ? frame : default;
+        frame = Compress(opcode, payload, deflater, ref buffer);
+        if (frame.IsEmpty)
+            return false;
+        if (frame.Length >= SendQueue.SizeOf(payload.Length))
+            frame = default;
+        return true;
     }
 
     private SendOutcome Send(Opcode opcode, ReadOnlySpan<byte> payload, bool wait, CancellationToken cancellationToken, out Task<SendOutcome>? waiting)
     {
         waiting = null;
         // Do not compress a message that would be refused.
-        SendOutcome expected = queue.Probe();
-        if (expected == SendOutcome.Closed || (expected == SendOutcome.Full && !wait))
-            return expected;
+        if (queue.Refuses(mayWait: wait, out SendOutcome refused))
+            return refused;
 
         var buffer = new PooledBuffer(budget.Pool);
         try
@@ -197,8 +233,8 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
     private SendOutcome Send(
         ReadOnlyMemory<byte> frame, Opcode opcode, ReadOnlySpan<byte> payload, bool wait, CancellationToken cancellationToken, out Task<SendOutcome>? waiting)
     {
-        SendOutcome outcome = frame.IsEmpty ? queue.TrySend(opcode, payload) : queue.TrySendFrame(frame.Span, payload.Length);
-        waiting = outcome == SendOutcome.Full && wait
+        SendOutcome outcome = frame.IsEmpty ? queue.TrySend(opcode, payload, wait) : queue.TrySendFrame(frame.Span, payload.Length, wait);
+        waiting = outcome == SendOutcome.MustWait
             ? queue.WaitAndSendFrameAsync(frame.IsEmpty ? SendQueue.ToFrame(opcode, payload) : frame.ToArray(), payload.Length, cancellationToken)
             : null;
         return outcome;

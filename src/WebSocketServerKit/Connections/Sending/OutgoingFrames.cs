@@ -17,14 +17,16 @@ internal struct OutgoingFrames(ArrayPool<byte> pool)
 
     private PooledBuffer _inFlight = new(pool);
     private TaskCompletionSource? _drained; // made for the first that waits
-    private int _bytesInFlight;
     private bool _isDraining;
 
     /// <summary>Whether there is a drainer. From any thread.</summary>
     public readonly bool IsDraining => Volatile.Read(in _isDraining);
 
+    /// <summary>Bytes that the drainer has taken, and the transport has not.</summary>
+    public int BytesInFlight { get; private set; }
+
     /// <summary>Bytes that the transport has not taken yet.</summary>
-    public readonly int Length => Pending.Length + _bytesInFlight;
+    public readonly int Length => Pending.Length + BytesInFlight;
 
     /// <summary>Bytes of memory that both buffers hold. From any thread.</summary>
     public readonly long Capacity => (long)Pending.Capacity + _inFlight.Capacity;
@@ -38,7 +40,7 @@ internal struct OutgoingFrames(ArrayPool<byte> pool)
     }
 
     /// <summary>Makes the caller the drainer although nothing is pending. It is about to write so many bytes.</summary>
-    public void BeginDrain(int size) => (_isDraining, _bytesInFlight) = (true, size);
+    public void BeginDrain(int size) => (_isDraining, BytesInFlight) = (true, size);
 
     /// <summary>The buffer in flight, for the drainer alone.</summary>
     [UnscopedRef]
@@ -47,13 +49,16 @@ internal struct OutgoingFrames(ArrayPool<byte> pool)
     /// <summary>The transport has taken all that was in flight, but for so many bytes.</summary>
     public void Wrote(int left)
     {
-        _bytesInFlight = left;
+        BytesInFlight = left;
         if (left == 0)
             _inFlight.Clear();
     }
 
-    /// <summary>Gives all that is pending to the drainer, after its last write. False when there is nothing: then <see cref="EndDrain"/> follows.</summary>
-    public bool TryTake(out ReadOnlyMemory<byte> bytes)
+    /// <summary>
+    /// Gives what is pending to the drainer, after its last write; if some of it may yet be dropped or replaced, about so many bytes. False when there is nothing:
+    /// then <see cref="EndDrain"/> follows.
+    /// </summary>
+    public bool TryTake(int most, out ReadOnlyMemory<byte> bytes)
     {
         if (Pending.IsEmpty)
         {
@@ -61,8 +66,8 @@ internal struct OutgoingFrames(ArrayPool<byte> pool)
             return false;
         }
 
-        Pending.SwapWith(ref _inFlight);
-        _bytesInFlight = _inFlight.Length;
+        Pending.Take(ref _inFlight, most);
+        BytesInFlight = _inFlight.Length;
         bytes = _inFlight.Written;
         return true;
     }
@@ -71,7 +76,7 @@ internal struct OutgoingFrames(ArrayPool<byte> pool)
     public void EndDrain()
     {
         _isDraining = false;
-        _bytesInFlight = 0;
+        BytesInFlight = 0;
         Pending.Release();
         _inFlight.Release();
         _drained?.SetResult();

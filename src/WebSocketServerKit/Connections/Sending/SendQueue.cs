@@ -14,7 +14,7 @@ namespace WebSocketServerKit.Connections.Sending;
 /// <para>Invariants: the order of appending is the order on the wire; nothing follows a Close frame; the first failure refuses everything after it; no code of
 /// the host and no write runs inside the lock.</para>
 /// </summary>
-internal sealed class SendQueue(TransportConnection transport, int limit, MemoryBudget budget)
+internal sealed class SendQueue(TransportConnection transport, int limit, MemoryBudget budget, ISlowReadingListener? listener = null)
 {
     /// <summary>The largest payload of a message in bytes, so that sizes stay far from overflow.</summary>
     public const int MaxPayload = 1 << 30;
@@ -24,6 +24,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
 
     private static readonly Task<SendOutcome> Sent = Task.FromResult(SendOutcome.Sent);
     private static readonly Task<SendOutcome> Queued = Task.FromResult(SendOutcome.Queued);
+    private static readonly Task<SendOutcome> Dropped = Task.FromResult(SendOutcome.Dropped);
     private static readonly Task<SendOutcome> LineFull = Task.FromResult(SendOutcome.LineFull);
     private static readonly Task<SendOutcome> Closed = Task.FromResult(SendOutcome.Closed);
 
@@ -36,6 +37,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     private WaitingLine? _line;      // made for the first sender that waits
     private NewestPong? _newestPong; // made for the first Pong that waits
     private Cork? _cork;             // the cork that holds back messages here, and will flush them
+    private SlowReading? _slow;      // made for the first message that is dropped, replaced or has to wait
     private bool _ended;             // nothing more is accepted: a Close frame was appended, or the peer has half-closed
     private Exception? _failure;
 
@@ -48,6 +50,18 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
                 return Buffered;
         }
     }
+
+    /// <summary>What happens to a whole message for which there is no room. Set before the first message.</summary>
+    public SlowClientPolicy Policy { get; set; }
+
+    /// <summary>Whether messages were dropped or replaced or had to wait, since the transport was last idle. From any thread.</summary>
+    public bool IsSlow => Volatile.Read(ref _slow) is { IsSlow: true };
+
+    /// <summary>Messages that do not reach the client, because it read too slowly. From any thread.</summary>
+    public long MessagesDropped => Volatile.Read(ref _slow)?.Dropped ?? 0;
+
+    /// <summary>Pending messages whose place a newer one took. From any thread.</summary>
+    public long MessagesReplaced => Volatile.Read(ref _slow)?.Replaced ?? 0;
 
     /// <summary>Bytes of memory that it holds, including those of the senders that wait. From any thread.</summary>
     public long HeldBytes => _outgoing.Capacity + (Volatile.Read(ref _turn)?.Behind.Capacity ?? 0) + (Volatile.Read(ref _line)?.HeldBytes ?? 0);
@@ -64,41 +78,57 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     /// <summary>The error that ended the connection, or null.</summary>
     public Exception? Failure => Volatile.Read(ref _failure);
 
-    private bool IsClosed => _ended || _failure is not null;
+    /// <summary>Whether everything is refused from now on. A snapshot, from any thread.</summary>
+    public bool IsClosed => Volatile.Read(ref _ended) || Failure is not null;
+
+    private bool DropsOldest => Policy == SlowClientPolicy.DropOldest;
 
     private int Buffered => _outgoing.Length + (_turn?.Behind.Length ?? 0);
+
+    // What counts against the limit. If the oldest messages are dropped, what is in flight leaves half of the limit to the newest ones.
+    private long Counted =>
+        _outgoing.Pending.Counted + (_turn?.Behind.Counted ?? 0) + (DropsOldest ? Math.Min(_outgoing.BytesInFlight, _limit / 2) : _outgoing.BytesInFlight);
+
+    private SlowReading Slow => _slow ??= new SlowReading(listener);
 
     // Where whole messages go.
     private ref PendingFrames Messages => ref _turn is null ? ref _outgoing.Pending : ref _turn.Behind;
 
     /// <summary>Takes over the settings of the client. Call it before anything is sent.</summary>
-    public void Apply(ConnectionSettings settings) => _limit = settings.SendQueueLimit;
+    public void Apply(ConnectionSettings settings) => (_limit, Policy) = (settings.SendQueueLimit, settings.SlowClients);
 
     /// <summary>Sends a message if there is room. Never waits.</summary>
-    public SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload)
+    /// <param name="opcode">Text or binary.</param>
+    /// <param name="payload">The message.</param>
+    /// <param name="mayWait">Whether the caller would rather wait for room, if the policy allows it: then the outcome is <see cref="SendOutcome.MustWait"/>.</param>
+    public SendOutcome TrySend(Opcode opcode, ReadOnlySpan<byte> payload, bool mayWait = false)
     {
         if (payload.Length > WriteThrough.Threshold)
-            return TrySendLarge(opcode, payload);
+            return TrySendLarge(opcode, payload, mayWait);
         int size = FrameHeaderWriter.SizeFor(payload.Length) + payload.Length;
         SendOutcome outcome;
         bool drain;
         lock (_gate)
         {
-            outcome = Admit(size);
+            outcome = Admit(size, mayWait);
             if (!outcome.IsAccepted)
-                return outcome;
+                goto Refused;
             Messages.Append(opcode, payload);
-            CountMessage(payload.Length);
+            Accepted(outcome, size, payload.Length);
             drain = BecomesDrainer(size);
         }
 
         if (drain)
             Drain();
         return outcome;
+    Refused:
+        return Refuse(outcome);
     }
 
     /// <summary>Sends a text message if there is room. Never waits.</summary>
-    public SendOutcome TrySend(string text)
+    /// <param name="text">The message.</param>
+    /// <param name="mayWait">Whether the caller would rather wait for room, if the policy allows it: then the outcome is <see cref="SendOutcome.MustWait"/>.</param>
+    public SendOutcome TrySend(string text, bool mayWait = false)
     {
         int length = Encoding.UTF8.GetByteCount(text);
         int size = SizeOf(length);
@@ -106,38 +136,125 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         bool drain;
         lock (_gate)
         {
-            outcome = Admit(size);
+            outcome = Admit(size, mayWait);
             if (!outcome.IsAccepted)
-                return outcome;
+                goto Refused;
             Messages.Append(text, length);
-            CountMessage(length);
+            Accepted(outcome, size, length);
             drain = BecomesDrainer(size);
         }
 
         if (drain)
             Drain();
         return outcome;
+    Refused:
+        return Refuse(outcome);
     }
 
     /// <summary>Sends a message whose frame is ready if there is room: one for many clients, or a compressed one. Never waits.</summary>
     /// <param name="frame">The whole frame.</param>
     /// <param name="payloadLength">The length of the message before it was compressed, if it was.</param>
-    public SendOutcome TrySendFrame(ReadOnlySpan<byte> frame, int payloadLength)
+    /// <param name="mayWait">Whether the caller would rather wait for room, if the policy allows it: then the outcome is <see cref="SendOutcome.MustWait"/>.</param>
+    public SendOutcome TrySendFrame(ReadOnlySpan<byte> frame, int payloadLength, bool mayWait = false)
     {
         SendOutcome outcome;
         bool drain;
         lock (_gate)
         {
-            outcome = Admit(frame.Length);
+            outcome = Admit(frame.Length, mayWait);
             if (!outcome.IsAccepted)
-                return outcome;
+                goto Refused;
             Messages.Append(frame);
-            CountMessage(payloadLength);
+            Accepted(outcome, frame.Length, payloadLength);
             drain = BecomesDrainer(frame.Length);
         }
 
         if (drain)
             Drain();
+        return outcome;
+    Refused:
+        return Refuse(outcome);
+    }
+
+    /// <summary>Sends a message whose frame is ready. It takes the place of a pending message with the same key, or is sent like any other if there is none. Never waits.</summary>
+    /// <param name="key">Says which messages make each other out of date.</param>
+    /// <param name="frame">The whole frame. If it is compressed, it refers to no other message.</param>
+    /// <param name="plain">The same message uncompressed.</param>
+    /// <param name="payloadLength">The length of the message before it was compressed, if it was.</param>
+    public SendOutcome TrySendLatest(string key, ReadOnlySpan<byte> frame, ReadOnlySpan<byte> plain, int payloadLength)
+    {
+        SendOutcome outcome;
+        bool drain = false;
+        lock (_gate)
+        {
+            // Where a message is pending already, nobody is passed by the new one. So senders in line do not matter.
+            if (!IsClosed && _outgoing.Pending.TryFind(key, out int place))
+            {
+                outcome = Replace(ref _outgoing.Pending, place, isBehind: false, frame, plain, payloadLength);
+            }
+            else if (!IsClosed && _turn is not null && _turn.Behind.TryFind(key, out place))
+            {
+                outcome = Replace(ref _turn.Behind, place, isBehind: true, frame, plain, payloadLength);
+            }
+            else
+            {
+                outcome = Admit(frame.Length);
+                if (outcome.IsAccepted)
+                {
+                    Messages.Append(frame);
+                    CountMessage(payloadLength);
+                    if (outcome == SendOutcome.Queued)
+                        Messages.MarkLast(frame.Length, key, budget);
+                    drain = BecomesDrainer(frame.Length);
+                }
+            }
+        }
+
+        if (drain)
+            Drain();
+        return outcome.IsAccepted ? outcome : Refuse(outcome);
+    }
+
+    /// <summary>
+    /// Sends a message whose frame is ready and never changes, if there is room. Never waits. A large frame is written from the caller's memory if the transport is idle, and not copied.
+    /// </summary>
+    /// <param name="frame">The whole frame. It must never change.</param>
+    /// <param name="payloadLength">The length of the message before it was compressed, if it was.</param>
+    /// <param name="mayWait">Whether the caller would rather wait for room, if the policy allows it: then the outcome is <see cref="SendOutcome.MustWait"/>.</param>
+    public SendOutcome TrySendLasting(ReadOnlyMemory<byte> frame, int payloadLength, bool mayWait = false)
+    {
+        if (frame.Length <= WriteThrough.Threshold)
+            return TrySendFrame(frame.Span, payloadLength, mayWait);
+        SendOutcome outcome;
+        bool drain, isWrittenFromThere;
+        lock (_gate)
+        {
+            outcome = Admit(frame.Length, mayWait);
+            if (!outcome.IsAccepted)
+                goto Refused;
+            isWrittenFromThere = outcome == SendOutcome.Sent && _outgoing.Pending.IsEmpty;
+            if (isWrittenFromThere)
+                _outgoing.BeginDrain(frame.Length);
+            else
+                Messages.Append(frame.Span);
+            Accepted(outcome, frame.Length, payloadLength);
+            drain = BecomesDrainer(frame.Length);
+        }
+
+        if (drain)
+            Drain();
+        if (isWrittenFromThere)
+            _ = Drainer.DrainAsync(this, transport, frame);
+        return outcome;
+    Refused:
+        return Refuse(outcome);
+    }
+
+    /// <summary>Like <see cref="TrySendLasting"/>, but waits in line while there is no room: then <paramref name="waiting"/> is not null.</summary>
+    public SendOutcome SendLasting(ReadOnlyMemory<byte> frame, int payloadLength, CancellationToken cancellationToken, out Task<SendOutcome>? waiting)
+    {
+        SendOutcome outcome = TrySendLasting(frame, payloadLength, mayWait: true);
+        waiting = outcome == SendOutcome.MustWait ? WaitAndSendFrameAsync(frame, payloadLength, cancellationToken) : null;
         return outcome;
     }
 
@@ -180,11 +297,23 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         Drain();
     }
 
-    /// <summary>The outcome that the shortest message would have now, for callers that have to work for the message first.</summary>
-    public SendOutcome Probe()
+    /// <summary>
+    /// For callers that have to work for a message first: whether the shortest message is refused now, so that the work would be in vain. Then the message counts
+    /// as refused, with this outcome.
+    /// </summary>
+    public bool Refuses(bool mayWait, out SendOutcome outcome)
     {
         lock (_gate)
-            return Admit(SizeOf(0));
+        {
+            outcome = Expect(SizeOf(0));
+            if (outcome == SendOutcome.Dropped)
+                outcome = DropsOldest ? SendOutcome.Queued : ApplyPolicy(0, mayWait);
+            if (outcome.IsAccepted || outcome == SendOutcome.MustWait)
+                return false;
+        }
+
+        outcome = Refuse(outcome);
+        return true;
     }
 
     /// <summary>Appends bytes that are no frame: the answer to the handshake, before anything else. <see cref="Flush"/> sends them.</summary>
@@ -347,10 +476,12 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
             if (!IsClosed)
                 _newestPong?.MoveTo(ref _outgoing.Pending);
             AdmitWaiting();
-            if (_failure is null && _outgoing.TryTake(out bytes))
+            if (_failure is null && _outgoing.TryTake(Math.Min(WriteLimit, _limit / 2), out bytes))
                 return true;
             _newestPong?.Release();
             _outgoing.EndDrain();
+            if (_slow is not null && _failure is null && _turn is null or { Behind.IsEmpty: true })
+                _slow.End();
             bytes = default;
             return false;
         }
@@ -391,18 +522,89 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         }
     }
 
-    // The outcome for a whole message of this size, frame header included.
-    private SendOutcome Admit(int size)
+    // The outcome for a whole message of this size, frame header included. If the policy demands it, there is room now.
+    private SendOutcome Admit(int size, bool mayWait = false)
+    {
+        SendOutcome outcome = Expect(size);
+        return outcome == SendOutcome.Dropped ? ApplyPolicy(size, mayWait) : outcome;
+    }
+
+    private SendOutcome Expect(int size)
     {
         if (IsClosed)
             return SendOutcome.Closed;
-        if (_line is { IsEmpty: false })
-            return SendOutcome.Full;
+        // With another policy than to wait, only messages in fragments are in line. They have to wait anyway, so others pass them.
+        if (_line is { IsEmpty: false } && Policy == SlowClientPolicy.Wait)
+            return SendOutcome.Dropped;
         // The limit bounds what is pending because of a slow peer or a message in fragments. On an idle transport nothing is pending except what a cork holds
         // back, and that is less than the limit. So an idle transport accepts even a message that is larger than the limit.
         if (!IsDraining && _turn is null)
             return SendOutcome.Sent;
-        return FitsLimit(size) ? SendOutcome.Queued : SendOutcome.Full;
+        return FitsLimit(size) ? SendOutcome.Queued : SendOutcome.Dropped;
+    }
+
+    // There is no room for a message of this size, or for so many bytes more of the one at a place that is kept.
+    private SendOutcome ApplyPolicy(int size, bool mayWait, int keepPending = -1, int keepBehind = -1)
+    {
+        switch (Policy)
+        {
+            case SlowClientPolicy.Wait when mayWait:
+                return SendOutcome.MustWait;
+            case SlowClientPolicy.DropOldest when TryMakeRoom(size, keepPending, keepBehind):
+                return SendOutcome.Queued;
+            case SlowClientPolicy.Disconnect:
+                Slow.Drop(1);
+                return SendOutcome.TooSlow;
+            default:
+                Slow.Drop(1);
+                return SendOutcome.Dropped;
+        }
+    }
+
+    // Drops the oldest messages until a message of this size fits. If it is too large for that, it goes alone, as on an idle transport. False when other frames
+    // take the room; then nothing is dropped.
+    private bool TryMakeRoom(int size, int keepPending, int keepBehind)
+    {
+        long excess = Counted + size - _limit;
+        int messages = _outgoing.Pending.MessageLength + (_turn?.Behind.MessageLength ?? 0);
+        if (excess > messages && Buffered - _outgoing.BytesInFlight - messages > _limit / 2)
+            return false;
+        int dropped = _outgoing.Pending.DropOldest(ref excess, keepPending);
+        if (_turn is not null)
+            dropped += _turn.Behind.DropOldest(ref excess, keepBehind);
+        if (dropped > 0)
+            Slow.Drop(dropped);
+        return true;
+    }
+
+    private SendOutcome Replace(ref PendingFrames holder, int place, bool isBehind, ReadOnlySpan<byte> frame, ReadOnlySpan<byte> plain, int payloadLength)
+    {
+        ReadOnlySpan<byte> old = holder.At(place);
+        // A compressed message is in the client's window from its place on. Messages behind an uncompressed one may refer to messages before it, at distances
+        // that do not count it.
+        if (!FrameHeaderWriter.IsCompressed(old))
+            frame = plain;
+        int more = frame.Length - old.Length;
+        if (more > 0 && !FitsLimit(more))
+        {
+            SendOutcome outcome = ApplyPolicy(more, mayWait: false, isBehind ? -1 : place, isBehind ? place : -1);
+            if (!outcome.IsAccepted)
+                return outcome;
+        }
+
+        holder.Replace(place, frame);
+        CountMessage(payloadLength);
+        Slow.Replace();
+        return SendOutcome.Replaced;
+    }
+
+    // Outside the lock.
+    private SendOutcome Refuse(SendOutcome outcome)
+    {
+        if (outcome != SendOutcome.TooSlow)
+            return outcome;
+        listener?.ReadsTooSlowly();
+        return SendOutcome.Closed;
     }
 
     private SendOutcome Admit(SendKind kind, int size)
@@ -412,10 +614,10 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         SendOutcome accepted = IsDraining ? SendOutcome.Queued : SendOutcome.Sent;
         return kind switch
         {
-            SendKind.Message => Admit(size),
-            SendKind.Turn => _turn is null && _line is not { IsEmpty: false } ? accepted : SendOutcome.Full,
+            SendKind.Message => Admit(size, mayWait: true),
+            SendKind.Turn => _turn is null && _line is not { IsEmpty: false } ? accepted : SendOutcome.MustWait,
             // Fragments must not wait for the line: the line may be waiting for their end.
-            _ => !IsDraining || FitsLimit(size) ? accepted : SendOutcome.Full,
+            _ => !IsDraining || FitsLimit(size) ? accepted : SendOutcome.MustWait,
         };
     }
 
@@ -427,7 +629,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         _ => _outgoing.Pending.IsEmpty || FitsLimit(first.Frame.Length),
     };
 
-    private bool FitsLimit(int size) => (long)Buffered + size <= _limit;
+    private bool FitsLimit(int size) => Counted + size <= _limit;
 
     private void AdmitWaiting()
     {
@@ -450,22 +652,28 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         lock (_gate)
         {
             outcome = Admit(kind, frame.Length);
-            if (outcome == SendOutcome.Closed)
-                return Closed;
-            if (outcome == SendOutcome.Full)
+            if (outcome == SendOutcome.MustWait)
                 return WaitAsync(kind, frame, payloadLength, cancellationToken);
+            if (!outcome.IsAccepted)
+                goto Refused;
             Append(kind, frame.Span, payloadLength);
+            if (kind == SendKind.Message && outcome == SendOutcome.Queued && DropsOldest)
+                Messages.MarkLast(frame.Length, key: null, budget);
             drain = BecomesDrainer(frame.Length);
         }
 
         if (drain)
             Drain();
         return outcome == SendOutcome.Sent ? Sent : Queued;
+    Refused:
+        return Refuse(outcome) == SendOutcome.Closed ? Closed : Dropped;
     }
 
     // Inside the lock.
     private Task<SendOutcome> WaitAsync(SendKind kind, ReadOnlyMemory<byte> frame, long payloadLength, CancellationToken cancellationToken)
     {
+        if (kind != SendKind.Turn)
+            Slow.Begin();
         _line ??= new WaitingLine(budget, _limit);
         // Callers that do not await their sends ignore back-pressure, so the line has a limit.
         if (!_line.HasRoom(kind, frame.Length))
@@ -497,6 +705,14 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
                 EndTurn();
                 break;
         }
+    }
+
+    // Inside the lock, after a whole message was appended.
+    private void Accepted(SendOutcome outcome, int size, int payloadLength)
+    {
+        CountMessage(payloadLength);
+        if (outcome == SendOutcome.Queued && DropsOldest)
+            Messages.MarkLast(size, key: null, budget);
     }
 
     private void CountMessage(long payloadLength)
@@ -533,7 +749,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     {
         if (IsDraining || _outgoing.Pending.IsEmpty)
             return false;
-        if (_outgoing.Pending.Length < Math.Min(Cork.QueueLimit, _limit) && Cork.TryHoldBack(this, ref _cork, size))
+        if (_outgoing.Pending.Length < Math.Min(Cork.QueueLimit, DropsOldest ? _limit / 2 : _limit) && Cork.TryHoldBack(this, ref _cork, size))
             return false;
         return _outgoing.TryBeginDrain();
     }
@@ -542,22 +758,22 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
 
     private void Drain() => _ = Drainer.DrainAsync(this, transport, default);
 
-    private SendOutcome TrySendLarge(Opcode opcode, ReadOnlySpan<byte> payload)
+    private SendOutcome TrySendLarge(Opcode opcode, ReadOnlySpan<byte> payload, bool mayWait)
     {
         int size = SizeOf(payload.Length);
         SendOutcome outcome;
         bool drain, writeThrough;
         lock (_gate)
         {
-            outcome = Admit(size);
+            outcome = Admit(size, mayWait);
             if (!outcome.IsAccepted)
-                return outcome;
+                goto Refused;
             writeThrough = outcome == SendOutcome.Sent && _outgoing.Pending.IsEmpty;
             if (writeThrough)
                 _outgoing.BeginDrain(size);
             else
                 Messages.Append(opcode, payload);
-            CountMessage(payload.Length);
+            Accepted(outcome, size, payload.Length);
             drain = BecomesDrainer(size);
         }
 
@@ -566,6 +782,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         if (writeThrough)
             WriteThroughAndDrain(opcode, payload);
         return outcome;
+    Refused:
+        return Refuse(outcome);
     }
 
     private void WriteThroughAndDrain(Opcode opcode, ReadOnlySpan<byte> payload)

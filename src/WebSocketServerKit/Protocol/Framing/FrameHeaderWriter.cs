@@ -36,6 +36,9 @@ internal static class FrameHeaderWriter
         return MaxSize;
     }
 
+    /// <summary>Whether this frame begins a compressed message.</summary>
+    public static bool IsCompressed(ReadOnlySpan<byte> frame) => (frame[0] & 0x40) != 0;
+
     /// <summary>Writes the header of a payload whose length was not known before: right before it, at the end of <see cref="MaxSize"/> bytes of room.</summary>
     /// <param name="roomAndPayload">The room and the payload behind it.</param>
     /// <param name="opcode">The opcode.</param>

@@ -5,6 +5,9 @@ namespace WebSocketServerKit.Protocol.Handshake;
 /// <summary>Decides whether a well-formed request is allowed, by its host and its origin. Immutable.</summary>
 internal sealed class AccessRules(HostRules hosts, OriginRules origins)
 {
+    /// <summary>The same rules about hosts, with others about origins.</summary>
+    public AccessRules WithOrigins(OriginRules others) => new(hosts, others);
+
     /// <summary>The rule that the request breaks, or <see cref="HandshakeViolation.None"/>.</summary>
     /// <param name="request">A plain request, or a handshake that is in order.</param>
     /// <param name="localAddress">The address of this machine at which it arrived.</param>

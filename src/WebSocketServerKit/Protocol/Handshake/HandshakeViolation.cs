@@ -54,6 +54,9 @@ internal enum HandshakeViolation
     // Found by AccessRules
     HostNotAllowed,
     OriginNotAllowed,
+
+    // Found by RequestDecision
+    UnknownPath,
 }
 
 /// <summary>How a violation is answered.</summary>
@@ -199,6 +202,9 @@ internal static class HandshakeViolations
         HandshakeViolation.OriginNotAllowed => new(
             HttpStatusCode.Forbidden,
             "Pages of this origin may not connect. The server's operator can add the origin to those that it allows.\n"),
+        HandshakeViolation.UnknownPath => new(
+            HttpStatusCode.NotFound,
+            "This server has no WebSocket at this path. Check the path of the URL; upper and lower case differ.\n"),
         _ => throw new ArgumentOutOfRangeException(nameof(violation), violation, "This value names no broken rule, so nothing is refused."),
     };
 }

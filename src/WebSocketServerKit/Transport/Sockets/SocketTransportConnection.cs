@@ -14,6 +14,7 @@ internal sealed class SocketTransportConnection : TransportConnection
 {
     private readonly Socket _socket;
     private readonly SocketReader _reader;
+    private readonly bool _hasSendBufferSize; // the listener has set one
     private long _sent; // the bytes that the system has taken
     private int _disposed;
 
@@ -29,6 +30,7 @@ internal sealed class SocketTransportConnection : TransportConnection
             RemoteEndPoint = LocalEndPoint;
 
         settings.ApplyTo(socket);
+        _hasSendBufferSize = settings.SendBufferSize is not null;
         _reader = new SocketReader(socket, pool);
     }
 
@@ -125,6 +127,20 @@ internal sealed class SocketTransportConnection : TransportConnection
         catch (ObjectDisposedException closed)
         {
             return ValueTask.FromException(TransportErrors.ConnectionLost(closed));
+        }
+    }
+
+    public override void SetSendBuffer(int size, bool isWish)
+    {
+        if (_hasSendBufferSize && !isWish)
+            return;
+        try
+        {
+            _socket.SendBufferSize = size;
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            // The connection is lost; the reader finds that out too.
         }
     }
 

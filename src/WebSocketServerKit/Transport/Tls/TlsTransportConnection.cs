@@ -66,6 +66,8 @@ internal sealed class TlsTransportConnection : TransportConnection
 
     public override int TryReceive(Span<byte> buffer, out bool ended) => _input.TryReceive(buffer, out ended);
 
+    public override void SetSendBuffer(int size, bool isWish) => _connection.SetSendBuffer(size, isWish);
+
     public override void ReleaseIdle() => _connection.ReleaseIdle();
 
     // The connection's buffer has ciphertext only, which no handler reads.

@@ -104,7 +104,7 @@ public sealed class FragmentTurnTests : IAsyncDisposable
         AssertAccepted(BeginAsync(queue));
         Task<SendOutcome> second = BeginAsync(queue);
         Task<SendOutcome> behind = queue.WaitAndSendFrameAsync(Frame(Opcode.Text, "behind", fin: true), 6, Cancellation);
-        Assert.Equal(SendOutcome.Full, queue.TrySend("never"));
+        Assert.Equal(SendOutcome.Dropped, queue.TrySend("never"));
         AssertAccepted(FirstAsync(queue, "a"));
         Assert.False(second.IsCompleted);
         AssertAccepted(LastAsync(queue, "b"));
@@ -136,7 +136,7 @@ public sealed class FragmentTurnTests : IAsyncDisposable
         SendQueue queue = Queue(limit: 20);
         AssertAccepted(BeginAsync(queue));
         Task<SendOutcome> large = queue.WaitAndSendFrameAsync(Frame(Opcode.Text, new string('x', 30), fin: true), 30, Cancellation);
-        Assert.Equal(SendOutcome.Full, queue.TrySend("0123456789"));
+        Assert.Equal(SendOutcome.Dropped, queue.TrySend("0123456789"));
         Assert.False(large.IsCompleted);
         AssertAccepted(FirstAsync(queue, "a"));
         Assert.False(large.IsCompleted);
@@ -145,7 +145,7 @@ public sealed class FragmentTurnTests : IAsyncDisposable
 
         AssertAccepted(BeginAsync(queue));
         Assert.Equal(SendOutcome.Queued, queue.TrySend("0123456789"));
-        Assert.Equal(SendOutcome.Full, queue.TrySend("0123456789"));
+        Assert.Equal(SendOutcome.Dropped, queue.TrySend("0123456789"));
         Assert.Equal(12, queue.BufferedBytes);
         AssertAccepted(LastAsync(queue, "c"));
         await queue.WhenDrained().InTime();

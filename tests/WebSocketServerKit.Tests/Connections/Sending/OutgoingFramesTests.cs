@@ -54,7 +54,7 @@ public sealed class OutgoingFramesTests : SendQueueTest
         var outgoing = new OutgoingFrames(Pool);
         outgoing.Pending.Append("first"u8);
         outgoing.TryBeginDrain();
-        Assert.True(outgoing.TryTake(out ReadOnlyMemory<byte> bytes));
+        Assert.True(outgoing.TryTake(int.MaxValue / 2, out ReadOnlyMemory<byte> bytes));
         outgoing.Pending.Append("2nd"u8);
         Assert.Equal("first"u8, bytes.Span);
         Assert.Equal((8, 3), (outgoing.Length, outgoing.Pending.Length));
@@ -63,10 +63,10 @@ public sealed class OutgoingFramesTests : SendQueueTest
         outgoing.Wrote(left: 2);
         Assert.Equal(5, outgoing.Length);
         outgoing.Wrote(left: 0);
-        Assert.True(outgoing.TryTake(out bytes));
+        Assert.True(outgoing.TryTake(int.MaxValue / 2, out bytes));
         Assert.Equal("2nd"u8, bytes.Span);
         outgoing.Wrote(left: 0);
-        Assert.False(outgoing.TryTake(out _));
+        Assert.False(outgoing.TryTake(int.MaxValue / 2, out _));
         outgoing.EndDrain();
         Assert.False(outgoing.IsDraining);
         Assert.Equal((0L, 0), (outgoing.Capacity, Pool.Rented));

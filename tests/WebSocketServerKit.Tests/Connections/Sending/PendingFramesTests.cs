@@ -12,7 +12,7 @@ public sealed class PendingFramesTests
     private string Take(ref PendingFrames pending)
     {
         var taken = new PooledBuffer(_pool);
-        pending.SwapWith(ref taken);
+        pending.Take(ref taken, int.MaxValue / 2);
         string text = Encoding.Latin1.GetString(taken.Written.Span);
         taken.Release();
         Assert.True(pending.IsEmpty);

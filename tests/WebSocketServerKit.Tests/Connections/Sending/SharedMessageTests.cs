@@ -94,4 +94,61 @@ public sealed class SharedMessageTests : IDisposable
         Assert.All(client.Transport.Frames, frame => Assert.Equal(Long, Encoding.UTF8.GetString(zlib.Inflate(frame.Payload))));
         client.Compressor.Dispose();
     }
+
+    [Theory]
+    [InlineData(500)]
+    [InlineData(70_000)]
+    public void A_payload_that_somebody_else_holds_goes_to_each_client_without_a_copy_of_its_own(int length)
+    {
+        var plain = Client();
+        var compressed = new[] { Client(), Client() };
+        byte[] payload = Encoding.UTF8.GetBytes(new string('a', length));
+        using SharedMessage message = new(Opcode.Text, payload, compress: true, _pool);
+        Assert.Equal(SendOutcome.Sent, message.TrySendTo(plain.Queue, compressor: null));
+        Assert.Equal(0, _pool.Rented);
+        Assert.All(compressed, client => Assert.Equal(SendOutcome.Sent, message.TrySendTo(client.Queue, client.Compressor)));
+        Assert.Equal(payload, Assert.Single(plain.Transport.Frames).Payload);
+        Assert.All(compressed, client => Assert.Equal(payload, new Zlib().Inflate(Assert.Single(client.Transport.Frames).Payload)));
+    }
+
+    [Fact]
+    public void A_prepared_message_goes_in_the_form_that_it_already_has()
+    {
+        var limits = new CompressionLimits(1, 1);
+        var (first, second) = (Client(limits: limits), Client(limits: limits));
+        PreparedFrames prepared = PreparedFrames.Of(Opcode.Text, Encoding.UTF8.GetBytes(Long), compress: true);
+        using (SharedMessage message = new(prepared))
+            message.TrySendTo(first.Queue, first.Compressor);
+        Assert.True(limits.TryBeginCompression()); // from now on nothing can be compressed
+        using (SharedMessage message = new(prepared))
+        {
+            message.TrySendTo(second.Queue, second.Compressor);
+            message.TrySendTo(second.Queue, compressor: null);
+        }
+
+        Assert.Equal([true, false], second.Transport.Frames.Select(frame => frame.Rsv1));
+        Assert.Equal(first.Transport.Frames[0].Payload, second.Transport.Frames[0].Payload);
+        Assert.Equal(Long, second.Transport.Frames[1].Text);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task One_with_a_key_replaces_a_pending_one_whoever_holds_its_bytes(bool compressed)
+    {
+        var client = Client();
+        client.Transport.HoldWrites();
+        client.Queue.TrySend("busy");
+        MessageCompressor? compressor = compressed ? client.Compressor : null;
+        using SharedMessage own = Message(Long + "1"), held = new(Opcode.Text, Encoding.UTF8.GetBytes(Long + "2"), compress: true, _pool);
+        using SharedMessage prepared = new(PreparedFrames.Of(Opcode.Text, Encoding.UTF8.GetBytes(Long + "3"), compress: true));
+        Assert.Equal(SendOutcome.Queued, own.TrySendTo(client.Queue, compressor, "a"));
+        Assert.Equal(SendOutcome.Queued, own.TrySendTo(client.Queue, compressor, "b"));
+        Assert.Equal(SendOutcome.Replaced, held.TrySendTo(client.Queue, compressor, "a"));
+        Assert.Equal(SendOutcome.Replaced, prepared.TrySendTo(client.Queue, compressor, "b"));
+        client.Transport.LetAllWritesEnd();
+        await client.Queue.WhenDrained().InTime();
+        Assert.Equal(["busy", Long + "2", Long + "3"], client.Transport.Frames.Select(
+            frame => frame.Rsv1 ? Encoding.UTF8.GetString(new Zlib().Inflate(frame.Payload)) : frame.Text), StringComparer.Ordinal);
+    }
 }

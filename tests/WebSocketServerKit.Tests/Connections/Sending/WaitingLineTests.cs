@@ -26,7 +26,7 @@ public sealed class WaitingLineTests : SendQueueTest
         Transport.LetWriteEnd();
         Assert.Equal(SendOutcome.Queued, await large.InTime());
         Assert.Equal(504, (await Transport.NextWriteAsync()).Length);
-        Assert.Equal(SendOutcome.Full, queue.TrySend(""));
+        Assert.Equal(SendOutcome.Dropped, queue.TrySend(""));
         await AssertDrainedAsync(queue);
         Assert.Equal(SendOutcome.Sent, queue.TrySend(Opcode.Binary, Bytes(500)));
     }
@@ -39,7 +39,7 @@ public sealed class WaitingLineTests : SendQueueTest
         Task<SendOutcome> second = queue.WaitAndSendAsync(Opcode.Text, "2"u8.ToArray(), Cancellation);
         Task<SendOutcome> third = queue.WaitAndSendAsync(Opcode.Text, "3"u8.ToArray(), Cancellation);
         // There would be room for these, but there is a line.
-        Assert.Equal(SendOutcome.Full, queue.TrySend("x"));
+        Assert.Equal(SendOutcome.Dropped, queue.TrySend("x"));
         Assert.Equal(12, queue.BufferedBytes);
 
         await Transport.NextWriteAsync();

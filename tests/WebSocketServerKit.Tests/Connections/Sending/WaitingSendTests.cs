@@ -29,7 +29,7 @@ public sealed class WaitingSendTests : SendQueueTest
         SendQueue queue = BusyQueue(limit: 20);
         using var cancellation = new CancellationTokenSource();
         Task<SendOutcome> cancelled = queue.WaitAndSendAsync(Opcode.Text, Bytes(10), cancellation.Token);
-        Assert.Equal(SendOutcome.Full, queue.TrySend("x"));
+        Assert.Equal(SendOutcome.Dropped, queue.TrySend("x"));
         await cancellation.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled.InTime());
         Assert.Equal(SendOutcome.Queued, queue.TrySend("x"));

@@ -37,7 +37,7 @@ public sealed class WriteThroughTests : SendQueueTest
         Transport.TakenAtOnce = 200_000;
         queue.TrySend(Opcode.Binary, Bytes(400_000));
         Assert.Equal(400_010, queue.BufferedBytes);
-        Assert.Equal(SendOutcome.Full, queue.TrySend(Opcode.Binary, Bytes(70_000)));
+        Assert.Equal(SendOutcome.Dropped, queue.TrySend(Opcode.Binary, Bytes(70_000)));
         queue.Pong("pong"u8);
         await AssertDrainedAsync(queue);
         Assert.Equal([Opcode.Binary, Opcode.Pong], Transport.Frames.Select(frame => frame.Opcode));

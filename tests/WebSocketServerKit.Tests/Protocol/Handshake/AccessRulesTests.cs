@@ -93,4 +93,13 @@ public sealed class AccessRulesTests
     [Fact]
     public void A_target_in_absolute_form_names_the_host() =>
         Assert.Equal(HostNotAllowed, Rules().Check(RequestHeads.Parse("GET http://evil.test/ HTTP/1.1\r\nHost: localhost\r\n\r\n"), IPAddress.Loopback));
+
+    [Fact]
+    public void Other_rules_about_origins_leave_those_about_hosts()
+    {
+        AccessRules rules = Rules(hosts: ["chat.example"], origins: ["https://one.example"]).WithOrigins(new OriginRules(["https://two.example"]));
+        Assert.Equal(None, rules.Check(Handshake("chat.example", "https://two.example"), Lan));
+        Assert.Equal(OriginNotAllowed, rules.Check(Handshake("chat.example", "https://one.example"), Lan));
+        Assert.Equal(HostNotAllowed, rules.Check(Handshake("other.example", "https://two.example"), Lan));
+    }
 }

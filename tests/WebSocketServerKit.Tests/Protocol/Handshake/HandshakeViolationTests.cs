@@ -34,6 +34,7 @@ public sealed class HandshakeViolationTests
     [InlineData(nameof(HandshakeViolation.UnsupportedWebSocketVersion), 426)]
     [InlineData(nameof(HandshakeViolation.OriginNotAllowed), 403)]
     [InlineData(nameof(HandshakeViolation.HostNotAllowed), 421)]
+    [InlineData(nameof(HandshakeViolation.UnknownPath), 404)]
     public void Has_the_status_that_the_RFCs_name(string violation, int status) =>
         Assert.Equal((HttpStatusCode)status, Enum.Parse<HandshakeViolation>(violation).Answer().Status);
 
@@ -41,7 +42,7 @@ public sealed class HandshakeViolationTests
     public void Answers_the_other_rules_with_400()
     {
         HttpStatusCode[] others = [.. Broken.Select(violation => violation.Answer().Status).Where(status => status < (HttpStatusCode)403)];
-        Assert.Equal(Broken.Length - 13, others.Length);
+        Assert.Equal(Broken.Length - 14, others.Length);
         Assert.All(others, status => Assert.Equal(HttpStatusCode.BadRequest, status));
     }
 
