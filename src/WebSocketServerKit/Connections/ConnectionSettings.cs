@@ -34,6 +34,13 @@ internal sealed record ConnectionSettings
 
     public long? MaxBytesPerSecond { get; init; }
 
+    /// <summary>The size from which messages are handed on in parts; null for never.</summary>
+    public long? StreamMessagesFrom { get; init; }
+
+    public long MaxStreamedMessageSize { get; init; }
+
+    public TimeSpan StreamedMessageTimeout { get; init; }
+
     /// <summary>Null for no limit.</summary>
     public int? MaxSubscriptionsPerClient { get; init; }
 

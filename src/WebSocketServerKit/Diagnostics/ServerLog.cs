@@ -43,7 +43,7 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(10, LogLevel.Error, "A handler of {Event} threw for the client at {RemoteEndPoint}.")]
     public partial void HandlerFailed(Exception exception, string @event, EndPoint remoteEndPoint);
 
-    [LoggerMessage(11, LogLevel.Debug, "A handler for the client at {RemoteEndPoint} was sending to a client that has left or is too slow.")]
+    [LoggerMessage(11, LogLevel.Debug, "A handler for the client at {RemoteEndPoint} was sending to, or reading from, a client that has left or is too slow.")]
     public partial void HandlerOutlivedClient(Exception exception, EndPoint remoteEndPoint);
 
     [LoggerMessage(12, LogLevel.Warning,

@@ -41,7 +41,8 @@ public enum DisconnectCause
     MemoryBudgetExceeded,
 
     /// <summary>
-    /// A message of the client exceeded <see cref="WebSocketServerOptions.MaxMessageSize"/> (close code 1009) or <see cref="WebSocketServerOptions.MaxFragmentsPerMessage"/> (1008).
+    /// A message of the client exceeded <see cref="WebSocketServerOptions.MaxMessageSize"/> (close code 1009) or <see cref="WebSocketServerOptions.MaxFragmentsPerMessage"/> (1008), or, handed on while
+    /// it was received, <see cref="WebSocketServerOptions.MaxStreamedMessageSize"/> (1009) or <see cref="WebSocketServerOptions.StreamedMessageTimeout"/> (1008).
     /// </summary>
     LimitExceeded,
 

@@ -26,6 +26,9 @@ public class ClientOptions
         SendQueueLimit = other.SendQueueLimit;
         HandlerExceptions = other.HandlerExceptions;
         AllowsCompression = other.AllowsCompression;
+        StreamMessagesFrom = other.StreamMessagesFrom;
+        MaxStreamedMessageSize = other.MaxStreamedMessageSize;
+        StreamedMessageTimeout = other.StreamedMessageTimeout;
         SlowClients = other.SlowClients;
         SendBufferSize = other.SendBufferSize;
     }
@@ -60,6 +63,18 @@ public class ClientOptions
     /// </summary>
     public bool? AllowsCompression { get; set; }
 
+    /// <summary>
+    /// The size in bytes from which the client's messages are handed on while they are received. Default: null, <see cref="WebSocketServerOptions.StreamMessagesFrom"/>. Where the server has such a
+    /// size, <see cref="long.MaxValue"/> means never.
+    /// </summary>
+    public long? StreamMessagesFrom { get; set; }
+
+    /// <summary>The largest message of the client that is handed on while it is received, in bytes. Default: null, <see cref="WebSocketServerOptions.MaxStreamedMessageSize"/>.</summary>
+    public long? MaxStreamedMessageSize { get; set; }
+
+    /// <summary>How long the client may take to send such a message. Default: null, <see cref="WebSocketServerOptions.StreamedMessageTimeout"/>.</summary>
+    public TimeSpan? StreamedMessageTimeout { get; set; }
+
     /// <summary>What happens to a message for the client when it reads too slowly. Default: null, <see cref="WebSocketServerOptions.SlowClients"/>.</summary>
     public SlowClientPolicy? SlowClients { get; set; }
 
@@ -80,6 +95,10 @@ public class ClientOptions
         Check(MaxMessagesPerSecond, 1, int.MaxValue);
         Check(MaxBytesPerSecond, 1, long.MaxValue);
         Check(SendQueueLimit, 1024, SendQueue.MaxPayload);
+        Check(StreamMessagesFrom, 0, long.MaxValue);
+        Check(MaxStreamedMessageSize, 1, long.MaxValue);
+        if (StreamedMessageTimeout is { } time)
+            OptionCheck.Time($"{owner}.{nameof(StreamedMessageTimeout)}", time, mostHours: 12, mayBeInfinite: true);
         if (HandlerExceptions is { } policy)
             OptionCheck.Policy($"{owner}.{nameof(HandlerExceptions)}", policy);
         if (SlowClients is { } slow)
@@ -106,6 +125,9 @@ public class ClientOptions
             SlowClients = SlowClients ?? settings.SlowClients,
             SendBufferSize = SendBufferSize ?? settings.SendBufferSize,
             CloseOnHandlerException = HandlerExceptions is { } policy ? policy == HandlerExceptionPolicy.CloseClient : settings.CloseOnHandlerException,
+            StreamMessagesFrom = StreamMessagesFrom ?? settings.StreamMessagesFrom,
+            MaxStreamedMessageSize = MaxStreamedMessageSize ?? settings.MaxStreamedMessageSize,
+            StreamedMessageTimeout = StreamedMessageTimeout ?? settings.StreamedMessageTimeout,
             Compression = AllowsCompression == false ? null : settings.Compression,
         };
         return own == settings ? settings : own;
