@@ -2,6 +2,7 @@ using System.CommandLine;
 using WebSocketServerKit.LoadTests.Comparisons;
 using WebSocketServerKit.LoadTests.Recovery;
 using WebSocketServerKit.LoadTests.Servers;
+using WebSocketServerKit.LoadTests.Uploads;
 
 if (!OperatingSystem.IsLinux())
 {
@@ -41,8 +42,18 @@ Command contender = new("contender", "A server that the comparisons start as a p
 contender.Hidden = true;
 contender.SetAction((arguments, _) => Contender.ServeAsync(arguments.GetValue(name)!, arguments.GetValue(service), arguments.GetValue(certificate)));
 
+Option<int> megabytes = new("--megabytes") { Description = "The size of each message, in 10^6 bytes", DefaultValueFactory = _ => 500 };
+Option<int> uploads = new("--messages") { Description = "How many messages each server gets, one after the other", DefaultValueFactory = _ => 1 };
+Command upload = new("upload", "One client sends one large message: how much memory does the server's process need for it?") { megabytes, uploads };
+upload.SetAction((arguments, _) => Upload.RunAsync(arguments.GetValue(megabytes), arguments.GetValue(uploads)));
+
+Argument<string> kind = new("kind");
+Command uploadServer = new("upload-server", "The server that upload starts as a process of its own") { kind };
+uploadServer.Hidden = true;
+uploadServer.SetAction((arguments, _) => UploadServer.ServeAsync(arguments.GetValue(kind)!));
+
 RootCommand root = new("Loads servers in processes of their own over loopback: churn and soak look at what stays behind, the others compare with Kestrel. For Linux.")
 {
-    Echo.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), Fairness.Command(), AspNet.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, slow, serve, serveSlow, contender,
+    Echo.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), Fairness.Command(), AspNet.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, slow, upload, serve, serveSlow, contender, uploadServer,
 };
 return await root.Parse(args).InvokeAsync();

@@ -57,6 +57,7 @@ public sealed class ConfigurationTests
     [InlineData("MaxCloseDuration")]
     [InlineData("StopTimeout")]
     [InlineData("SlowHandlerThreshold")]
+    [InlineData("StreamedMessageTimeout")]
     public void A_number_alone_would_be_days_and_is_refused_with_the_right_spelling(string option)
     {
         WebSocketServerOptions options = Bind(("Urls:0", "http://localhost:8080"), (option, "15"));

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Threading.Channels;
 using WebSocketServerKit.TestKit;
 
@@ -37,7 +36,6 @@ public sealed class WebSocketServerSlowTests
         Assert.Equal(client.MessagesDropped, server.Server.MessagesDropped);
         Assert.Equal(0, server.Server.MessagesReplaced);
 
-        // In the event's place: a handler that sends and waits is no obstacle to the end.
         for (long i = client.MessagesSent; i > 0; i--)
             await raw.ReadFrameAsync();
         Assert.Equal((client, false), await told.Reader.ReadAsync(TestServer.Timely));

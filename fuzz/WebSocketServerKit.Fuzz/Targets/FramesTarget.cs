@@ -22,14 +22,18 @@ internal static class FramesTarget
         List<FrameEvent> events = Run(cuts.Content, cuts.Whole(), maxMessageSize);
         Promise.Holds(events.SequenceEqual(Run(cuts.Content, cuts.Ends(), maxMessageSize)), "cuts chosen by the input change nothing");
         Promise.Holds(events.SequenceEqual(Run(cuts.Content, cuts.EveryByte(), maxMessageSize)), "a cut behind every byte changes nothing");
+        Promise.Holds(events.SequenceEqual(Run(cuts.Content, cuts.Ends(), maxMessageSize, isSplit: true)), "in parts, messages are the same");
         return events;
     }
 
-    private static List<FrameEvent> Run(byte[] content, IEnumerable<int> ends, int maxMessageSize)
+    private static List<FrameEvent> Run(byte[] content, IEnumerable<int> ends, int maxMessageSize, bool isSplit = false)
     {
         CountingPool pool = new();
+        ServerProtocol protocol = new(maxMessageSize, MaxFragments, pool);
+        if (isSplit)
+            protocol.Split(from: 0, maxMessageSize);
         // A buffer grows by doubling, and there is one for a message and one for what is cut.
-        return Run(new ServerProtocol(maxMessageSize, MaxFragments, pool), pool, content, ends, maxMessageSize, came => 2 * 256 + 2L * came);
+        return Run(protocol, pool, content, ends, maxMessageSize, came => 2 * 256 + 2L * came);
     }
 
     /// <summary>Takes a protocol through its whole life.</summary>
@@ -43,6 +47,7 @@ internal static class FramesTarget
         ServerProtocol protocol, CountingPool pool, byte[] content, IEnumerable<int> ends, int maxMessageSize, Func<int, long> maxRented)
     {
         List<FrameEvent> events = [];
+        List<byte> parts = [];
         bool ended = false;
         int begin = 0;
         foreach (int end in ends)
@@ -66,6 +71,22 @@ internal static class FramesTarget
                 // Where a long message is inflated in steps, these change nothing.
                 if (found == ProtocolEvent.Unfinished)
                     continue;
+
+                if (found is ProtocolEvent.Part or ProtocolEvent.LastPart)
+                {
+                    Promise.Holds(!ended, "nothing follows a violation or a Close");
+                    parts.AddRange(protocol.Payload.Span);
+                    if (found == ProtocolEvent.LastPart)
+                    {
+                        // As if it had come whole.
+                        byte[] whole = [.. parts];
+                        parts.Clear();
+                        events.Add(Check(Describe(protocol, ProtocolEvent.Message) with { Payload = Convert.ToHexString(whole) }, whole, maxMessageSize));
+                    }
+
+                    protocol.ReleasePayload();
+                    continue;
+                }
 
                 Promise.Holds(!ended, "nothing follows a violation or a Close");
                 ended = found is ProtocolEvent.Violation or ProtocolEvent.Close;

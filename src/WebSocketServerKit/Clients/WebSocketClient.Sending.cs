@@ -124,7 +124,8 @@ public sealed partial class WebSocketClient
     /// <summary>
     /// Sends a message while it is being written, however long it becomes and whoever writes it:
     /// <c>client.SendAsync((message, token) => JsonSerializer.SerializeAsync(message, report, cancellationToken: token), WebSocketMessageType.Text)</c>.
-    /// It leaves in fragments of up to 64 KiB and whenever <see cref="Stream.FlushAsync()"/> is called; the client puts them together. Completes when its end is accepted for transmission.
+    /// It leaves in fragments of up to 64 KiB, and what was flushed (<see cref="Stream.FlushAsync()"/>) leaves with the next write, within about 15 ms without one, or with the end of the message if
+    /// that comes before; the client puts the fragments together. Completes when the end is accepted for transmission.
     /// </summary>
     /// <remarks>
     /// It begins when other messages that are sent in this way have ended. What else is sent to the client meanwhile is queued behind it, within
@@ -239,7 +240,7 @@ public sealed partial class WebSocketClient
         // Back to the caller's context: what follows is the caller's code.
         await FinishAsync(compressor?.BeginFragmentsAsync(cancellationToken) ?? _lifetime.Queue.BeginFragmentsAsync(cancellationToken)).ConfigureAwait(true);
 
-        var message = new StreamedMessage(this, _lifetime.Queue, compressor, opcode, _lifetime.Pool, cancellationToken);
+        var message = new StreamedMessage(this, _lifetime.Queue, compressor, opcode, _lifetime.Pool, _lifetime.Settings.Clock, cancellationToken);
         try
         {
             Task writing = write(message, cancellationToken)

@@ -363,17 +363,10 @@ internal abstract partial class ConnectionLifetime : IHandlers
             Volatile.Read(ref _opening)?.Beat(now);
             Volatile.Read(ref _closing)?.Beat(now);
             if (IsOpen)
-            {
-                _watch.BeatOpen(this, now);
-                if (_expiry is not null)
-                    BeatExpiry(_expiry);
-            }
+                BeatOpen(now);
             else if (!IsEnding && Queue.Failure is { } failure)
-            {
                 Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseCode.AbnormalClosure, "", failure));
-            }
-
-            _watch.BeatHandlers(this, now, Handlers.Run);
+            _watch.BeatHandlers(this, now, Receive.WatchedRun);
         }
         catch (Exception exception)
         {
@@ -394,6 +387,16 @@ internal abstract partial class ConnectionLifetime : IHandlers
                 break;
         }
     }
+
+    /// <summary>Raises the message that <see cref="ReceiveLoop.Parts"/> hands on, as <see cref="HandlerScope.Raise"/> does.</summary>
+    public bool RaiseMessageStream(HandlerScope handlers)
+    {
+        _raising = ConnectionEvent.MessageInParts;
+        return handlers.Raise();
+    }
+
+    /// <summary>The handlers of that message have ended.</summary>
+    public void MessageStreamEnded() => _raising = ConnectionEvent.Message;
 
     /// <summary>Reads ahead, because the same handlers still run at a second beat. Fast handlers cost no read-ahead.</summary>
     public void LookAtPeer(long run)
@@ -523,8 +526,9 @@ internal abstract partial class ConnectionLifetime : IHandlers
 
     private void HandlerFailed(Exception exception, string @event)
     {
-        // These exceptions are not failures of the handler: a send to a client that has left or does not read, and a cancellation after this connection began to end.
-        if ((_open && exception is WebSocketException && (!IsOpen || exception.InnerException is NotSentException)) || (exception is OperationCanceledException && IsEnding))
+        // These exceptions are not failures of the handler: a send to a client that has left or does not read, a cancellation after this connection began to end, and a read from a message whose
+        // rest does not come.
+        if ((_open && exception is WebSocketException && (!IsOpen || exception.InnerException is NotSentException)) || (exception is OperationCanceledException && IsEnding) || exception is InterruptedMessageException)
         {
             Log.HandlerOutlivedClient(exception, RemoteEndPoint);
             return;
@@ -580,6 +584,9 @@ internal abstract partial class ConnectionLifetime : IHandlers
     /// <param name="run">The value of <see cref="HandlerScope.Run"/> while these handlers run.</param>
     protected abstract void Raise(ConnectionEvent what, long run);
 
+    /// <summary>Whether there are handlers for <see cref="ConnectionEvent.MessageInParts"/>. Otherwise all messages are raised as a whole.</summary>
+    protected abstract bool HandlesMessageStreams { get; }
+
     /// <summary>Whether the host has a handler for notices of this kind.</summary>
     protected abstract bool Hears(NoticeKind kind);
 
@@ -605,6 +612,8 @@ internal abstract partial class ConnectionLifetime : IHandlers
         LimitSendBuffer();
         _open = true;
         Opened();
+        if (Settings.StreamMessagesFrom is { } from and not long.MaxValue && HandlesMessageStreams)
+            Receive.Split(from, Settings.MaxStreamedMessageSize);
         Queue.Flush();
         _answered = true;
         HandlersEnd end = await RaiseAsync(ConnectionEvent.Connected).ConfigureAwait(false);
@@ -689,12 +698,21 @@ internal abstract partial class ConnectionLifetime : IHandlers
         }
     }
 
+    private void BeatOpen(long now)
+    {
+        _watch.BeatOpen(this, now);
+        Receive.Beat(now);
+        if (Volatile.Read(ref _expiry) is { } expiry)
+            BeatExpiry(expiry);
+    }
+
     // The event's name on WebSocketServer, for the log.
     private static string NameOf(ConnectionEvent what) => what switch
     {
         ConnectionEvent.Request => "Handshaking or HttpRequestReceived",
         ConnectionEvent.Connected => "ClientConnected",
         ConnectionEvent.Message => "MessageReceived",
+        ConnectionEvent.MessageInParts => "OnMessageStream",
         _ => "ClientDisconnected",
     };
 

@@ -40,6 +40,13 @@ internal sealed record ConnectionSettings
     /// <summary>How long before the end of a session the host is told. Zero: not at all.</summary>
     public TimeSpan ExpiryNotice { get; init; }
 
+    /// <summary>The size from which messages are handed on in parts; null for never.</summary>
+    public long? StreamMessagesFrom { get; init; }
+
+    public long MaxStreamedMessageSize { get; init; }
+
+    public TimeSpan StreamedMessageTimeout { get; init; }
+
     /// <summary>Null for no limit.</summary>
     public int? MaxSubscriptionsPerClient { get; init; }
 

@@ -20,11 +20,11 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(3, LogLevel.Information, "Stopped: {Cleanly} clients left cleanly, {Cut} had to be cut, {Unfinished} have handlers that have not ended.")]
     public partial void Stopped(int cleanly, int cut, int unfinished);
 
-    [LoggerMessage(60, LogLevel.Information, "No longer ready for new clients. Those that are connected are told to go away in {Delay}.")]
+    [LoggerMessage(70, LogLevel.Information, "No longer ready for new clients. Those that are connected are told to go away in {Delay}.")]
     public partial void NotReady(TimeSpan delay);
 
-    [LoggerMessage(61, LogLevel.Information, "{Count} clients did not leave cleanly: {Why}. Their ids: {Ids}.")]
-    public partial void Cut(int count, CutReason why, string ids);
+    [LoggerMessage(71, LogLevel.Information, "{Count} clients did not leave cleanly: {Why}. Their ids: {Ids}.")]
+    public partial void Cut(int count, string why, string ids);
 
     [LoggerMessage(4, LogLevel.Error, "Accepting connections on {EndPoint} failed.")]
     public partial void AcceptTrouble(Exception exception, EndPoint endPoint);
@@ -49,7 +49,7 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(10, LogLevel.Error, "A handler of {Event} threw for the client at {RemoteEndPoint}.")]
     public partial void HandlerFailed(Exception exception, string @event, EndPoint remoteEndPoint);
 
-    [LoggerMessage(11, LogLevel.Debug, "A handler for the client at {RemoteEndPoint} was sending to a client that has left or is too slow.")]
+    [LoggerMessage(11, LogLevel.Debug, "A handler for the client at {RemoteEndPoint} was sending to, or reading from, a client that has left or is too slow.")]
     public partial void HandlerOutlivedClient(Exception exception, EndPoint remoteEndPoint);
 
     [LoggerMessage(12, LogLevel.Warning,

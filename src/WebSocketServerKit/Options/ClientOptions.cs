@@ -27,6 +27,9 @@ public class ClientOptions
         HandlerExceptions = other.HandlerExceptions;
         AllowsCompression = other.AllowsCompression;
         OverRate = other.OverRate;
+        StreamMessagesFrom = other.StreamMessagesFrom;
+        MaxStreamedMessageSize = other.MaxStreamedMessageSize;
+        StreamedMessageTimeout = other.StreamedMessageTimeout;
         SlowClients = other.SlowClients;
         SendBufferSize = other.SendBufferSize;
     }
@@ -64,6 +67,18 @@ public class ClientOptions
     /// <summary>What the server does with the client when it sends more than it may. Default: null, <see cref="WebSocketServerOptions.OverRate"/>.</summary>
     public RateLimitReaction? OverRate { get; set; }
 
+    /// <summary>
+    /// The size in bytes from which the client's messages are handed on while they are received. Default: null, <see cref="WebSocketServerOptions.StreamMessagesFrom"/>. Where the server has such a
+    /// size, <see cref="long.MaxValue"/> means never.
+    /// </summary>
+    public long? StreamMessagesFrom { get; set; }
+
+    /// <summary>The largest message of the client that is handed on while it is received, in bytes. Default: null, <see cref="WebSocketServerOptions.MaxStreamedMessageSize"/>.</summary>
+    public long? MaxStreamedMessageSize { get; set; }
+
+    /// <summary>How long the client may take to send such a message. Default: null, <see cref="WebSocketServerOptions.StreamedMessageTimeout"/>.</summary>
+    public TimeSpan? StreamedMessageTimeout { get; set; }
+
     /// <summary>What happens to a message for the client when it reads too slowly. Default: null, <see cref="WebSocketServerOptions.SlowClients"/>.</summary>
     public SlowClientPolicy? SlowClients { get; set; }
 
@@ -84,6 +99,10 @@ public class ClientOptions
         Check(MaxMessagesPerSecond, 1, int.MaxValue);
         Check(MaxBytesPerSecond, 1, long.MaxValue);
         Check(SendQueueLimit, 1024, SendQueue.MaxPayload);
+        Check(StreamMessagesFrom, 0, long.MaxValue);
+        Check(MaxStreamedMessageSize, 1, long.MaxValue);
+        if (StreamedMessageTimeout is { } time)
+            OptionCheck.Time($"{owner}.{nameof(StreamedMessageTimeout)}", time, mostHours: 12, mayBeInfinite: true);
         if (HandlerExceptions is { } policy)
             OptionCheck.Policy($"{owner}.{nameof(HandlerExceptions)}", policy);
         if (OverRate is { } reaction && !Enum.IsDefined(reaction))
@@ -113,6 +132,9 @@ public class ClientOptions
             SlowClients = SlowClients ?? settings.SlowClients,
             SendBufferSize = SendBufferSize ?? settings.SendBufferSize,
             CloseOnHandlerException = HandlerExceptions is { } policy ? policy == HandlerExceptionPolicy.CloseClient : settings.CloseOnHandlerException,
+            StreamMessagesFrom = StreamMessagesFrom ?? settings.StreamMessagesFrom,
+            MaxStreamedMessageSize = MaxStreamedMessageSize ?? settings.MaxStreamedMessageSize,
+            StreamedMessageTimeout = StreamedMessageTimeout ?? settings.StreamedMessageTimeout,
             Compression = AllowsCompression == false ? null : settings.Compression,
         };
         return own == settings ? settings : own;

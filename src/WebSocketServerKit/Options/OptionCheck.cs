@@ -12,6 +12,21 @@ internal static class OptionCheck
             throw new ArgumentException($"{name} is {value}; it must be from {least} to {most}.");
     }
 
+    /// <exception cref="ArgumentException">The time is not longer than zero, or too long.</exception>
+    public static void Time(string name, TimeSpan value, int mostHours, bool mayBeInfinite)
+    {
+        if (mayBeInfinite && value == Timeout.InfiniteTimeSpan)
+            return;
+        var most = TimeSpan.FromHours(mostHours);
+        if (value > TimeSpan.Zero && value <= most)
+            return;
+        // TimeSpan.Parse, and so configuration binding, reads a plain number as days.
+        string spelling = value >= TimeSpan.FromDays(1) && value.Ticks % TimeSpan.TicksPerDay == 0
+            ? $" In a configuration \"{value.Days}\" means {value.Days} days: write \"{TimeSpan.FromSeconds(value.Days)}\" for {value.Days} seconds."
+            : "";
+        throw new ArgumentException($"{name} is {value}; it must be longer than zero and at most {most}{(mayBeInfinite ? ", or Timeout.InfiniteTimeSpan" : "")}.{spelling}");
+    }
+
     /// <exception cref="ArgumentException">The value is no constant of its type.</exception>
     public static void Policy<TEnum>(string name, TEnum value)
         where TEnum : struct, Enum

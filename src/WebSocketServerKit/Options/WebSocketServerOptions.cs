@@ -284,6 +284,25 @@ public sealed class WebSocketServerOptions
     public TimeSpan ExpiryNotice { get; set; } = TimeSpan.FromMinutes(1);
 
     /// <summary>
+    /// The size in bytes from which messages are handed to <see cref="WebSocketServer.OnMessageStream(Func{WebSocketClient, MessageStream, ValueTask})"/> while they are received, in place of
+    /// <see cref="WebSocketServer.MessageReceived"/>; 0 for all messages. Default: null, never. A message of several fragments, or a compressed one, is gathered until it is that large. With a value
+    /// above <see cref="MaxMessageSize"/>, messages that are larger than that are handed on so. Without a handler, messages are raised and limited as if this were null.
+    /// </summary>
+    public long? StreamMessagesFrom { get; set; }
+
+    /// <summary>
+    /// The largest message that is handed on while it is received, in bytes, all fragments together and decompressed. Default: 1 GiB. A larger one closes the connection with 1009 (message too
+    /// big), as soon as its frames announce it or it has become that large.
+    /// </summary>
+    public long MaxStreamedMessageSize { get; set; } = 1024 * 1024 * 1024;
+
+    /// <summary>
+    /// How long a client may take to send a message that is handed on while it is received, from its first byte to its last. Default: 5 min. After that it is closed with 1008 (policy violation).
+    /// The time in which the server does not read from the client does not count: because the handler does not read the message, because of a rate limit, or because memory is short.
+    /// </summary>
+    public TimeSpan StreamedMessageTimeout { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
     /// What happens to a message for a client that reads too slowly. Default: <see cref="SlowClientPolicy.Wait"/>. Whatever the policy, a message that is sent with a key replaces a pending one:
     /// see <see cref="WebSocketClient.TrySendLatest(string, string, SendOptions)"/>.
     /// </summary>
@@ -306,7 +325,7 @@ public sealed class WebSocketServerOptions
         get
         {
             TimeSpan interval = TimeSpan.FromSeconds(0.5);
-            foreach (TimeSpan time in (ReadOnlySpan<TimeSpan>)[HandshakeTimeout, PingInterval, PingTimeout, CloseTimeout, SlowHandlerThreshold])
+            foreach (TimeSpan time in (ReadOnlySpan<TimeSpan>)[HandshakeTimeout, PingInterval, PingTimeout, CloseTimeout, SlowHandlerThreshold, StreamedMessageTimeout])
             {
                 if (time != Timeout.InfiniteTimeSpan && time / 4 < interval)
                     interval = time / 4;
@@ -450,6 +469,10 @@ public sealed class WebSocketServerOptions
             Check(ExpiryNotice, mostHours: 24, mayBeInfinite: false);
         if (!Enum.IsDefined(OverRate))
             throw new ArgumentException($"{Name(nameof(OverRate))} is {OverRate}, which is no reaction.");
+        if (StreamMessagesFrom is { } from)
+            Check(from, 0, long.MaxValue, nameof(StreamMessagesFrom));
+        Check(MaxStreamedMessageSize, 1, long.MaxValue);
+        Check(StreamedMessageTimeout, mostHours: 12, mayBeInfinite: true);
         if (MaxSubscriptionsPerClient is { } subscriptions)
             Check(subscriptions, 1, int.MaxValue, nameof(MaxSubscriptionsPerClient));
         Check(HandshakeTimeout, mostHours: 1, mayBeInfinite: false);
@@ -482,6 +505,9 @@ public sealed class WebSocketServerOptions
         MaxBytesPerSecond = MaxBytesPerSecond,
         OverRate = OverRate,
         ExpiryNotice = ExpiryNotice,
+        StreamMessagesFrom = StreamMessagesFrom,
+        MaxStreamedMessageSize = MaxStreamedMessageSize,
+        StreamedMessageTimeout = StreamedMessageTimeout,
         MaxSubscriptionsPerClient = MaxSubscriptionsPerClient,
         HandshakeTimeout = HandshakeTimeout,
         PingInterval = PingInterval,
@@ -530,18 +556,6 @@ public sealed class WebSocketServerOptions
             throw new ArgumentException($"{Name(option)} is null. For an empty list set it to [].");
     }
 
-    private static void Check(TimeSpan value, int mostHours, bool mayBeInfinite, [CallerArgumentExpression(nameof(value))] string option = "")
-    {
-        if (mayBeInfinite && value == Timeout.InfiniteTimeSpan)
-            return;
-        var most = TimeSpan.FromHours(mostHours);
-        if (value > TimeSpan.Zero && value <= most)
-            return;
-        // TimeSpan.Parse, and so configuration binding, reads a plain number as days.
-        string spelling = value >= TimeSpan.FromDays(1) && value.Ticks % TimeSpan.TicksPerDay == 0
-            ? $" In a configuration \"{value.Days}\" means {value.Days} days: write \"{TimeSpan.FromSeconds(value.Days)}\" for {value.Days} seconds."
-            : "";
-        throw new ArgumentException(
-            $"{Name(option)} is {value}; it must be longer than zero and at most {most}{(mayBeInfinite ? ", or Timeout.InfiniteTimeSpan" : "")}.{spelling}");
-    }
+    private static void Check(TimeSpan value, int mostHours, bool mayBeInfinite, [CallerArgumentExpression(nameof(value))] string option = "") =>
+        OptionCheck.Time(Name(option), value, mostHours, mayBeInfinite);
 }

@@ -13,8 +13,11 @@ internal static class AwaitedHandler
     }
 
     /// <inheritdoc cref="Follow(ValueTask)"/>
-    public static void Follow(Task? handling) => Follow(new ValueTask(handling
-        ?? throw new InvalidOperationException("A handler returned null in place of a task. Return Task.CompletedTask, or make it an async lambda.")));
+    public static void Follow(Task? handling) => Follow(new ValueTask(TaskOf(handling)));
+
+    /// <exception cref="InvalidOperationException">It is null.</exception>
+    public static Task TaskOf(Task? handling) =>
+        handling ?? throw new InvalidOperationException("A handler returned null in place of a task. Return Task.CompletedTask, or make it an async lambda.");
 
     // An async void method tells its SynchronizationContext when it begins, ends and fails. Nothing of the host's runs behind the await, so it needs no context.
     private static async void Await(ValueTask handling) => await handling.ConfigureAwait(false);

@@ -97,6 +97,9 @@ internal sealed class ClientSession : ConnectionLifetime
                 else
                     _server.RaiseMessageReceived(message, this, path);
                 break;
+            case ConnectionEvent.MessageInParts:
+                _server.RaiseMessageStream(new MessageStream(_client!, Receive.Parts!), this);
+                break;
             case ConnectionEvent.Request:
                 _decision!.Raise();
                 break;
@@ -117,6 +120,8 @@ internal sealed class ClientSession : ConnectionLifetime
                 break;
         }
     }
+
+    protected override bool HandlesMessageStreams => _server.HandlesMessageStreams;
 
     public override void RaiseNotice(Notice notice, IHandlers handlers)
     {

@@ -1,5 +1,7 @@
 using System.Buffers;
+using System.Runtime.ExceptionServices;
 using WebSocketServerKit.Buffers;
+using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Framing;
@@ -10,9 +12,12 @@ namespace WebSocketServerKit.Serving;
 /// <summary>
 /// A message that the host writes while it is being sent. Fragments are sent when they are full or flushed; a message that ends before is sent as a single frame.
 /// <para>It holds the fragment turn of the send queue from its creation to its end. One write at a time: a concurrent write throws.</para>
+/// <para>A flush is held back until more is written, but for two ticks of the clock at most. For writers such as <see cref="StreamWriter"/> flush at their end as well, and an empty fragment would
+/// have to follow. When the clock sends what is held, it is the writer, and the host's next write waits for it.</para>
 /// </summary>
 internal sealed class StreamedMessage(
-    WebSocketClient client, SendQueue queue, MessageCompressor? compressor, Opcode opcode, ArrayPool<byte> pool, CancellationToken cancellation) : Stream
+    WebSocketClient client, SendQueue queue, MessageCompressor? compressor, Opcode opcode, ArrayPool<byte> pool, SliceClock clock, CancellationToken cancellation)
+    : Stream, IHeldBack, IThreadPoolWorkItem
 {
     // With its header it fills an array of the pool.
     private const int MaxFragment = 64 * 1024 - FrameHeaderWriter.MaxSize;
@@ -25,12 +30,20 @@ internal sealed class StreamedMessage(
     private bool _isFragmented;                   // fragments are sent; it is decided whether they are compressed
     private bool _hasBegun;                       // the first frame was sent
     private bool _isBroken;                       // a write failed, so the message is not complete
+    private Exception? _failure;                  // of a write by the clock: the host's next call throws it
+    private volatile bool _isHeld;                // what was written is flushed, and not sent yet
+    private TaskCompletionSource? _sending;       // the clock has the message, or tries to get it
     private State _state;
 
     private enum State
     {
         Ready,
+
+        /// <summary>A call of the host is in progress.</summary>
         Writing,
+
+        /// <summary>What is held is being sent.</summary>
+        Sending,
         Ended,
     }
 
@@ -50,12 +63,15 @@ internal sealed class StreamedMessage(
 
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        Enter();
+        await EnterAsync().ConfigureAwait(false);
         try
         {
+            ThrowIfFailed();
             if (opcode == Opcode.Text && !_text.Accepts(buffer.Span))
                 throw NotUtf8();
             _length += buffer.Length;
+            if (_isHeld && !buffer.IsEmpty)
+                await SendFragmentAsync(flush: true, cancellationToken).ConfigureAwait(false);
             // A full fragment is kept until more is written: a message that fits into one frame is sent as one.
             while (buffer.Length > Room)
             {
@@ -74,7 +90,7 @@ internal sealed class StreamedMessage(
         }
         finally
         {
-            Leave();
+            Leave(State.Writing);
         }
     }
 
@@ -86,13 +102,18 @@ internal sealed class StreamedMessage(
 
     public override async Task FlushAsync(CancellationToken cancellationToken)
     {
-        Enter();
+        await EnterAsync().ConfigureAwait(false);
         try
         {
-            if (_length > 0)
-                await SendFragmentAsync(flush: true, cancellationToken).ConfigureAwait(false);
-            // The next write may come late: do not hold the buffer until then.
-            _written.Release();
+            ThrowIfFailed();
+            cancellationToken.ThrowIfCancellationRequested();
+            if (!Unsent.IsEmpty && !_isHeld)
+            {
+                if (queue.IsClosed)
+                    throw client.HasLeft();
+                _isHeld = true;
+                clock.Hold(this);
+            }
         }
         catch
         {
@@ -101,15 +122,21 @@ internal sealed class StreamedMessage(
         }
         finally
         {
-            Leave();
+            Leave(State.Writing);
         }
     }
+
+    /// <summary>Called by the clock when a flush has been held for long enough.</summary>
+    public void LetGo() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+
+    public void Execute() => _ = SendHeldAsync();
 
     /// <summary>Sends the last frame of the message.</summary>
     public async Task EndAsync()
     {
-        Enter();
+        await EnterAsync().ConfigureAwait(false);
         _state = State.Ended;
+        ThrowIfFailed();
         if (_isBroken)
             throw new InvalidOperationException("A write to the message failed, so it is not whole and cannot be finished. Let the exception of a write through.");
         if (opcode == Opcode.Text && !_text.EndsHere())
@@ -123,7 +150,7 @@ internal sealed class StreamedMessage(
     public bool Release()
     {
         // A write that was not awaited still uses the buffers, and may still send a fragment.
-        if (Interlocked.Exchange(ref _state, State.Ended) == State.Writing)
+        if (Interlocked.Exchange(ref _state, State.Ended) is State.Writing or State.Sending)
             return false;
         GiveBack();
         return !_hasBegun;
@@ -144,9 +171,15 @@ internal sealed class StreamedMessage(
 
     public override void SetLength(long value) => throw CannotSeek();
 
-    private void Enter()
+    private async ValueTask EnterAsync()
     {
-        State before = Interlocked.CompareExchange(ref _state, State.Writing, State.Ready);
+        State before;
+        while ((before = Interlocked.CompareExchange(ref _state, State.Writing, State.Ready)) == State.Sending)
+        {
+            if (Volatile.Read(ref _sending) is { } sending)
+                await sending.Task.ConfigureAwait(false);
+        }
+
         if (before == State.Ready)
             return;
         _isBroken = true;
@@ -155,10 +188,51 @@ internal sealed class StreamedMessage(
             : new ObjectDisposedException(nameof(Stream), "The message has ended. Write to it only as long as the function that was given to SendAsync runs.");
     }
 
-    private void Leave()
+    private void Leave(State state)
     {
-        if (Interlocked.CompareExchange(ref _state, State.Ready, State.Writing) != State.Writing)
+        if (Interlocked.CompareExchange(ref _state, State.Ready, state) != state)
             GiveBack();
+    }
+
+    private async Task SendHeldAsync()
+    {
+        var sending = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        // Set before the state, for the host waits for it when it sees the state. An earlier call that is not over yet does the work of this one.
+        if (Interlocked.CompareExchange(ref _sending, sending, null) is not null)
+            return;
+        State before = Interlocked.CompareExchange(ref _state, State.Sending, State.Ready);
+        if (before == State.Ready)
+            await SendIfHeldAsync().ConfigureAwait(false);
+        else if (before == State.Writing && _isHeld)
+            clock.Hold(this); // the host has just flushed again
+        Volatile.Write(ref _sending, null);
+        sending.SetResult();
+    }
+
+    private async ValueTask SendIfHeldAsync()
+    {
+        try
+        {
+            if (_isHeld)
+                await SendFragmentAsync(flush: true, default).ConfigureAwait(false);
+            // The next write may come late: do not hold the buffer until then.
+            _written.Release();
+        }
+        catch (Exception failure)
+        {
+            _isBroken = true;
+            _failure = failure;
+        }
+        finally
+        {
+            Leave(State.Sending);
+        }
+    }
+
+    private void ThrowIfFailed()
+    {
+        if (_failure is not null)
+            ExceptionDispatchInfo.Throw(_failure);
     }
 
     private void GiveBack()
@@ -180,6 +254,7 @@ internal sealed class StreamedMessage(
 
     private async ValueTask SendFragmentAsync(bool flush, CancellationToken cancellationToken)
     {
+        _isHeld = false;
         ReadOnlyMemory<byte> frame = Fragment(flush, fin: false);
         if (frame.IsEmpty)
             return;

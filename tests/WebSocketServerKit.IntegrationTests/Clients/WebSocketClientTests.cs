@@ -197,6 +197,7 @@ public class WebSocketClientTests
             {
                 await message.WriteAsync("half"u8.ToArray());
                 await message.FlushAsync();
+                await message.WriteAsync("more"u8.ToArray());
                 throw failure;
             },
             cancellationToken: TestServer.Timely);

@@ -144,6 +144,20 @@ public sealed class PathLimitTests
     }
 
     [Fact]
+    public async Task A_handler_allows_one_client_the_compression_that_its_path_forbids()
+    {
+        await using TestServer server = await StartEchoAsync(
+            server => server.Path("/{who}", new PathOptions { AllowsCompression = false }).Handshaking += (_, e) =>
+            {
+                if (e.PathValues["who"] == "friend")
+                    e.Options.AllowsCompression = true;
+            },
+            options => options.PerMessageDeflate = new PerMessageDeflateOptions());
+        Assert.DoesNotContain("Sec-WebSocket-Extensions", (await AskAsync(server, "/other", "Sec-WebSocket-Extensions: permessage-deflate")).Headers.Keys, StringComparer.OrdinalIgnoreCase);
+        Assert.Contains("Sec-WebSocket-Extensions", (await AskAsync(server, "/friend", "Sec-WebSocket-Extensions: permessage-deflate")).Headers.Keys, StringComparer.OrdinalIgnoreCase);
+    }
+
+    [Fact]
     public async Task Origins_are_those_of_the_path()
     {
         await using TestServer server = await StartEchoAsync(

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Net.WebSockets;
-using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Clients;
@@ -86,8 +85,8 @@ public sealed class WebSocketClientSlowTests : IDisposable
     {
         WebSocketClient client = Busy(policy);
         string filling = new('x', 800);
-        Assert.True(client.SendAsync("first" + filling, TestContext.Current.CancellationToken).IsCompletedSuccessfully);
-        Assert.True(client.SendAsync("second" + filling, TestContext.Current.CancellationToken).IsCompletedSuccessfully);
+        Assert.True(client.SendAsync("first" + filling, TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
+        Assert.True(client.SendAsync("second" + filling, TestContext.Current.CancellationToken).AsTask().IsCompletedSuccessfully);
         Assert.Equal((1, true), (client.MessagesDropped, client.IsSlow));
         Assert.Equal(sent + filling, Sent(client));
     }

@@ -51,6 +51,8 @@ public sealed class ServerLogTests
             "35 Error TlsSettingsFailed",
             "50 Warning UnknownPathRefused",
             "60 Debug JsonInvalid",
+            "70 Information NotReady",
+            "71 Information Cut",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }
@@ -107,7 +109,7 @@ public sealed class ServerLogTests
     {
         string[] own = ["RequestRefused reason", "ProtocolViolated reason", "ProtocolViolated section", "HandlerFailed event", "HandlerSlow event",
             "ConnectionRefused reason", "ProxyHeaderRefused reason", "ForeignOriginRefused list", "NoSubprotocolAgreed list", "UnknownPathRefused templates",
-            "CertificateUnusable problem", "CertificateRenewed subject", "CertificateExpires subject", "CertificateExpired subject"];
+            "CertificateUnusable problem", "Cut ids", "Cut why", "CertificateRenewed subject", "CertificateExpires subject", "CertificateExpired subject"];
         IEnumerable<string> logged = typeof(ServerLog).GetMethods(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
             .SelectMany(method => method.GetParameters().Where(parameter => parameter.ParameterType == typeof(string)).Select(parameter => $"{method.Name} {parameter.Name}"));
         Assert.Equal(own.Order(StringComparer.Ordinal), logged.Order(StringComparer.Ordinal));

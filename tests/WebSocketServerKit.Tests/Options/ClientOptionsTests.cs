@@ -19,6 +19,9 @@ public sealed class ClientOptionsTests
         [nameof(ClientOptions.HandlerExceptions)] = HandlerExceptionPolicy.KeepClient,
         [nameof(ClientOptions.AllowsCompression)] = false,
         [nameof(ClientOptions.OverRate)] = RateLimitReaction.Drop,
+        [nameof(ClientOptions.StreamMessagesFrom)] = 6L,
+        [nameof(ClientOptions.MaxStreamedMessageSize)] = 7L,
+        [nameof(ClientOptions.StreamedMessageTimeout)] = TimeSpan.FromSeconds(8),
         [nameof(ClientOptions.SlowClients)] = SlowClientPolicy.DropOldest,
         [nameof(ClientOptions.SendBufferSize)] = 20_000,
     };
@@ -68,7 +71,9 @@ public sealed class ClientOptionsTests
             _ => name,
         };
         Assert.Equal(expected, changed.Name);
-        if (expected == name)
+        if (Values[name] is TimeSpan)
+            Assert.Equal(Values[name], changed.GetValue(own));
+        else if (expected == name)
             Assert.Equal(Convert.ToInt64(Values[name], null), Convert.ToInt64(changed.GetValue(own), null));
     }
 
@@ -96,6 +101,7 @@ public sealed class ClientOptionsTests
     [InlineData(nameof(ClientOptions.MaxMessagesPerSecond))]
     [InlineData(nameof(ClientOptions.MaxBytesPerSecond))]
     [InlineData(nameof(ClientOptions.SendQueueLimit))]
+    [InlineData(nameof(ClientOptions.MaxStreamedMessageSize))]
     public void A_number_has_the_range_that_it_has_for_the_server_and_is_named_with_it(string name)
     {
         foreach (long value in (long[])[-1, 0, 1, 2, 1023, 1024, Array.MaxLength / 2, Array.MaxLength / 2 + 1, 1 << 30, (1 << 30) + 1, int.MaxValue, long.MaxValue])
@@ -112,6 +118,17 @@ public sealed class ClientOptionsTests
         var zero = new ClientOptions();
         Assert.True(TrySet(zero, name, 0));
         Assert.Throws<ArgumentException>(() => zero.ValidateClient("Owner"));
+    }
+
+    [Fact]
+    public void The_size_and_the_time_for_messages_that_are_read_while_they_come_have_the_ranges_of_the_server()
+    {
+        new ClientOptions { StreamMessagesFrom = 0, StreamedMessageTimeout = Timeout.InfiniteTimeSpan }.ValidateClient("Owner");
+        Assert.StartsWith("Owner.StreamMessagesFrom is -1; it must be from 0 to ", Assert.Throws<ArgumentException>(() => new ClientOptions { StreamMessagesFrom = -1 }.ValidateClient("Owner")).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "Owner.StreamedMessageTimeout is 13:00:00; it must be longer than zero and at most 12:00:00, or Timeout.InfiniteTimeSpan.",
+            Assert.Throws<ArgumentException>(() => new ClientOptions { StreamedMessageTimeout = TimeSpan.FromHours(13) }.ValidateClient("Owner")).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -14,6 +14,20 @@ public sealed class OptionCheckTests
         Assert.Equal($"Some.Option is {value}; it must be from 2 to 5.", Assert.Throws<ArgumentException>(() => OptionCheck.Range("Some.Option", value, 2, 5)).Message);
 
     [Fact]
+    public void A_time_is_longer_than_zero_and_not_too_long_and_infinite_where_that_makes_sense()
+    {
+        OptionCheck.Time("Some.Option", TimeSpan.FromHours(2), mostHours: 2, mayBeInfinite: false);
+        OptionCheck.Time("Some.Option", Timeout.InfiniteTimeSpan, mostHours: 2, mayBeInfinite: true);
+        Assert.Equal(
+            "Some.Option is -00:00:00.0010000; it must be longer than zero and at most 02:00:00.",
+            Assert.Throws<ArgumentException>(() => OptionCheck.Time("Some.Option", Timeout.InfiniteTimeSpan, mostHours: 2, mayBeInfinite: false)).Message);
+        Assert.EndsWith(
+            "or Timeout.InfiniteTimeSpan. In a configuration \"3\" means 3 days: write \"00:00:03\" for 3 seconds.",
+            Assert.Throws<ArgumentException>(() => OptionCheck.Time("Some.Option", TimeSpan.FromDays(3), mostHours: 2, mayBeInfinite: true)).Message,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_policy_has_to_exist()
     {
         OptionCheck.Policy("Some.Option", HandlerExceptionPolicy.KeepClient);

@@ -40,6 +40,7 @@ public sealed class WebSocketServerOptionsTests
             (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.Equal((null, null), (settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
         Assert.Equal((RateLimitReaction.ReadSlower, TimeSpan.FromMinutes(1), null), (settings.OverRate, settings.ExpiryNotice, options.MaxClientsPerUser));
+        Assert.Equal((null, 1L << 30, TimeSpan.FromMinutes(5)), (settings.StreamMessagesFrom, settings.MaxStreamedMessageSize, settings.StreamedMessageTimeout));
         Assert.Equal(1_000, settings.MaxSubscriptionsPerClient);
         Assert.True(settings.CloseOnHandlerException);
         Assert.Null(settings.EventContext);
@@ -62,6 +63,9 @@ public sealed class WebSocketServerOptionsTests
             options.MaxBytesPerSecond = 7;
             options.OverRate = RateLimitReaction.Close;
             options.ExpiryNotice = TimeSpan.FromSeconds(13);
+            options.StreamMessagesFrom = 13;
+            options.MaxStreamedMessageSize = 14;
+            options.StreamedMessageTimeout = TimeSpan.FromSeconds(15);
             options.MaxSubscriptionsPerClient = 13;
             options.HandshakeTimeout = TimeSpan.FromSeconds(8);
             options.PingInterval = TimeSpan.FromSeconds(9);
@@ -77,6 +81,7 @@ public sealed class WebSocketServerOptionsTests
         Assert.Equal((8, 9, 10, 11, 12), ((int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds,
             (int)settings.PingTimeout.TotalSeconds, (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.Equal((RateLimitReaction.Close, TimeSpan.FromSeconds(13)), (settings.OverRate, settings.ExpiryNotice));
+        Assert.Equal((13, 14, TimeSpan.FromSeconds(15)), (settings.StreamMessagesFrom, settings.MaxStreamedMessageSize, settings.StreamedMessageTimeout));
         Assert.False(settings.CloseOnHandlerException);
         Assert.Equal(SlowClientPolicy.DropOldest, settings.SlowClients);
         Assert.Equal(13, settings.MaxSubscriptionsPerClient);
@@ -138,6 +143,8 @@ public sealed class WebSocketServerOptionsTests
         { nameof(WebSocketServerOptions.MaxClientsPerUser), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxMessagesPerSecond), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxBytesPerSecond), 1, long.MaxValue },
+        { nameof(WebSocketServerOptions.StreamMessagesFrom), 0, long.MaxValue },
+        { nameof(WebSocketServerOptions.MaxStreamedMessageSize), 1, long.MaxValue },
         { nameof(WebSocketServerOptions.MaxSubscriptionsPerClient), 1, int.MaxValue },
     };
 
@@ -160,6 +167,7 @@ public sealed class WebSocketServerOptionsTests
     [InlineData(nameof(WebSocketServerOptions.CloseTimeout), false)]
     [InlineData(nameof(WebSocketServerOptions.StopTimeout), false)]
     [InlineData(nameof(WebSocketServerOptions.SlowHandlerThreshold), true)]
+    [InlineData(nameof(WebSocketServerOptions.StreamedMessageTimeout), true)]
     public void A_time_is_longer_than_zero_and_infinite_only_where_that_makes_sense(string name, bool mayBeInfinite)
     {
         AssertPossible(options => Set(options, name, TimeSpan.FromTicks(1)));

@@ -226,7 +226,8 @@ public sealed class ServerProtocolCompressionTests : IDisposable
             Assert.InRange(_pool.RentedBytes, 0, 2 * (steps + 1) * 256 * 1024);
         }
 
-        Assert.Equal((ProtocolEvent.Message, Size, 4), (found, owner.Protocol.Payload.Length, steps));
+        // Four inflate it, and one gathers it.
+        Assert.Equal((ProtocolEvent.Message, Size, 5), (found, owner.Protocol.Payload.Length, steps));
         owner.Protocol.ReleasePayload();
         Assert.Equal(ProtocolEvent.Ping, owner.Protocol.Step(ref rest));
     }
@@ -242,6 +243,18 @@ public sealed class ServerProtocolCompressionTests : IDisposable
         byte[] frame = Frames.Frame(Opcode.Binary, _client.Deflate(new byte[Size]), reserved: Rsv1);
         List<ReceivedEvent> events = owner.Protocol.Receive([.. frame.Chunk(frame.Length / pieces + 1), Frames.Ping()]);
         Assert.Equal([Binary(new byte[Size]), Ping()], events);
+    }
+
+    [Fact]
+    public void A_large_message_that_is_compressed_keeps_to_the_limit_and_comes_out_whole_with_another_behind_it()
+    {
+        const int Size = 5 * 1024 * 1024;
+        using ServerProtocolOwner owner = new(new ServerProtocol(Size, maxFragments: 100, _pool));
+        byte[] frame = Frames.Frame(Opcode.Binary, _client.Deflate(new byte[Size]), reserved: Rsv1);
+        Assert.Equal([Binary(new byte[Size]), Binary(new byte[Size])], owner.Protocol.Receive([.. frame.Chunk(3_000), .. frame.Chunk(100)]));
+        Assert.Equal((0, 0L), (owner.Protocol.HeldBytes, owner.Protocol.LargeBytes));
+        Assert.Equal(2 * Size, owner.Protocol.InflatedBytes);
+        Assert.Equal([Violation(MessageTooBig)], owner.Protocol.Receive(Frames.Frame(Opcode.Binary, _client.Deflate(new byte[Size + 1]), reserved: Rsv1)));
     }
 
     [Fact]

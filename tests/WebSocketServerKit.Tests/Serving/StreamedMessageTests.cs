@@ -1,8 +1,11 @@
 using System.IO.Compression;
+using System.IO.Pipelines;
 using System.Net.WebSockets;
 using System.Text;
+using System.Text.Json;
 using CsCheck;
 using WebSocketServerKit.Connections.Memory;
+using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Framing;
@@ -18,6 +21,7 @@ public sealed class StreamedMessageTests : IDisposable
 
     private readonly ClientBench _bench = new();
     private readonly LeakCheckingPool _pool = new();
+    private readonly SliceClock _clock = ConnectionStage.StoppedClock();
     private readonly CompressionLimits _limits = new(maxConcurrentCompressions: 2, maxContexts: 1);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -48,7 +52,19 @@ public sealed class StreamedMessageTests : IDisposable
             ? new MessageCompressor(queue, parameters, new CompressionSettings(parameters, CompressionLevel.Fastest, MinMessageSize: 100, _limits), new MemoryBudget(long.MaxValue, _pool))
             : null;
         Opcode opcode = type == WebSocketMessageType.Text ? Opcode.Text : Opcode.Binary;
-        return (new StreamedMessage(client, queue, compressor, opcode, _pool, cancellation?.Token ?? default), _bench.TransportOf(client), queue);
+        return (new StreamedMessage(client, queue, compressor, opcode, _pool, _clock, cancellation?.Token ?? default), _bench.TransportOf(client), queue);
+    }
+
+    // What is held has been held for long enough: it is sent.
+    private async Task LetGoAsync(StreamedMessage message, ScriptedTransport transport)
+    {
+        int writes = transport.Writes.Count;
+        _clock.AddTick();
+        _clock.AddTick();
+        while (transport.Writes.Count == writes)
+            await transport.NextWriteAsync();
+        // It waits for what the clock does.
+        await message.FlushAsync(Cancellation);
     }
 
     // The one message that was sent, put together as a client does.
@@ -83,7 +99,7 @@ public sealed class StreamedMessageTests : IDisposable
     }
 
     [Fact]
-    public async Task A_flush_sends_what_is_there_and_keeps_no_memory()
+    public async Task What_was_flushed_is_sent_after_a_tick_without_another_write_and_keeps_no_memory()
     {
         (StreamedMessage message, ScriptedTransport transport, _) = await BeginAsync(WebSocketMessageType.Text);
         await message.FlushAsync(Cancellation);
@@ -93,12 +109,154 @@ public sealed class StreamedMessageTests : IDisposable
 #pragma warning restore CA1835
         await message.FlushAsync(Cancellation);
         await message.FlushAsync(Cancellation);
+        _clock.AddTick();
+        Assert.Empty(transport.Writes);
+        await LetGoAsync(message, transport);
         Assert.Equal("Text grü…", Assert.Single(transport.Frames).ToString());
         Assert.Equal(0, _pool.Rented);
         await message.WriteAsync("ße"u8.ToArray(), Cancellation);
         await message.EndAsync();
         Assert.False(message.Release());
         Assert.Equal("Text grü…\nContinuation ße", string.Join('\n', transport.Frames));
+    }
+
+    [Fact]
+    public async Task What_was_flushed_is_sent_at_once_when_more_is_written_and_with_the_end_when_the_message_ends()
+    {
+        (StreamedMessage message, ScriptedTransport transport, _) = await BeginAsync();
+        await message.WriteAsync("a"u8.ToArray(), Cancellation);
+        await message.FlushAsync(Cancellation);
+        await message.WriteAsync(Array.Empty<byte>(), Cancellation);
+        Assert.Empty(transport.Writes);
+        await message.WriteAsync("b"u8.ToArray(), Cancellation);
+        Assert.Equal("Binary a…", string.Join('\n', transport.Frames));
+        await message.FlushAsync(Cancellation);
+        await message.EndAsync();
+        Assert.False(message.Release());
+        Assert.Equal("Binary a…\nContinuation b", string.Join('\n', transport.Frames));
+    }
+
+    public static TheoryData<string, Func<Stream, Task>> Writers { get; } = new()
+    {
+        { "StreamWriter", async message => { await using var writer = new StreamWriter(message); await writer.WriteAsync("[1,2]"); } },
+        { "StreamWriter that is flushed", async message => { await using var writer = new StreamWriter(message); await writer.WriteAsync("[1,2]"); await writer.FlushAsync(Cancellation); } },
+        { "Utf8JsonWriter", async message => { await using var writer = new Utf8JsonWriter(message); WriteTo(writer); } },
+        { "Utf8JsonWriter that is flushed", async message => { await using var writer = new Utf8JsonWriter(message); WriteTo(writer); await writer.FlushAsync(Cancellation); } },
+        { "JsonSerializer", message => JsonSerializer.SerializeAsync(message, new[] { 1, 2 }, cancellationToken: Cancellation) },
+        { "PipeWriter", async message => { PipeWriter writer = PipeWriter.Create(message); await writer.WriteAsync("[1,2]"u8.ToArray(), Cancellation); await writer.CompleteAsync(); } },
+    };
+
+    private static void WriteTo(Utf8JsonWriter writer)
+    {
+        writer.WriteStartArray();
+        writer.WriteNumberValue(1);
+        writer.WriteNumberValue(2);
+        writer.WriteEndArray();
+    }
+
+    [Theory]
+    [MemberData(nameof(Writers))]
+    public async Task No_empty_fragment_follows_the_flush_at_the_end_of_a_writer(string writer, Func<Stream, Task> write)
+    {
+        Assert.NotEmpty(writer);
+        foreach (PerMessageDeflateParameters? agreed in (PerMessageDeflateParameters?[])[null, Agreed])
+        {
+            (StreamedMessage message, ScriptedTransport transport, _) = await BeginAsync(WebSocketMessageType.Text, agreed);
+            await write(message);
+            await message.EndAsync();
+            Assert.False(message.Release());
+            Assert.Equal("Text [1,2]", string.Join('\n', transport.Frames));
+        }
+    }
+
+    [Fact]
+    public async Task A_message_that_ended_before_the_tick_is_left_alone_by_it()
+    {
+        (StreamedMessage message, ScriptedTransport transport, _) = await BeginAsync();
+        await message.WriteAsync("a"u8.ToArray(), Cancellation);
+        await message.FlushAsync(Cancellation);
+        await message.EndAsync();
+        message.Release();
+        message.Execute();
+        Assert.Equal("Binary a", string.Join('\n', transport.Frames));
+
+        // Another one failed before a fragment was sent: it can be taken back.
+        (message, transport, _) = await BeginAsync();
+        await message.WriteAsync("a"u8.ToArray(), Cancellation);
+        await message.FlushAsync(Cancellation);
+        Assert.True(message.Release());
+        message.Execute();
+        Assert.Empty(transport.Writes);
+    }
+
+    [Fact]
+    public async Task A_write_waits_for_what_the_clock_is_sending_and_the_message_cannot_be_taken_back_meanwhile()
+    {
+        (StreamedMessage message, ScriptedTransport transport, SendQueue queue) = await BeginAsync(limit: 100);
+        transport.HoldWrites();
+        queue.Ping(new byte[100]);
+        await message.WriteAsync("a"u8.ToArray(), Cancellation);
+        await message.FlushAsync(Cancellation);
+        message.Execute();
+        message.Execute(); // once is enough
+        Task write = message.WriteAsync("b"u8.ToArray(), Cancellation).AsTask();
+        Task second = message.WriteAsync("c"u8.ToArray(), Cancellation).AsTask();
+        Assert.False(write.IsCompleted);
+        Assert.False(second.IsCompleted);
+        transport.LetAllWritesEnd();
+        // Whoever comes first, the other one learns of its mistake, or comes after.
+        await Task.WhenAll(write, second).ContinueWith(_ => { }, TaskScheduler.Default).InTime();
+        Assert.False(message.Release());
+
+        (message, transport, queue) = await BeginAsync(limit: 100);
+        transport.HoldWrites();
+        queue.Ping(new byte[100]);
+        await message.WriteAsync("a"u8.ToArray(), Cancellation);
+        await message.FlushAsync(Cancellation);
+        message.Execute();
+        Assert.False(message.Release());
+        Assert.NotEqual(0, _pool.Rented);
+        transport.LetAllWritesEnd();
+        await Polling.UntilAsync(() => _pool.Rented == 0);
+    }
+
+    [Fact]
+    public async Task A_tick_during_a_flush_is_made_up_for()
+    {
+        (StreamedMessage message, ScriptedTransport transport, SendQueue queue) = await BeginAsync(limit: 100);
+        transport.HoldWrites();
+        queue.Ping(new byte[100]);
+        await message.WriteAsync("a"u8.ToArray(), Cancellation);
+        await message.FlushAsync(Cancellation);
+        Task write = message.WriteAsync("b"u8.ToArray(), Cancellation).AsTask();
+        Assert.False(write.IsCompleted);
+        // The write sends what was held, so there is nothing to do.
+        message.Execute();
+        transport.LetAllWritesEnd();
+        await write.InTime();
+        await message.FlushAsync(Cancellation);
+        await LetGoAsync(message, transport);
+        await message.EndAsync();
+        message.Release();
+        await queue.WhenDrained().InTime();
+        Assert.Equal("Binary a…\nContinuation b…\nContinuation ", string.Join('\n', transport.Frames.Where(frame => frame.Opcode != Opcode.Ping)));
+    }
+
+    [Fact]
+    public async Task What_the_clock_could_not_send_is_told_to_the_next_call()
+    {
+        foreach (bool ends in (bool[])[false, true])
+        {
+            (StreamedMessage message, ScriptedTransport transport, SendQueue queue) = await BeginAsync();
+            await message.WriteAsync("a"u8.ToArray(), Cancellation);
+            await message.FlushAsync(Cancellation);
+            queue.Close(CloseCode.NormalClosure, "");
+            message.Execute();
+            Task next = ends ? message.EndAsync() : message.WriteAsync("b"u8.ToArray(), Cancellation).AsTask();
+            Assert.Contains("has left", (await Assert.ThrowsAsync<WebSocketException>(() => next)).Message, StringComparison.Ordinal);
+            Assert.True(message.Release());
+            Assert.Equal(Opcode.Close, Assert.Single(transport.Frames).Opcode);
+        }
     }
 
     [Fact]
@@ -109,7 +267,7 @@ public sealed class StreamedMessageTests : IDisposable
         {
             await message.WriteAsync("again and again, "u8.ToArray(), Cancellation);
             await message.FlushAsync(Cancellation);
-            await message.FlushAsync(Cancellation);
+            await LetGoAsync(message, transport);
             Assert.Equal(i, transport.Frames.Count);
             byte[] soFar = new Zlib().Inflate([.. transport.Frames.SelectMany(frame => frame.Payload)]);
             Assert.Equal(string.Concat(Enumerable.Repeat("again and again, ", i)), Encoding.ASCII.GetString(soFar));
@@ -219,9 +377,10 @@ public sealed class StreamedMessageTests : IDisposable
     [Fact]
     public async Task Is_not_finished_when_a_write_failed_and_that_was_ignored()
     {
-        (StreamedMessage message, _, _) = await BeginAsync(WebSocketMessageType.Text);
+        (StreamedMessage message, ScriptedTransport transport, _) = await BeginAsync(WebSocketMessageType.Text);
         await message.WriteAsync("begin"u8.ToArray(), Cancellation);
         await message.FlushAsync(Cancellation);
+        await LetGoAsync(message, transport);
         await Assert.ThrowsAsync<ArgumentException>(() => message.WriteAsync(new byte[] { 0xFF }, Cancellation).AsTask());
         await message.WriteAsync("end"u8.ToArray(), Cancellation);
         Assert.Contains("not whole", (await Assert.ThrowsAsync<InvalidOperationException>(message.EndAsync)).Message, StringComparison.Ordinal);
@@ -262,10 +421,11 @@ public sealed class StreamedMessageTests : IDisposable
         await message.WriteAsync(new byte[100], Cancellation);
         await message.FlushAsync(Cancellation);
         await message.WriteAsync(new byte[100], Cancellation);
-        Task flush = message.FlushAsync(own ? cancellation.Token : default);
-        Assert.False(flush.IsCompleted);
+        await message.FlushAsync(Cancellation);
+        Task write = message.WriteAsync(new byte[100], own ? cancellation.Token : default).AsTask();
+        Assert.False(write.IsCompleted);
         await cancellation.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => flush);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => write);
         Assert.False(message.Release());
         transport.LetAllWritesEnd();
         await queue.WhenDrained().InTime();

@@ -5,6 +5,7 @@ using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Opening;
+using WebSocketServerKit.Connections.Receiving;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Handshake;
@@ -27,6 +28,9 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
     public Action? OnConnected { get; set; }
 
     public Action? OnMessage { get; set; }
+
+    /// <summary>Gets the parts of a message that comes in parts, and is done with them when its task has ended. Null if all messages come whole.</summary>
+    public Func<MessageParts, Task>? OnMessageStream { get; set; }
 
     public Action? OnDisconnected { get; set; }
 
@@ -91,6 +95,20 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
         }
     }
 
+    protected override bool HandlesMessageStreams => OnMessageStream is not null;
+
+    private async void ReadAndClose(MessageParts parts)
+    {
+        try
+        {
+            await OnMessageStream!(parts);
+        }
+        finally
+        {
+            parts.Close();
+        }
+    }
+
     public override void RaiseNotice(Notice notice, IHandlers handlers)
     {
         Note(notice.ToString());
@@ -123,6 +141,7 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
                 ConnectionEvent.Request => OnRequest,
                 ConnectionEvent.Connected => OnConnected,
                 ConnectionEvent.Message => OnMessage,
+                ConnectionEvent.MessageInParts => () => ReadAndClose(Receive.Parts!),
                 _ => OnDisconnected,
             })?.Invoke();
         }

@@ -18,6 +18,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
 {
     private ConnectionEnding? _ending;           // set once, by compare-exchange
     private LeftMessage? _leftMessage;           // set once, when handlers are given up or postponed
+    private ConnectionEnding? _violation;        // the rule that the peer broke
     private volatile bool _discardsMessages;
     private volatile bool _hasPeerClosed;
     private volatile CutReason _whyCut;
@@ -74,12 +75,20 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
         Deadline.StartWith(TimeSpan.FromSeconds(1));
     }
 
+    /// <summary>Like <see cref="Begin"/>, because the peer broke a rule while handlers run. <see cref="RunAsync"/> follows when they have ended.</summary>
+    public void BeginForViolation(ProtocolViolation violation)
+    {
+        ConnectionEnding ending = Describe(violation);
+        if (connection.TryEnd(ending))
+            Begin(ending);
+    }
+
     /// <summary>Like <see cref="Begin"/>, but drops pending messages, which the peer does not read.</summary>
     /// <param name="ending">The first cause.</param>
     /// <param name="isAnswered">Whether the 101 has left the send queue. If not, the queue is not cleared.</param>
     public void BeginForSlowClient(ConnectionEnding ending, bool isAnswered)
     {
-        _discardsMessages = true;
+        DiscardMessages();
         connection.Queue.Close(ending.Code, ending.Reason, discard: isAnswered);
         Deadline.Start();
     }
@@ -186,13 +195,16 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     {
         _discardsMessages = true;
         connection.EndMessages();
+        connection.Receive.Interrupt();
     }
 
     private ConnectionEnding Describe(ProtocolViolation violation)
     {
+        if (_violation is not null)
+            return _violation;
         (CloseCode code, string reason, string section) = violation.Describe();
         connection.Log.ProtocolViolated(connection.RemoteEndPoint, reason, section, code.Value);
         DisconnectCause cause = violation is ProtocolViolation.MessageTooBig or ProtocolViolation.TooManyFragments ? DisconnectCause.LimitExceeded : DisconnectCause.ProtocolViolation;
-        return new ConnectionEnding(cause, ConnectionSide.Server, code, reason);
+        return _violation = new ConnectionEnding(cause, ConnectionSide.Server, code, reason);
     }
 }

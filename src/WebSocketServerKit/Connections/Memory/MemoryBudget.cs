@@ -39,7 +39,7 @@ internal sealed class MemoryBudget
     {
         _limit = limit;
         _log = log;
-        _pool = new CountingPool(pool, LargeRented);
+        _pool = new CountingPool(pool, Grew);
     }
 
     /// <summary>Called on a pool thread when memory becomes short between two beats. It should call <see cref="Relieve"/>.</summary>
@@ -60,7 +60,12 @@ internal sealed class MemoryBudget
     public bool Pauses(long held) => held > Volatile.Read(ref _pauseAbove);
 
     /// <summary>Counts bytes that do not come from the pool; negative when they are given back.</summary>
-    public void Count(long bytes) => Interlocked.Add(ref _unpooled, bytes);
+    public void Count(long bytes)
+    {
+        Interlocked.Add(ref _unpooled, bytes);
+        if (bytes >= CountingPool.LargeSize)
+            Grew();
+    }
 
     /// <summary>Stops counting buffers of this many bytes that will never be returned, because a handler may still read them.</summary>
     public void Forget(int bytes) => _pool.Forget(bytes);
@@ -131,7 +136,7 @@ internal sealed class MemoryBudget
         _log?.MemorySuffices(used, _limit);
     }
 
-    private void LargeRented()
+    private void Grew()
     {
         long used = Used;
         // Pause all large clients immediately: it may take a while until a pool thread ranks them.

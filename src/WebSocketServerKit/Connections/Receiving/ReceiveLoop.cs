@@ -37,6 +37,7 @@ internal enum ReceiveEnd
 /// waits for handlers,
 /// <see cref="Discard"/> while it waits for the network or the heartbeat. Both take the lock on the protocol. The loop takes no lock; when it resumes, it calls
 /// <see cref="WaitForVisitor"/> before it touches either.</para>
+/// <para>A message that is handed on in parts (<see cref="MessageParts"/>) is raised with its first part. Then the loop goes on while its handlers run, and waits for the reader of each part.</para>
 /// </summary>
 internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat)
 {
@@ -52,7 +53,10 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private bool _isLastSegment;        // the bytes that LookAhead receives follow this segment directly
     private bool _isUnfinished;         // the protocol has to be stepped again even without more input
     private bool _expectsRsv1;
-    private bool _hasInflater;          // the memory budget counts a decompressor
+    private long _unpooled;             // bytes that the memory budget counts and that are not rented: a decompressor, a large message
+    private MessageParts? _parts;       // of the message that is being handed on in parts
+    private bool _isPartPut;            // the current part was given to _parts
+    private bool _isLastPart;
     private long _inflated;             // the part of ServerProtocol.InflatedBytes that the byte rate has counted
     private bool _hasBegun;
     private volatile bool _isWaiting;   // for the network or for the heartbeat
@@ -86,13 +90,25 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     public long MessagesRefused => _overRate?.Refused ?? 0;
 
     /// <summary>Bytes of memory held for incoming data. From any thread.</summary>
-    public int HeldBytes => _protocol.HeldBytes + (_ahead?.HeldBytes ?? 0) + (_hasInflater ? MemoryBudget.InflaterSize : 0);
+    public long HeldBytes => _protocol.HeldBytes + (_ahead?.HeldBytes ?? 0) + Volatile.Read(ref _unpooled);
 
     /// <summary>Whether the loop does not read because the client exceeds a rate limit or the server is short of memory.</summary>
     public bool IsHoldingBack { get; private set; }
 
     /// <summary>Whether the last <see cref="Look"/> has read everything that the peer had sent.</summary>
-    public bool SeesAll => _ahead is { SeesAll: true };
+    public bool SeesAll => _ahead is { SeesAll: true } && !IsInPart;
+
+    /// <summary>The message that is being handed on in parts; null while there is none.</summary>
+    public MessageParts? Parts => Volatile.Read(ref _parts);
+
+    /// <summary>
+    /// Identifies what the loop waits for: odd while it waits for handlers, and different for each wait. While a message is handed on in parts, handlers run all the time; then it is the wait for
+    /// the reader of the current part.
+    /// </summary>
+    public long WatchedRun => Parts is { IsOver: false } parts ? parts.Wait : connection.Handlers.Run;
+
+    // The next byte of the input belongs to the payload of a frame: read-ahead would not find the frames behind it.
+    private bool IsInPart => Parts is { IsOver: false } && _protocol.IsInFrame;
 
     /// <summary>Whether handlers that are not waited for may still read the payload. Then no buffer that may contain it goes back to the pool.</summary>
     public bool IsPayloadLeft { get; private set; }
@@ -105,6 +121,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _byteRate = Limit(applied.MaxBytesPerSecond, connection.Heartbeat);
         _overRate = Reaction(applied, connection.Heartbeat);
     }
+
+    /// <summary>Hands on messages from a size on in parts. Call it before <see cref="RunAsync"/>.</summary>
+    public void Split(long from, long maxSize) => _protocol.Split(from, maxSize);
 
     /// <summary>Enables permessage-deflate. Call it before <see cref="RunAsync"/>.</summary>
     public void Agree(PerMessageDeflateParameters agreed)
@@ -142,6 +161,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             _end = ReceiveEnd.Lost;
         }
 
+        if (_parts is { HasHandlers: true })
+            await InterruptMessageAsync().ConfigureAwait(false);
         if (IsPayloadLeft)
         {
             settings.Budget.Forget(_protocol.HeldBytes + (_ahead?.TakenBytes ?? 0));
@@ -153,14 +174,14 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         }
 
         ReleaseAhead();
-        CountInflater();
+        CountUnpooled();
     }
 
     /// <summary>
     /// Reads ahead while the handlers of this run are running: answers Pings, and reports a Close frame or the end of the input to the connection. The
     /// heartbeat calls it, also while a handler blocks the loop's thread.
     /// </summary>
-    /// <param name="run">The value of <see cref="HandlerScope.Run"/> that the caller has seen. For another run it does nothing.</param>
+    /// <param name="run">The value of <see cref="WatchedRun"/> that the caller has seen. For another one it does nothing.</param>
     /// <param name="isOpen">Whether frames may be answered. False before the answer to the handshake.</param>
     public void Look(long run, bool isOpen)
     {
@@ -169,7 +190,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             BeginVisit();
             try
             {
-                if (_end is null && connection.Handlers.Run == run)
+                if (_end is null && WatchedRun == run)
                     LookDuring(run, isOpen);
             }
             finally
@@ -188,11 +209,28 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             if (_isWaiting)
             {
                 _protocol.DiscardMessages();
-                CountInflater();
+                CountUnpooled();
             }
 
             _isVisited = false;
         }
+    }
+
+    /// <summary>Ends the message that is being handed on in parts, if it is not complete: this side ends the connection. From any thread.</summary>
+    public void Interrupt()
+    {
+        Interlocked.MemoryBarrier(); // the caller has set DiscardsMessages, then read _parts; the loop does the reverse
+        Parts?.Fail(new InterruptedMessageException("The rest of the message does not come: the server has ended the connection."));
+    }
+
+    /// <summary>Checks the time limit of the message that is being handed on in parts. Called by the heartbeat.</summary>
+    public void Beat(long now)
+    {
+        if (Parts is not { IsOver: false } parts)
+            return;
+        bool waitsForPeer = (parts.Wait & 1) == 0 && !IsHoldingBack;
+        if (parts.IsOverdue(now, waitsForPeer, heartbeat.ToTimestamp(connection.Settings.StreamedMessageTimeout)))
+            connection.BeginClose(new ConnectionEnding(DisconnectCause.LimitExceeded, ConnectionSide.Server, CloseCode.PolicyViolation, "message takes too long"));
     }
 
     /// <summary>Releases what was read ahead. <see cref="Look"/> does nothing from then on.</summary>
@@ -228,6 +266,13 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     private void LookDuring(long run, bool isOpen)
     {
+        if (IsInPart)
+        {
+            if (connection.Transport.HasPeerEnded)
+                connection.PeerEnded(null);
+            return;
+        }
+
         _ahead ??= new LookAhead(connection, connection.Transport, settings.Pool, _expectsRsv1);
         // Before the loop begins, bytes that followed the request are still in the reader.
         if (!_hasBegun && _input.TryRead(out ReadResult read))
@@ -276,7 +321,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _input.AdvanceTo(read.Buffer.End);
         if (read.IsCompleted)
             _end ??= ReceiveEnd.Lost;
-        CountInflater();
+        CountUnpooled();
         if (IsPaused)
             await HoldBackAsync().ConfigureAwait(false);
     }
@@ -306,10 +351,18 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 _slice.End();
             }
 
+            if (_isUnfinished)
+                CountUnpooled();
             if (IsOverRate || IsPaused)
                 await HoldBackAsync().ConfigureAwait(false);
             if (ParseSegment())
                 continue;
+            if (_parts is not null)
+            {
+                await HandOnPartAsync().ConfigureAwait(false);
+                continue;
+            }
+
             HandlersEnd end = await connection.Handlers.WhenEnded().ConfigureAwait(false);
             if (end == HandlersEnd.GoOn && !await connection.Handlers.WhenPayloadReleased().ConfigureAwait(false))
                 end = HandlersEnd.GivenUp;
@@ -320,7 +373,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     }
 
     // Messages that are discarded need no limit: the sooner the peer's Close frame is read, the better.
-    private bool IsOverRate => _overRate is { Refuses: false } && IsLimitReached;
+    // A message that is handed on in parts has begun, so it cannot be refused any more: the rest of it is read more slowly.
+    private bool IsOverRate => _overRate is not null && (!_overRate.Refuses ? IsLimitReached : _parts is not null && !connection.DiscardsMessages && IsReached(_byteRate));
 
     private bool IsLimitReached => !connection.DiscardsMessages && (IsReached(_messageRate) || IsReached(_byteRate));
 
@@ -336,7 +390,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         settings.MaxMessagesPerSecond is null && settings.MaxBytesPerSecond is null ? null : new OverRate(settings.OverRate, heartbeat);
 
     // Parses until the bytes are used up, a rate limit is reached, the time slice is over or the loop has to end. False when handlers of a message have to be
-    // awaited.
+    // awaited, or a part of a message has to be handed on.
     private bool ParseSegment()
     {
         HandlerScope handlers = connection.Handlers;
@@ -353,12 +407,10 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 // More frames have been received already: their answers leave in one write with this one's.
                 if (_left > 0)
                     cork ??= Cork.Put(settings.Clock);
-                _isUnfinished = found == ProtocolEvent.Unfinished;
+                _isUnfinished = _protocol.HasMore;
                 if (_byteRate is not null && _overRate is { Refuses: false })
                     CountInflated(_byteRate);
-                if (found != ProtocolEvent.Message)
-                    Take(found);
-                else if (!TakeMessage(handlers))
+                if (!(found == ProtocolEvent.Message ? TakeMessage(handlers) : Take(found, handlers)))
                     return false;
                 WaitForVisitor();
                 if (!_isUnfinished)
@@ -415,19 +467,108 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             connection.BeginClose(new ConnectionEnding(DisconnectCause.LimitExceeded, ConnectionSide.Server, CloseCode.PolicyViolation, "too many messages"));
     }
 
+    // Of a message that is handed on in parts, the first part begins the event.
+    private void BeginParts(HandlerScope handlers)
+    {
+        MessageParts parts = new(_protocol.MessageType, heartbeat.Now);
+        parts.Put(_protocol.Payload, _isLastPart); // nobody is told, because nobody reads yet
+        parts.IsOver = _isLastPart;
+        _isPartPut = true;
+        Volatile.Write(ref _parts, parts);
+        _messageRate?.Count(1, heartbeat.Now);
+        Interlocked.MemoryBarrier(); // store _parts, then read DiscardsMessages; Interrupt does the reverse
+        if (connection.DiscardsMessages)
+            parts.Close();
+        else
+            parts.HasHandlers = !connection.RaiseMessageStream(handlers);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask HandOnPartAsync()
+    {
+        MessageParts parts = _parts!;
+        if (!_isPartPut)
+        {
+            parts.IsOver = _isLastPart;
+            parts.Put(_protocol.Payload, _isLastPart);
+        }
+
+        if (_isLastPart)
+        {
+            // From here on it is like any other message: its handlers have it as a whole.
+            EndMessage(parts.HasHandlers ? await connection.Handlers.WhenEnded().ConfigureAwait(false) : HandlersEnd.Ended);
+            return;
+        }
+
+        if (!parts.TryGoOn())
+        {
+            await parts.WhenTaken().ConfigureAwait(false);
+            parts.EndWait();
+        }
+
+        WaitForVisitor();
+        _protocol.ReleasePayload();
+    }
+
+    // The loop ends in the middle of a message whose handlers run. The peer is answered at once, and the handlers learn it when they read.
+    private async ValueTask InterruptMessageAsync()
+    {
+        MessageParts parts = _parts!;
+        parts.IsOver = true;
+        connection.EndMessages(); // these handlers may wait for another message
+        if (_end == ReceiveEnd.Violation)
+        {
+            Interrupt(parts, $"the client broke a rule of the protocol ({Violation.Describe().Reason}).");
+            connection.Closing.BeginForViolation(Violation);
+        }
+        else if (_end == ReceiveEnd.CloseReceived)
+        {
+            // 5.4 and 5.5.1 let a Close frame come between the fragments of a message.
+            connection.PeerCloses(CloseCode, CloseReason);
+            Interrupt(parts, "the client has closed the connection.");
+        }
+        else
+        {
+            connection.PeerEnded(Failure);
+            Interrupt(parts, "the connection is lost.");
+        }
+
+        EndHandlers(await connection.Handlers.WhenEnded().ConfigureAwait(false));
+    }
+
+    private void Interrupt(MessageParts parts, string cause) =>
+        parts.Fail(new InterruptedMessageException($"The rest of the message does not come: {cause}", Failure), dropsLastPart: true);
+
     private void EndMessage(HandlersEnd end)
+    {
+        EndHandlers(end);
+        if (end is not (HandlersEnd.GivenUp or HandlersEnd.Postponed))
+            _protocol.ReleasePayload();
+    }
+
+    private void EndHandlers(HandlersEnd end)
     {
         if (end != HandlersEnd.Ended)
             connection.RenewHandlers(end);
         WaitForVisitor();
+        if (_parts is { } parts)
+            EndParts(parts, end);
         if (end is HandlersEnd.GivenUp or HandlersEnd.Postponed)
         {
-            IsPayloadLeft = true;
+            IsPayloadLeft = _parts is null;
             _end = end == HandlersEnd.Postponed && connection.HasPeerClosed ? ReceiveEnd.CloseReceived : ReceiveEnd.Abandoned;
-            return;
         }
+    }
 
-        _protocol.ReleasePayload();
+    // Nobody may read from the input any more. Handlers that have not begun still find the message, and that it is over.
+    private void EndParts(MessageParts parts, HandlersEnd end)
+    {
+        parts.HasHandlers = false;
+        Interrupt(parts, "the handler has not read it in time.");
+        if (end is not (HandlersEnd.Ended or HandlersEnd.GoOn))
+            return;
+        Volatile.Write(ref _parts, null);
+        connection.MessageStreamEnded();
     }
 
     private void EndWait()
@@ -436,13 +577,25 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         WaitForVisitor();
     }
 
-    private void Take(ProtocolEvent found)
+    // False when a part of a message has to be handed on.
+    private bool Take(ProtocolEvent found, HandlerScope handlers)
     {
         switch (found)
         {
             case ProtocolEvent.PassedOver:
                 RefuseMessage(_overRate!);
                 break;
+            case ProtocolEvent.Part or ProtocolEvent.LastPart:
+                _isLastPart = found == ProtocolEvent.LastPart;
+                _isPartPut = false;
+                BytesReceived += _protocol.Payload.Length;
+                if (_overRate is { Refuses: true })
+                    _byteRate?.Count(_protocol.Payload.Length, heartbeat.Now);
+                if (_isLastPart)
+                    MessagesReceived++;
+                if (_parts is null)
+                    BeginParts(handlers);
+                return false;
             case ProtocolEvent.Ping:
                 // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame."
                 if (_ahead is null || !_ahead.TakeAnswered())
@@ -459,6 +612,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 _end = ReceiveEnd.Violation;
                 break;
         }
+
+        return true;
     }
 
     // The rate counts decompressed bytes as well: a few bytes may inflate to many.
@@ -468,12 +623,13 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _inflated = _protocol.InflatedBytes;
     }
 
-    private void CountInflater()
+    private void CountUnpooled()
     {
-        if (_protocol.HasInflater == _hasInflater)
+        long bytes = _protocol.LargeBytes + (_protocol.HasInflater ? MemoryBudget.InflaterSize : 0);
+        if (bytes == _unpooled)
             return;
-        _hasInflater = !_hasInflater;
-        settings.Budget.Count(_hasInflater ? MemoryBudget.InflaterSize : -MemoryBudget.InflaterSize);
+        settings.Budget.Count(bytes - _unpooled);
+        Volatile.Write(ref _unpooled, bytes);
     }
 
     private async Task HoldBackAsync()

@@ -2,6 +2,13 @@ using WebSocketServerKit.Connections.Sending;
 
 namespace WebSocketServerKit.Connections.Scheduling;
 
+/// <summary>Something that waits for the clock. See <see cref="SliceClock.Hold"/>.</summary>
+internal interface IHeldBack
+{
+    /// <summary>Its time is over. Called on the clock's thread: it must not take long.</summary>
+    void LetGo();
+}
+
 /// <summary>
 /// A coarse clock with ticks of 4 ms, so that reading the time costs one field. A thread counts the ticks. It sleeps when nobody has asked for the time for 25
 /// ticks, and ends after another 10 s. Thread-safe.
@@ -18,6 +25,7 @@ internal sealed class SliceClock
 
     private readonly object _gate = new(); // a Lock cannot be waited on
     private readonly List<WeakReference<Cork>> _corks = []; // guarded by itself; weak, since a cork lives as long as its thread
+    private readonly Dictionary<IHeldBack, int> _held = []; // with the tick from which it is held; guarded by itself
     private readonly Action<ThreadStart> _startThread;
     private volatile int _now;
     private volatile bool _isAsked;   // somebody has asked for the time since the last tick
@@ -60,15 +68,38 @@ internal sealed class SliceClock
         }
     }
 
+    /// <summary>Calls <see cref="IHeldBack.LetGo"/> once, when a whole tick has passed. If it is held already, that time starts again.</summary>
+    public void Hold(IHeldBack held)
+    {
+        lock (_held)
+            _held[held] = _now;
+        Ask();
+    }
+
     /// <summary>Advances the clock by one tick.</summary>
     public void AddTick()
     {
         _now++;
+        LetGo();
         lock (_corks)
         {
             foreach (WeakReference<Cork> entry in _corks)
                 if (entry.TryGetTarget(out Cork? cork))
                     cork.FlushIfOverdue();
+        }
+    }
+
+    private void LetGo()
+    {
+        lock (_held)
+        {
+            foreach ((IHeldBack held, int since) in _held)
+            {
+                if (_now - since < 2)
+                    continue;
+                _held.Remove(held);
+                held.LetGo();
+            }
         }
     }
 

@@ -78,7 +78,8 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     /// <summary>The error that ended the connection, or null.</summary>
     public Exception? Failure => Volatile.Read(ref _failure);
 
-    private bool IsClosed => _ended || _failure is not null;
+    /// <summary>Whether everything is refused from now on. A snapshot, from any thread.</summary>
+    public bool IsClosed => Volatile.Read(ref _ended) || Failure is not null;
 
     private bool DropsOldest => Policy == SlowClientPolicy.DropOldest;
 

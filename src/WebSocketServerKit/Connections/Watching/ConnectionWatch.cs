@@ -1,5 +1,5 @@
 using WebSocketServerKit.Connections.Closing;
-using WebSocketServerKit.Connections.Handling;
+using WebSocketServerKit.Connections.Receiving;
 
 namespace WebSocketServerKit.Connections.Watching;
 
@@ -48,7 +48,7 @@ internal struct ConnectionWatch(long now)
             now,
             connection.Heartbeat.ToTimestamp(connection.Settings.PingInterval),
             connection.Heartbeat.ToTimestamp(connection.Settings.PingTimeout),
-            holdingBack: (connection.Handlers.IsRunning && !connection.Receive.SeesAll) || connection.Receive.IsHoldingBack,
+            holdingBack: ((connection.Receive.WatchedRun & 1) != 0 && !connection.Receive.SeesAll) || connection.Receive.IsHoldingBack,
             isDraining,
             isDraining ? connection.Transport.BytesTaken : 0);
 
@@ -73,7 +73,7 @@ internal struct ConnectionWatch(long now)
     /// <summary>Checks the handlers. While the same ones run for a second beat, the connection reads ahead. They are logged once they are slow.</summary>
     /// <param name="connection">The connection.</param>
     /// <param name="now">The time of this beat.</param>
-    /// <param name="run">The value of <see cref="HandlerScope.Run"/>; odd while handlers run.</param>
+    /// <param name="run">The value of <see cref="ReceiveLoop.WatchedRun"/>; odd while the loop waits for handlers.</param>
     public void BeatHandlers(ConnectionLifetime connection, long now, long run)
     {
         if ((run & 1) == 0)

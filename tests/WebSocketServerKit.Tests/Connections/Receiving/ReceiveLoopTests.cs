@@ -257,4 +257,30 @@ public sealed class ReceiveLoopTests
         Assert.Equal(ReceiveEnd.Lost, loop.End);
         Assert.IsType<InvalidOperationException>(loop.Failure);
     }
+
+    [Fact]
+    public async Task The_memory_of_a_large_message_counts_against_the_budget_until_its_handlers_have_ended()
+    {
+        const int Size = 3_000_000;
+        await using var stage = new ConnectionStage(settings => settings with { MaxMessageSize = Size });
+        long during = 0;
+        stage.Connection.OnMessage = () => during = stage.Settings.Budget.Used;
+        await stage.OpenAsync();
+        stage.Transport.Receive(Frames.Binary(new byte[Size - 10], fin: false));
+        await stage.Transport.WhenIdle;
+        Assert.InRange(stage.Settings.Budget.Used, Size - 10, 2 * Size);
+        Assert.Equal(stage.Settings.Budget.Used, stage.Connection.HeldBytes);
+        stage.Transport.Receive(Frames.Continuation(new byte[10]));
+        await stage.Transport.WhenIdle;
+        Assert.Equal(1, stage.Connection.MessagesReceived);
+        Assert.InRange(during, Size, 2 * Size);
+        Assert.Equal((0, 0), (stage.Settings.Budget.Used, stage.Connection.HeldBytes));
+
+        // Given back as well when the message does not end.
+        stage.Transport.Receive(Frames.Binary(new byte[Size - 10], fin: false));
+        await stage.Transport.WhenIdle;
+        stage.Transport.Reset();
+        await stage.Connection.Called("Released");
+        Assert.Equal(0, stage.Settings.Budget.Used);
+    }
 }

@@ -39,4 +39,45 @@ public sealed class SliceClockTests
         Assert.True(clock.IsOver(began));
         Assert.False(clock.IsOver(clock.Now));
     }
+
+    [Fact]
+    public void What_is_held_is_let_go_once_after_a_whole_tick_and_held_again_from_its_beginning()
+    {
+        SliceClock clock = ConnectionStage.StoppedClock();
+        var first = new Held();
+        var second = new Held();
+        clock.Hold(first);
+        clock.AddTick();
+        clock.Hold(second);
+        Assert.Equal((0, 0), (first.LetGos, second.LetGos));
+        clock.AddTick();
+        Assert.Equal((1, 0), (first.LetGos, second.LetGos));
+        clock.Hold(second);
+        clock.AddTick();
+        Assert.Equal((1, 0), (first.LetGos, second.LetGos));
+        clock.AddTick();
+        clock.AddTick();
+        Assert.Equal((1, 1), (first.LetGos, second.LetGos));
+    }
+
+    [Fact]
+    public async Task What_is_held_wakes_a_clock_that_sleeps()
+    {
+        var held = new Held();
+        new SliceClock().Hold(held);
+        await held.LetGone.Task.InTime();
+    }
+
+    private sealed class Held : IHeldBack
+    {
+        public int LetGos { get; private set; }
+
+        public TaskCompletionSource LetGone { get; } = Timely.Signal();
+
+        public void LetGo()
+        {
+            LetGos++;
+            LetGone.TrySetResult();
+        }
+    }
 }

@@ -114,7 +114,7 @@ public sealed class SlowClientPolicyTests : SendQueueTest
         Assert.Equal(SendOutcome.Closed, await queue.WaitAndSendAsync(Opcode.Text, "not"u8.ToArray(), Cancellation));
         Assert.Equal((1, 1), (listener.TooSlow, queue.MessagesDropped));
         await AssertDrainedAsync(queue);
-        Assert.Equal(["Text", "Close"], Transport.Frames.Select(frame => $"{frame.Opcode}"));
+        Assert.Equal(["Text", "Close"], Transport.Frames.Select(frame => $"{frame.Opcode}"), StringComparer.Ordinal);
     }
 
     [Theory]
@@ -326,7 +326,7 @@ public sealed class SlowClientPolicyTests : SendQueueTest
         queue.Close(CloseCode.NormalClosure, "");
         Assert.Equal(SendOutcome.Closed, Latest(queue, "b", "b2"));
         await AssertDrainedAsync(queue);
-        Assert.Equal(["Text", "Text", "Text", "Close"], Transport.Frames.Select(frame => $"{frame.Opcode}"));
+        Assert.Equal(["Text", "Text", "Text", "Close"], Transport.Frames.Select(frame => $"{frame.Opcode}"), StringComparer.Ordinal);
     }
 
     private sealed class Listener : ISlowReadingListener
