@@ -97,9 +97,11 @@ internal sealed partial class MappedServer
             CloseClients();
     }
 
-    // The host waits for its requests, and these end with their clients.
+    // The host waits for its requests, and these end with their clients. A server that is being stopped closes them itself, over the time that its host has chosen.
     private void CloseClients()
     {
+        if (!_server.IsReady)
+            return;
         foreach (WebSocketClient client in _server.Clients)
         {
             if (client.GetHttpContext()?.GetEndpoint()?.Metadata.GetMetadata<MappedServer>() == this)

@@ -1,6 +1,6 @@
 namespace WebSocketServerKit;
 
-/// <summary>How the clients were disconnected when the server was stopped.</summary>
+/// <summary>How the clients were disconnected when the server was stopped. Two results are equal if their numbers are.</summary>
 public sealed record StopResult
 {
     /// <summary>Clients that answered the server's Close frame, and whose handlers have ended.</summary>
@@ -14,4 +14,16 @@ public sealed record StopResult
     /// <see cref="WebSocketServer.ClientDisconnected"/> still run. Handlers that run on after <c>ContinueReceiving</c> count too.
     /// </summary>
     public int Unfinished { get; init; }
+
+    /// <summary>
+    /// The clients that did not leave cleanly, and why. Those of <see cref="Aborted"/>; and of <see cref="Unfinished"/> those that were cut and whose
+    /// <see cref="WebSocketServer.ClientDisconnected"/> has not ended.
+    /// </summary>
+    public IReadOnlyList<CutClient> Cut { get; init; } = [];
+
+    /// <summary>Whether the numbers are the same.</summary>
+    public bool Equals(StopResult? other) => other is not null && (ClosedCleanly, Aborted, Unfinished) == (other.ClosedCleanly, other.Aborted, other.Unfinished);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(ClosedCleanly, Aborted, Unfinished);
 }

@@ -91,7 +91,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     public ClientRegistry Clients { get; }
 
     /// <summary>The end points that the server listens on, with the actual ports: first those of <see cref="WebSocketServerOptions.Listen(EndPoint, ListenOptions?)"/> and its like, then those of <see cref="WebSocketServerOptions.Urls"/>, then those that were added while it runs. <c>localhost</c> makes two with one port. Empty while the server is stopped.</summary>
-    public IReadOnlyList<EndPoint> EndPoints => Volatile.Read(ref _stopping) is null && Volatile.Read(ref _run) is { } run ? run.EndPoints : [];
+    public IReadOnlyList<EndPoint> EndPoints => Volatile.Read(ref _run)?.EndPoints ?? [];
 
     /// <summary>Bytes of memory that the server holds for its clients, approximately: see <see cref="WebSocketServerOptions.MaxBufferedBytes"/>. 0 while the server is stopped.</summary>
     public long BufferedBytes => Volatile.Read(ref _run)?.Budget.Used ?? 0;
@@ -157,7 +157,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     {
         ArgumentNullException.ThrowIfNull(endPoint);
         lock (_gate)
-            return _stopping is null && _run is { } run && run.StopListening(endPoint);
+            return _run is { IsClosing: false } run && run.StopListening(endPoint);
     }
 
     /// <summary>
@@ -240,7 +240,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <param name="cancellationToken">Cancelled, the remaining connections are reset at once. The tokens of further calls do the same.</param>
     /// <returns>How many clients left cleanly, how many were reset, and how many have events that have not ended.</returns>
     public Task<StopResult> StopAsync(CancellationToken cancellationToken = default) =>
-        StopAsync(CloseCode.GoingAway, "server is stopping", cancellationToken);
+        StopCoreAsync(StopPlan.Default, cancellationToken);
 
     /// <summary>Stops like <see cref="StopAsync(CancellationToken)"/>, with this code and reason in the Close frames.</summary>
     /// <param name="code">As in <see cref="WebSocketClient.CloseAsync(CloseCode, string, CancellationToken)"/>: 1012 tells that the server restarts.</param>
@@ -253,7 +253,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     {
         ArgumentNullException.ThrowIfNull(reason);
         CloseFrame.Check(code, reason);
-        return StopCoreAsync(code, reason, cancellationToken);
+        return StopCoreAsync(new StopPlan(code, reason), cancellationToken);
     }
 
     /// <summary>
@@ -274,7 +274,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             }
 
             run.CutNow();
-            _stopping ??= EndAsync(run, CloseCode.GoingAway, "server is stopping");
+            _ = Begin(run, StopPlan.Default);
         }
 
         run.StopListening();
@@ -310,25 +310,25 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     }
 
     // Under the lock.
-    private ServerRun RunningOrThrow()
+    private ServerRun RunningOrThrow(bool evenWhenNotReady = false)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         ServerRun run = _run ?? throw new InvalidOperationException("The server is not started. Await StartAsync first; it needs no place to listen for this.");
-        return _stopping is null ? run : throw ServerRun.Stopping();
+        return _stopping is null || (evenWhenNotReady && !run.IsClosing) ? run : throw ServerRun.Stopping();
     }
 
     private Task ServeAsync(ICarrier carrier, AcceptOptions? options, CancellationToken cancellationToken)
     {
         ServerRun run;
         lock (_gate)
-            run = RunningOrThrow();
+            run = RunningOrThrow(evenWhenNotReady: true);
 
         return WithoutAsyncLocals(() => run.ServeAsync(carrier, options, cancellationToken));
     }
 
     internal long NextClientId() => Interlocked.Increment(ref _lastClientId);
 
-    private async Task<StopResult> StopCoreAsync(CloseCode code, string reason, CancellationToken cancellationToken)
+    private async Task<StopResult> StopCoreAsync(StopPlan plan, CancellationToken cancellationToken)
     {
         ServerRun run;
         Task<StopResult> stopping;
@@ -337,7 +337,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             if (_run is null)
                 return new StopResult();
             run = _run;
-            stopping = _stopping ??= EndAsync(run, code, reason);
+            stopping = Begin(run, plan);
         }
 
         using CancellationTokenRegistration cut = cancellationToken.UnsafeRegister(static run => ((ServerRun)run!).CutNow(), run);
@@ -385,11 +385,23 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         }
     }
 
-    private async Task<StopResult> EndAsync(ServerRun run, CloseCode code, string reason)
+    // Under the lock. The first plan counts.
+    private Task<StopResult> Begin(ServerRun run, StopPlan plan)
+    {
+        if (_stopping is null)
+        {
+            run.BeginStop(plan);
+            Volatile.Write(ref _stopping, EndAsync(run));
+        }
+
+        return _stopping;
+    }
+
+    private async Task<StopResult> EndAsync(ServerRun run)
     {
         // Leave the caller's thread and its lock.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        StopResult result = await run.StopAsync(code, reason).ConfigureAwait(false);
+        StopResult result = await run.StopAsync().ConfigureAwait(false);
         lock (_gate)
         {
             _run = null;

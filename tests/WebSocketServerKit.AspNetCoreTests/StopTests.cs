@@ -39,6 +39,43 @@ public sealed class StopTests
     }
 
     [Fact]
+    public async Task A_server_that_is_being_stopped_closes_its_clients_in_its_own_way_although_the_host_stops()
+    {
+        await using MappedHost host = await MappedHost.StartEchoAsync();
+        using ClientWebSocket client = await host.ConnectAsync();
+        await host.NextClientAsync();
+        Task<StopResult> draining = null!;
+        host.Application.Lifetime.ApplicationStopping.Register(() => draining = host.Server.StopAsync(
+            new StopOptions { ReadinessDelay = TimeSpan.FromMilliseconds(50), Code = CloseCode.ServiceRestart, Reason = "update", RetryAfter = TimeSpan.FromSeconds(9) }, MappedHost.Timely));
+        Task stopping = host.Application.StopAsync(CancellationToken.None);
+        WebSocketReceiveResult close = await client.ReceiveAsync(new byte[100], MappedHost.Timely);
+        Assert.Equal((WebSocketMessageType.Close, 1012), (close.MessageType, (int?)close.CloseStatus));
+        Assert.Matches("^update; retry after [0-9]+ s$", close.CloseStatusDescription);
+        await client.CloseOutputAsync(close.CloseStatus!.Value, null, MappedHost.Timely);
+        Assert.Equal(new StopResult { ClosedCleanly = 1 }, await draining.WaitAsync(MappedHost.Timely));
+        await stopping.WaitAsync(MappedHost.Timely);
+    }
+
+    [Fact]
+    public async Task A_server_that_stops_over_a_time_answers_late_handshakes_itself_and_plain_requests_too()
+    {
+        await using MappedHost host = await MappedHost.StartAsync(server => server.HttpRequestReceived += (_, e) => e.Respond(HttpStatusCode.OK, "plain"));
+        using ClientWebSocket client = await host.ConnectAsync();
+        await host.NextClientAsync();
+        using var cut = new CancellationTokenSource();
+        Task<StopResult> stopping = host.Server.StopAsync(new StopOptions { Spread = TimeSpan.FromHours(1), RetryAfter = TimeSpan.FromSeconds(4000) }, cut.Token);
+        HttpAnswer answer;
+        do
+            answer = await host.AskToConnectAsync();
+        while (answer.StatusLine.Contains(" 101 ", StringComparison.Ordinal)); // the stop has not got that far yet
+        Assert.Contains(" 503 ", answer.StatusLine, StringComparison.Ordinal);
+        Assert.InRange(int.Parse(answer["Retry-After"].Single(), System.Globalization.CultureInfo.InvariantCulture), 4000, 8000);
+        Assert.Equal("plain", (await host.AskAsync("GET /ws HTTP/1.1\r\nHost: localhost\r\n\r\n")).Body);
+        await cut.CancelAsync();
+        Assert.NotEmpty((await stopping.WaitAsync(MappedHost.Timely)).Cut);
+    }
+
+    [Fact]
     public async Task A_client_whose_handshake_was_under_way_is_closed_too()
     {
         TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously);

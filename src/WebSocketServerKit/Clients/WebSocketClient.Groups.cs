@@ -9,7 +9,7 @@ public sealed partial class WebSocketClient
     private int _placeByUser;
 
     /// <summary>
-    /// Who the client is: the <see cref="ClaimTypes.NameIdentifier"/> claim of <see cref="User"/>, else its <c>sub</c> claim, else the name of its identity. Null if there is none of them. One
+    /// Who the client is: what a handler has set in <see cref="HandshakingEventArgs.UserId"/>, else the <see cref="ClaimTypes.NameIdentifier"/> claim of <see cref="User"/>, else its <c>sub</c> claim, else the name of its identity. Null if there is none of them. One
     /// user may have many connections: <see cref="ClientSelection.WithUser"/> selects them.
     /// </summary>
     public string? UserId { get; }
@@ -85,7 +85,7 @@ public sealed partial class WebSocketClient
         return Memberships?.Registry.Leave(kind, key, this) is true;
     }
 
-    private static string? IdOf(ClaimsPrincipal? user) => user is null
+    internal static string? IdOf(ClaimsPrincipal? user) => user is null
         ? null
         : FilledOrNull(user.FindFirst(ClaimTypes.NameIdentifier)?.Value) ?? FilledOrNull(user.FindFirst("sub")?.Value) ?? FilledOrNull(user.Identity?.Name);
 

@@ -38,7 +38,7 @@ public sealed partial class WebSocketClient
         Subprotocol = subprotocol;
         Extensions = extensions;
         User = handshaking is null ? lifetime.Transport.Facts?.User : handshaking.User;
-        UserId = IdOf(User);
+        UserId = handshaking?.UserId ?? IdOf(User);
         _connectedAt = connectedAt.UtcTicks;
     }
 

@@ -37,6 +37,7 @@ internal abstract partial class ConnectionLifetime : IHandlers
     private volatile bool _isSilent;                // no further message will be raised
     private bool _hasContext;                       // this connection holds one of the places for context takeover
     private volatile bool _isConnectedRaised;       // the handlers of ClientConnected were called
+    private SessionExpiry? _expiry;                 // made for the first date
     private Notices? _notices;                      // made for the first notice
 
     protected ConnectionLifetime(TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat, ServerLog log)
@@ -127,6 +128,24 @@ internal abstract partial class ConnectionLifetime : IHandlers
     /// <inheritdoc cref="ClosingHandshake.LeftMessage"/>
     public LeftMessage? LeftMessage => Volatile.Read(ref _closing)?.LeftMessage;
 
+    /// <summary>When the session of the client expires; null for never.</summary>
+    public DateTimeOffset? ExpiresAt
+    {
+        get => Volatile.Read(ref _expiry)?.At;
+        set
+        {
+            if (Volatile.Read(ref _expiry) is not { } expiry)
+            {
+                if (value is null)
+                    return;
+                var mine = new SessionExpiry();
+                expiry = Interlocked.CompareExchange(ref _expiry, mine, null) ?? mine;
+            }
+
+            expiry.At = value;
+        }
+    }
+
     /// <summary>The index in the <see cref="ConnectionTable"/>, whose lock guards it.</summary>
     public int TableIndex { get; set; }
 
@@ -192,6 +211,9 @@ internal abstract partial class ConnectionLifetime : IHandlers
 
     /// <summary>How the connection ended; not null once <see cref="ConnectionEvent.Disconnected"/> is raised.</summary>
     protected ConnectionEnding? Ending => Volatile.Read(ref _closing)?.Ending;
+
+    /// <summary>Why the client has not left cleanly.</summary>
+    protected CutReason WhyCut => LeftMessage is { IsPostponed: false } ? CutReason.HandlerRunning : Volatile.Read(ref _closing)?.WhyCut ?? CutReason.EndedOtherwise;
 
     /// <summary>Whether both sides sent a Close frame.</summary>
     protected bool WasClean => Volatile.Read(ref _closing) is { WasClean: true };
@@ -269,9 +291,18 @@ internal abstract partial class ConnectionLifetime : IHandlers
             Volatile.Read(ref _opening)?.Interrupt(Admission.Stopping);
     }
 
-    /// <summary>Cuts the connection and gives up its handlers, because the stop timeout is over.</summary>
-    public void EndStop()
+    /// <summary>Starts the closing handshake because the server stops. Does nothing unless the connection is open: a request is still answered.</summary>
+    public void BeginDrain(CloseCode code, string reason)
     {
+        if (_open)
+            BeginStop(code, reason);
+    }
+
+    /// <summary>Cuts the connection and gives up its handlers, because the stop timeout is over.</summary>
+    /// <param name="isCancelled">Whether it is not over, but the host waits no longer.</param>
+    public void EndStop(bool isCancelled = false)
+    {
+        Closing.NoteCut(isCancelled);
         Abort(new ConnectionEnding(DisconnectCause.ServerStopping, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
         LeaveHandlers(HandlersEnd.GivenUp);
     }
@@ -332,9 +363,16 @@ internal abstract partial class ConnectionLifetime : IHandlers
             Volatile.Read(ref _opening)?.Beat(now);
             Volatile.Read(ref _closing)?.Beat(now);
             if (IsOpen)
+            {
                 BeatOpen(now);
+                if (_expiry is not null)
+                    BeatExpiry(_expiry);
+            }
             else if (!IsEnding && Queue.Failure is { } failure)
+            {
                 Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseCode.AbnormalClosure, "", failure));
+            }
+
             _watch.BeatHandlers(this, now, Receive.WatchedRun);
         }
         catch (Exception exception)
@@ -353,6 +391,19 @@ internal abstract partial class ConnectionLifetime : IHandlers
 
     /// <summary>The handlers of that message have ended.</summary>
     public void MessageStreamEnded() => _raising = ConnectionEvent.Message;
+
+    private void BeatExpiry(SessionExpiry expiry)
+    {
+        switch (expiry.Beat(Heartbeat.UtcNow(), Settings.ExpiryNotice, out DateTimeOffset at))
+        {
+            case ExpiryAction.Notify:
+                Notify(new Notice(NoticeKind.Expiring, at.UtcTicks));
+                break;
+            case ExpiryAction.Close:
+                BeginClose(new ConnectionEnding(DisconnectCause.Expired, ConnectionSide.Server, CloseCode.PolicyViolation, "session has expired"));
+                break;
+        }
+    }
 
     /// <summary>Reads ahead, because the same handlers still run at a second beat. Fast handlers cost no read-ahead.</summary>
     public void LookAtPeer(long run)

@@ -20,6 +20,12 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(3, LogLevel.Information, "Stopped: {Cleanly} clients left cleanly, {Cut} had to be cut, {Unfinished} have handlers that have not ended.")]
     public partial void Stopped(int cleanly, int cut, int unfinished);
 
+    [LoggerMessage(60, LogLevel.Information, "No longer ready for new clients. Those that are connected are told to go away in {Delay}.")]
+    public partial void NotReady(TimeSpan delay);
+
+    [LoggerMessage(61, LogLevel.Information, "{Count} clients did not leave cleanly: {Why}. Their ids: {Ids}.")]
+    public partial void Cut(int count, CutReason why, string ids);
+
     [LoggerMessage(4, LogLevel.Error, "Accepting connections on {EndPoint} failed.")]
     public partial void AcceptTrouble(Exception exception, EndPoint endPoint);
 

@@ -42,10 +42,14 @@ public enum DisconnectCause
 
     /// <summary>
     /// A message of the client exceeded <see cref="WebSocketServerOptions.MaxMessageSize"/> (close code 1009) or <see cref="WebSocketServerOptions.MaxFragmentsPerMessage"/> (1008), or, handed on while
-    /// it was received, <see cref="WebSocketServerOptions.MaxStreamedMessageSize"/> (1009) or <see cref="WebSocketServerOptions.StreamedMessageTimeout"/> (1008).
+    /// it was received, <see cref="WebSocketServerOptions.MaxStreamedMessageSize"/> (1009) or <see cref="WebSocketServerOptions.StreamedMessageTimeout"/> (1008). Or the client sent too much, and
+    /// <see cref="WebSocketServerOptions.OverRate"/> is <see cref="RateLimitReaction.Close"/> (1008, <c>too many messages</c>).
     /// </summary>
     LimitExceeded,
 
     /// <summary>The client read too slowly, and <see cref="WebSocketServerOptions.SlowClients"/> is <see cref="SlowClientPolicy.Disconnect"/>. The close code is 1008.</summary>
     SlowClient,
+
+    /// <summary>The time of <see cref="WebSocketClient.ExpiresAt"/> has come. The close code is 1008 (<see cref="CloseCode.PolicyViolation"/>).</summary>
+    Expired,
 }

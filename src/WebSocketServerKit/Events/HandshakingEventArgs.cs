@@ -23,6 +23,8 @@ public sealed class HandshakingEventArgs : EventArgs
     private ClaimsPrincipal? _user;
     private readonly ConnectionLifetime? _connection;
     private bool _decided;
+    private string? _userId;
+    private DateTimeOffset? _expiresAt;
     private ClientOptions? _options;
     private readonly PathMatch? _match;
 
@@ -95,6 +97,34 @@ public sealed class HandshakingEventArgs : EventArgs
         {
             ThrowIfDecided();
             _user = value;
+        }
+    }
+
+    /// <summary>
+    /// Who the client is, which becomes <see cref="WebSocketClient.UserId"/>. Null or empty, the default: what the claims of <see cref="User"/> say. <see cref="WebSocketServerOptions.MaxClientsPerUser"/>
+    /// counts by it.
+    /// </summary>
+    public string? UserId
+    {
+        get => _userId;
+        set
+        {
+            ThrowIfDecided();
+            _userId = value is "" ? null : value;
+        }
+    }
+
+    /// <summary>
+    /// When the client's session expires, such as its token: becomes <see cref="WebSocketClient.ExpiresAt"/>. Null, the default, for never. If the time is over when the handlers have ended, the
+    /// client gets 401.
+    /// </summary>
+    public DateTimeOffset? ExpiresAt
+    {
+        get => _expiresAt;
+        set
+        {
+            ThrowIfDecided();
+            _expiresAt = value;
         }
     }
 

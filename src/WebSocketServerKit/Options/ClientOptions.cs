@@ -31,6 +31,7 @@ public class ClientOptions
         StreamedMessageTimeout = other.StreamedMessageTimeout;
         SlowClients = other.SlowClients;
         SendBufferSize = other.SendBufferSize;
+        OverRate = other.OverRate;
     }
 
     /// <summary>The largest message that the client may send, in bytes. Default: null, <see cref="WebSocketServerOptions.MaxMessageSize"/>.</summary>
@@ -85,6 +86,9 @@ public class ClientOptions
     /// </summary>
     public int? SendBufferSize { get; set; }
 
+    /// <summary>What the server does with the client when it sends more than it may. Default: null, <see cref="WebSocketServerOptions.OverRate"/>.</summary>
+    public RateLimitReaction? OverRate { get; set; }
+
     /// <summary>Checks the values.</summary>
     /// <param name="owner">Where they were set, for the message: <c>PathOptions</c>.</param>
     /// <exception cref="ArgumentException">An option has an invalid value; the message names it and the valid range.</exception>
@@ -104,6 +108,8 @@ public class ClientOptions
         if (SlowClients is { } slow)
             OptionCheck.Policy($"{owner}.{nameof(SlowClients)}", slow);
         Check(SendBufferSize, 1024, 64 * 1024 * 1024);
+        if (OverRate is { } reaction && !Enum.IsDefined(reaction))
+            throw new ArgumentException($"{owner}.{nameof(OverRate)} is {reaction}, which is no reaction.");
 
         void Check(long? value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
         {
@@ -124,6 +130,7 @@ public class ClientOptions
             SendQueueLimit = SendQueueLimit ?? settings.SendQueueLimit,
             SlowClients = SlowClients ?? settings.SlowClients,
             SendBufferSize = SendBufferSize ?? settings.SendBufferSize,
+            OverRate = OverRate ?? settings.OverRate,
             CloseOnHandlerException = HandlerExceptions is { } policy ? policy == HandlerExceptionPolicy.CloseClient : settings.CloseOnHandlerException,
             StreamMessagesFrom = StreamMessagesFrom ?? settings.StreamMessagesFrom,
             MaxStreamedMessageSize = MaxStreamedMessageSize ?? settings.MaxStreamedMessageSize,

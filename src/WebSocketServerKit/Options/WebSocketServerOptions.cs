@@ -292,6 +292,28 @@ public sealed class WebSocketServerOptions
     /// </summary>
     public int? MaxSubscriptionsPerClient { get; set; } = 1_000;
 
+    /// <summary>
+    /// What the server does with a client that sends more than <see cref="MaxMessagesPerSecond"/> or <see cref="MaxBytesPerSecond"/>. Default: <see cref="RateLimitReaction.ReadSlower"/>. It also
+    /// decides which bytes count: with the default all that are read; otherwise the payload of the messages that are raised. After a burst of one second's worth, a message that begins while the
+    /// client is over its limits is refused. <see cref="WebSocketServer.ClientOverRate"/> tells when a client begins.
+    /// </summary>
+    /// <remarks>
+    /// While a handler of the client runs, nothing is read beyond 64 KiB, whatever this says: that is the back-pressure. With <see cref="RateLimitReaction.Drop"/> and compression, clients are
+    /// asked to compress each message without reference to earlier ones (<c>client_no_context_takeover</c>), so that one can be left out.
+    /// </remarks>
+    public RateLimitReaction OverRate { get; set; }
+
+    /// <summary>
+    /// The maximum number of connected clients with the same <see cref="WebSocketClient.UserId"/>. Default: null, no limit. Further ones are answered with 429. Clients without a user are not
+    /// counted. A client counts from its acceptance until it is out of <see cref="WebSocketServer.Clients"/>.
+    /// </summary>
+    public int? MaxClientsPerUser { get; set; }
+
+    /// <summary>
+    /// How long before <see cref="WebSocketClient.ExpiresAt"/> the event <see cref="WebSocketServer.ClientExpiring"/> is raised. Default: 1 min. Zero: it is not raised. At most 24 hours.
+    /// </summary>
+    public TimeSpan ExpiryNotice { get; set; } = TimeSpan.FromMinutes(1);
+
     // Not public for the same reason as Places.
     internal TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
@@ -447,6 +469,12 @@ public sealed class WebSocketServerOptions
         Check(StreamedMessageTimeout, mostHours: 12, mayBeInfinite: true);
         if (MaxSubscriptionsPerClient is { } subscriptions)
             Check(subscriptions, 1, int.MaxValue, nameof(MaxSubscriptionsPerClient));
+        if (MaxClientsPerUser is { } perUser)
+            Check(perUser, 1, int.MaxValue, nameof(MaxClientsPerUser));
+        if (ExpiryNotice != TimeSpan.Zero)
+            Check(ExpiryNotice, mostHours: 24, mayBeInfinite: false);
+        if (!Enum.IsDefined(OverRate))
+            throw new ArgumentException($"{Name(nameof(OverRate))} is {OverRate}, which is no reaction.");
         Check(HandshakeTimeout, mostHours: 1, mayBeInfinite: false);
         Check(PingInterval, mostHours: 12, mayBeInfinite: true);
         Check(PingTimeout, mostHours: 12, mayBeInfinite: true);
@@ -479,6 +507,8 @@ public sealed class WebSocketServerOptions
         MaxStreamedMessageSize = MaxStreamedMessageSize,
         StreamedMessageTimeout = StreamedMessageTimeout,
         MaxSubscriptionsPerClient = MaxSubscriptionsPerClient,
+        OverRate = OverRate,
+        ExpiryNotice = ExpiryNotice,
         HandshakeTimeout = HandshakeTimeout,
         PingInterval = PingInterval,
         PingTimeout = PingTimeout,

@@ -18,6 +18,9 @@ internal enum ProtocolEvent : byte
     /// <summary>The last part of such a message, which may be empty and may be the first one as well.</summary>
     LastPart,
 
+    /// <summary>A whole message that was passed over: see <see cref="ServerProtocol.PassesOverNext"/>.</summary>
+    PassedOver,
+
     /// <summary>A Ping: answer with its <see cref="ServerProtocol.Payload"/>.</summary>
     Ping,
 

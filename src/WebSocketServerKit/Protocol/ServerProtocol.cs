@@ -43,6 +43,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     private long _payloadLeft;
     private uint _key;             // the masking key, rotated to the next byte
     private Opcode _messageOpcode; // the opcode of the message that the current data frame belongs to
+    private bool _isPassedOver;    // whether nothing of that message is kept
     private bool _isCompressed;    // whether that message is compressed
     private long _sizeOnWire;      // the declared payload bytes of its frames so far
     private bool _ended;
@@ -60,6 +61,12 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
     /// <summary>Whether messages are discarded without being buffered.</summary>
     public bool DiscardsMessages { get; private set; }
+
+    /// <summary>
+    /// Whether the message that begins next is passed over: nothing of it is kept, decompressed or checked, and <see cref="ProtocolEvent.PassedOver"/> stands for it. With permessage-deflate the
+    /// client must not refer to earlier messages.
+    /// </summary>
+    public bool PassesOverNext { get; set; }
 
     /// <summary>Whether a decompressor exists, for the current message or kept for the next one.</summary>
     public bool HasInflater => _inflater is { HasContext: true };
@@ -181,7 +188,8 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         if (!FrameHeaderParser.TryParse(bytes, out FrameHeader header, out _)
             || header is not { Fin: true, Opcode: Opcode.Text or Opcode.Binary }
             || header.PayloadLength > Math.Min(_maxWholeSize, bytes.Length - header.Size)
-            || _fragmentation.InMessage)
+            || _fragmentation.InMessage
+            || PassesOverNext)
         {
             return false;
         }
@@ -248,7 +256,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
 
         ProtocolViolation violation = _fragmentation.Check(_header, out _messageOpcode);
         if (_header.Opcode != Opcode.Continuation)
-            (_isCompressed, _sizeOnWire, _isSplit, _handedOn) = (_header.Rsv1, 0, _splitFrom == 0, 0);
+            (_isCompressed, _sizeOnWire, _isSplit, _handedOn, _isPassedOver) = (_header.Rsv1, 0, _splitFrom == 0, 0, PassesOverNext);
         // 10.4: limits "on the frame size and total message size after reassembly"; checked by the header, before a byte is stored.
         bool isSplit = !_isCompressed && _header.PayloadLength >= _splitFrom - _sizeOnWire;
         if (violation == ProtocolViolation.None && _header.PayloadLength > MaxSizeOnWire(isSplit) - _sizeOnWire)
@@ -290,10 +298,10 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
     private ProtocolEvent TakeDataPayload(ref Memory<byte> input)
     {
         int began = _message.Length;
-        if (DiscardsMessages)
+        if (DiscardsMessages || _isPassedOver)
         {
             PassOver(ref input);
-            return ProtocolEvent.None;
+            return _isPassedOver && !DiscardsMessages && IsMessageComplete ? ProtocolEvent.PassedOver : ProtocolEvent.None;
         }
 
         if (_isSplit && _large is not null && !_isMoving)

@@ -17,6 +17,7 @@ internal sealed class ClientSession : ConnectionLifetime
     private readonly ServerRun _run;
     private RequestDecision? _decision;   // null once ClientConnected is raised
     private WebSocketClient? _client;     // null until the connection is open
+    private string? _userPlace;           // the user of whom it holds one of the places
     private WebSocketPath? _place;        // not null while it has one of the places of a path
 
     /// <param name="server">The server whose events are raised.</param>
@@ -48,6 +49,17 @@ internal sealed class ClientSession : ConnectionLifetime
             _run.Attribute(this);
     }
 
+    /// <summary>Takes one of the places of the user. False if the user has as many connections as allowed.</summary>
+    public bool TryTakeUserPlace(string userId)
+    {
+        if (_run.UserPlaces is not { } places)
+            return true;
+        if (!places.TryTake(userId))
+            return false;
+        _userPlace = userId;
+        return true;
+    }
+
     public override void ProxyRefused(string reason) => _run.AdviseOnProxyHeader(RemoteEndPoint, reason);
 
     public override IRequestDecision Decide() => _decision = new RequestDecision(_server, _run, this);
@@ -70,7 +82,7 @@ internal sealed class ClientSession : ConnectionLifetime
         Log.ClientConnected(_client.Id, RemoteEndPoint, new PeerText(_client.Path));
         // The stop may have visited this connection while the host's handlers decided. It visits each connection only once.
         if (_run.IsStopping)
-            BeginStop(_run.StopCode, _run.StopReason);
+            BeginStop(_run.Plan.Code, _run.Plan.NextReason());
     }
 
     protected override void Raise(ConnectionEvent what, long handlersRun)
@@ -115,6 +127,12 @@ internal sealed class ClientSession : ConnectionLifetime
     {
         switch (notice.Kind)
         {
+            case NoticeKind.Expiring:
+                _server.RaiseClientExpiring(new ClientExpiringEventArgs(_client!, new DateTimeOffset(notice.Value, TimeSpan.Zero)), handlers);
+                break;
+            case NoticeKind.OverRate:
+                _server.RaiseClientOverRate(new ClientOverRateEventArgs(_client!, (RateLimitReaction)notice.Value), handlers);
+                break;
             case NoticeKind.SlowBegan:
             case NoticeKind.SlowEnded:
                 _server.RaiseClientSlow(new ClientSlowEventArgs(_client!, isSlow: notice.Kind == NoticeKind.SlowBegan), handlers);
@@ -125,7 +143,8 @@ internal sealed class ClientSession : ConnectionLifetime
     protected override bool Hears(NoticeKind kind) => kind switch
     {
         NoticeKind.SlowBegan or NoticeKind.SlowEnded => _server.HasClientSlowHandlers,
-        _ => false,
+        NoticeKind.Expiring => _server.HasClientExpiringHandlers,
+        _ => _server.HasClientOverRateHandlers,
     };
 
     protected override void Track(Task handlers) => _run.Outlive(handlers);
@@ -133,7 +152,9 @@ internal sealed class ClientSession : ConnectionLifetime
     protected override void Closed()
     {
         _server.Clients.Remove(_client!);
-        ReleasePlace();
+        ReleasePlaces();
+        if (!WasClean)
+            _run.ClientCut(_client!, WhyCut);
         Log.ClientDisconnected(_client!.Id, Ending!.Cause, Ending.Code.Value, new PeerText(Ending.Reason));
     }
 
@@ -141,13 +162,17 @@ internal sealed class ClientSession : ConnectionLifetime
 
     protected override void Released()
     {
-        ReleasePlace(); // of a handshake that was accepted and then failed
+        ReleasePlaces(); // of a handshake that was accepted and then failed
         _run.Released(this);
     }
 
-    private void ReleasePlace()
+    /// <summary>Gives back what places it has.</summary>
+    public void ReleasePlaces()
     {
         _place?.ReleasePlace();
         _place = null;
+        if (_userPlace is { } userId)
+            _run.UserPlaces!.Release(userId);
+        _userPlace = null;
     }
 }

@@ -65,6 +65,8 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
     {
         lock (_gate)
         {
+            if (_isClosed)
+                return false;
             int index = _listeners.FindIndex(entry => entry.Listener.LocalEndPoint.Equals(endPoint));
             if (index < 0)
                 return false;
@@ -84,6 +86,7 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
             _isClosed = true;
             foreach ((TransportListener listener, _) in _listeners)
                 listener.Dispose();
+            Volatile.Write(ref _endPoints, []);
         }
     }
 

@@ -39,7 +39,7 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
     {
         HandshakeResponse answer = admission == Admission.TooSlow
             ? HandshakeResponse.Refuse(HttpStatusCode.RequestTimeout, "The request did not come in time. Send it right after connecting.\n")
-            : HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, WhyUnavailable(admission), headers: [new("Retry-After", "5")]);
+            : HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, WhyUnavailable(admission), headers: [new("Retry-After", admission == Admission.Stopping ? run.Plan.NextRetryAfter() : "5")]);
         run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, admission.ToString());
         return answer;
     }
@@ -65,6 +65,13 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         {
             run.Advise(violation, request, _match?.Path);
             _refusal = Refuse(violation);
+            return false;
+        }
+
+        // Plain requests are still answered, such as those of a readiness check.
+        if (request.IsWebSocket && run.IsStopping)
+        {
+            _refusal = TurnAway(Admission.Stopping);
             return false;
         }
 
@@ -125,6 +132,11 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
             return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, FailedToDecide);
         if (_match is not null && !session.TryTakePlace(_match.Path))
             return RefuseFull();
+        if (RefuseSession() is { } noSession)
+        {
+            session.ReleasePlaces();
+            return noSession;
+        }
 
         session.Apply(settings);
         string? extensions = opening.AgreeOnExtensions(request.Headers["Sec-WebSocket-Extensions"]);
@@ -132,7 +144,26 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         if (subprotocol is null && request.RequestedSubprotocols.Count > 0 && SelectSubprotocol(request) is null)
             run.AdviseOnSubprotocols(request.RequestedSubprotocols, _match?.Path);
         Client = new WebSocketClient(server.NextClientId(), session, request, _handshaking, subprotocol, extensions, run.UtcNow(), _match);
+        session.ExpiresAt = _handshaking?.ExpiresAt;
         return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
+    }
+
+    // Null if the session has not expired, and its user has a place for it.
+    private HandshakeResponse? RefuseSession()
+    {
+        if (_handshaking?.ExpiresAt <= run.UtcNow())
+        {
+            run.Log.RequestRefused(session.RemoteEndPoint, (int)HttpStatusCode.Unauthorized, "its session has expired");
+            // RFC 9110 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header field".
+            return HandshakeResponse.Refuse(
+                HttpStatusCode.Unauthorized, "The session has expired. Sign in again.\n", headers: [new("WWW-Authenticate", "Bearer error=\"invalid_token\"")]);
+        }
+
+        string? userId = _handshaking?.UserId ?? WebSocketClient.IdOf(_handshaking is null ? session.Transport.Facts?.User : _handshaking.User);
+        if (userId is null || session.TryTakeUserPlace(userId))
+            return null;
+        run.Log.RequestRefused(session.RemoteEndPoint, (int)HttpStatusCode.TooManyRequests, "its user has too many connections");
+        return HandshakeResponse.Refuse(HttpStatusCode.TooManyRequests, "There are too many connections of this user. Close one, or try again later.\n");
     }
 
     // False if the server has paths and none of them matches.

@@ -27,6 +27,9 @@ internal sealed class ServerRun
     // The time that cut connections have to end after the stop timeout. Only a handler that blocks its thread takes longer, and the server cannot end that.
     private static readonly TimeSpan UnwindTime = TimeSpan.FromSeconds(1);
 
+    // The clients that the log names for each reason. The result names all of them.
+    private const int MostCutNames = 20;
+
     private readonly WebSocketServer _server;
     private readonly TimeProvider _time;
     private readonly TimeSpan _stopTimeout;
@@ -40,7 +43,9 @@ internal sealed class ServerRun
     private readonly ConcurrentDictionary<WebSocketPath, ServedPath> _paths = [];
     private readonly bool _hasEventContext;
     private readonly TaskCompletionSource _cutNow = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly List<CutClient> _cut = []; // the lock is the list
     private volatile bool _stopping;
+    private volatile bool _closing;
     private int _foreignHostLogged;
     private int _foreignOriginLogged;
     private int _subprotocolsLogged;
@@ -69,6 +74,7 @@ internal sealed class ServerRun
         Access = new AccessRules(new HostRules(options.AllowedHosts), new OriginRules(options.AllowedOrigins));
         Subprotocols = [.. options.Subprotocols];
 
+        UserPlaces = options.MaxClientsPerUser is { } perUser ? new UserPlaces(perUser) : null;
         TrustedProxies = new TrustedProxies(options.TrustedProxies);
         ForwardedHeaders = options.ForwardedHeaders;
 
@@ -106,6 +112,9 @@ internal sealed class ServerRun
 
     public IReadOnlyCollection<string> Subprotocols { get; }
 
+    /// <summary>Null without a limit.</summary>
+    public UserPlaces? UserPlaces { get; }
+
     /// <summary>The proxies that are believed what they tell about their clients.</summary>
     public TrustedProxies TrustedProxies { get; }
 
@@ -115,14 +124,16 @@ internal sealed class ServerRun
     public bool ReadsForwardedHeaders => ForwardedHeaders != ForwardedHeaderKind.None && !TrustedProxies.IsEmpty;
 
     /// <summary>The end points that it listens on, with the ports that the system chose.</summary>
-    public IReadOnlyList<EndPoint> EndPoints => _listeners.EndPoints;
+    public IReadOnlyList<EndPoint> EndPoints => _closing ? [] : _listeners.EndPoints;
 
+    /// <summary>Whether clients are being closed, and no new ones are accepted.</summary>
     public bool IsStopping => _stopping;
 
-    /// <summary>The code of the Close frames when <see cref="IsStopping"/>.</summary>
-    public CloseCode StopCode { get; private set; }
+    /// <summary>Whether it listens no longer, or is about to end that.</summary>
+    public bool IsClosing => _closing;
 
-    public string StopReason { get; private set; } = "";
+    /// <summary>How it stops, when <see cref="IsStopping"/>.</summary>
+    public StopPlan Plan { get; private set; } = StopPlan.Default;
 
     public DateTimeOffset UtcNow() => _time.GetUtcNow();
 
@@ -137,6 +148,15 @@ internal sealed class ServerRun
     {
         if (_stopping)
             Interlocked.Increment(ref cleanly ? ref _closedCleanly : ref _closedOtherwise);
+    }
+
+    /// <summary>Keeps a client that has left, but not cleanly.</summary>
+    public void ClientCut(WebSocketClient client, CutReason why)
+    {
+        if (!_stopping)
+            return;
+        lock (_cut)
+            _cut.Add(new CutClient(client, why));
     }
 
     /// <summary>Lets the stop wait for handlers that outlive their event or connection.</summary>
@@ -257,17 +277,31 @@ internal sealed class ServerRun
         _certificates.Stop();
     }
 
-    /// <summary>Stops accepting, sends a Close frame to every client, and cuts those that are left after the stop timeout. Call it once.</summary>
-    /// <param name="code">The code of the Close frames.</param>
-    /// <param name="reason">The reason of the Close frames.</param>
-    public async Task<StopResult> StopAsync(CloseCode code, string reason)
+    /// <summary>Announces the stop, before <see cref="StopAsync"/>. Call it once.</summary>
+    public void BeginStop(StopPlan plan)
     {
-        long began = _time.GetTimestamp();
-        StopCode = code;
-        StopReason = reason;
+        Plan = plan;
+        _closing = !plan.KeepsListening;
+    }
+
+    /// <summary>Stops as planned: waits for the load balancers, closes the clients over the spread, stops listening, and cuts the clients that are left after the stop timeout. Call it once.</summary>
+    public async Task<StopResult> StopAsync()
+    {
+        if (Plan.ReadinessDelay > TimeSpan.Zero)
+        {
+            Log.NotReady(Plan.ReadinessDelay);
+            await WaitAsync(_cutNow.Task, Plan.ReadinessDelay).ConfigureAwait(false);
+        }
+
         _stopping = true;
-        _table.BeginStop();
         Log.Stopping(_server.Clients.Count);
+        if (Plan.Spread > TimeSpan.Zero)
+            await DrainAsync().ConfigureAwait(false);
+
+        long began = _time.GetTimestamp();
+        TimeSpan timeout = Plan.Timeout ?? _stopTimeout;
+        _closing = true;
+        _table.BeginStop();
         StopListening();
         Task[] accepting;
         lock (_accepting)
@@ -275,19 +309,49 @@ internal sealed class ServerRun
         await Task.WhenAll(accepting).ConfigureAwait(false);
 
         foreach (ConnectionLifetime connection in _table.Snapshot())
-            connection.BeginStop(code, reason);
-        await WaitAsync(Task.WhenAny(_table.WhenEmpty(), _cutNow.Task), _stopTimeout).ConfigureAwait(false);
+            connection.BeginStop(Plan.Code, Plan.NextReason());
+        await WaitAsync(Task.WhenAny(_table.WhenEmpty(), _cutNow.Task), timeout).ConfigureAwait(false);
 
         foreach (ConnectionLifetime connection in _table.Snapshot())
-            connection.EndStop();
+            connection.EndStop(isCancelled: _cutNow.Task.IsCompleted);
         await WaitAsync(_table.WhenEmpty(), UnwindTime).ConfigureAwait(false);
-        await WaitForHandlersAsync(began).ConfigureAwait(false);
+        await WaitForHandlersAsync(began, timeout).ConfigureAwait(false);
 
         Heartbeat.Dispose();
         // A client whose handler blocks its thread is still in the registry.
-        var result = new StopResult { ClosedCleanly = _closedCleanly, Aborted = _closedOtherwise + _server.Clients.Count, Unfinished = _outliving.Count };
+        WebSocketClient[] blocked = [.. _server.Clients];
+        var result = new StopResult
+        {
+            ClosedCleanly = _closedCleanly,
+            Aborted = _closedOtherwise + blocked.Length,
+            Unfinished = _outliving.Count,
+            Cut = WhoWasCut(blocked),
+        };
         Log.Stopped(result.ClosedCleanly, result.Aborted, result.Unfinished);
+        foreach (IGrouping<CutReason, CutClient> cut in result.Cut.GroupBy(cut => cut.Why))
+            Log.Cut(cut.Count(), cut.Key, string.Join(", ", cut.Take(MostCutNames).Select(cut => cut.Client.Id)));
         return result;
+    }
+
+    // In random order, each at its time. Those that connect from now on are refused, or closed when they open.
+    private async Task DrainAsync()
+    {
+        long began = _time.GetTimestamp();
+        ConnectionLifetime[] clients = [.. _table.Snapshot().Where(connection => connection.IsOpen)];
+        Random.Shared.Shuffle(clients);
+        for (int i = 0; i < clients.Length && !_cutNow.Task.IsCompleted; i++)
+        {
+            TimeSpan left = Plan.Due(i, clients.Length) - _time.GetElapsedTime(began);
+            if (left > TimeSpan.Zero && clients[i].IsOpen)
+                await WaitAsync(Task.WhenAny(clients[i].WhenClosed(), _cutNow.Task), left).ConfigureAwait(false);
+            clients[i].BeginDrain(Plan.Code, Plan.NextReason());
+        }
+    }
+
+    private List<CutClient> WhoWasCut(WebSocketClient[] blocked)
+    {
+        lock (_cut)
+            return [.. _cut, .. blocked.Except(_cut.Select(cut => cut.Client)).Select(client => new CutClient(client, CutReason.HandlerRunning))];
     }
 
     // The list that counts: the server's, or that of a path.
@@ -296,16 +360,16 @@ internal sealed class ServerRun
     private static bool IsFirst(ref int logged) => Interlocked.Exchange(ref logged, 1) == 0;
 
     // With a host's context, wait only as long as handlers keep ending: the context's thread may be blocked by this stop.
-    private async Task WaitForHandlersAsync(long began)
+    private async Task WaitForHandlersAsync(long began, TimeSpan timeout)
     {
-        TimeSpan left = _stopTimeout - _time.GetElapsedTime(began);
+        TimeSpan left = timeout - _time.GetElapsedTime(began);
         while (_outliving.Count > 0 && left > TimeSpan.Zero && !_cutNow.Task.IsCompleted)
         {
             int ended = _outliving.Ended;
             await WaitAsync(Task.WhenAny(_outliving.WhenNone(), _cutNow.Task), _hasEventContext && left > UnwindTime ? UnwindTime : left).ConfigureAwait(false);
             if (_outliving.Ended == ended)
                 return;
-            left = _stopTimeout - _time.GetElapsedTime(began);
+            left = timeout - _time.GetElapsedTime(began);
         }
     }
 

@@ -23,6 +23,7 @@ public sealed class ClientOptionsTests
         [nameof(ClientOptions.StreamedMessageTimeout)] = TimeSpan.FromSeconds(8),
         [nameof(ClientOptions.SlowClients)] = SlowClientPolicy.DropOldest,
         [nameof(ClientOptions.SendBufferSize)] = 20_000,
+        [nameof(ClientOptions.OverRate)] = RateLimitReaction.Drop,
     };
 
     public static TheoryData<string> Names => [.. Values.Keys];

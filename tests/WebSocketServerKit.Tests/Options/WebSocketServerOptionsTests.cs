@@ -41,6 +41,7 @@ public sealed class WebSocketServerOptionsTests
         Assert.Equal((null, null), (settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
         Assert.Equal((null, 1L << 30, TimeSpan.FromMinutes(5)), (settings.StreamMessagesFrom, settings.MaxStreamedMessageSize, settings.StreamedMessageTimeout));
         Assert.Equal(1_000, settings.MaxSubscriptionsPerClient);
+        Assert.Equal((RateLimitReaction.ReadSlower, TimeSpan.FromMinutes(1), null), (settings.OverRate, settings.ExpiryNotice, options.MaxClientsPerUser));
         Assert.True(settings.CloseOnHandlerException);
         Assert.Null(settings.EventContext);
         Assert.Equal((100_000, 20_000, 4_096), (options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes));
@@ -64,6 +65,8 @@ public sealed class WebSocketServerOptionsTests
             options.MaxStreamedMessageSize = 14;
             options.StreamedMessageTimeout = TimeSpan.FromSeconds(15);
             options.MaxSubscriptionsPerClient = 13;
+            options.OverRate = RateLimitReaction.Close;
+            options.ExpiryNotice = TimeSpan.FromSeconds(13);
             options.HandshakeTimeout = TimeSpan.FromSeconds(8);
             options.PingInterval = TimeSpan.FromSeconds(9);
             options.PingTimeout = TimeSpan.FromSeconds(10);
@@ -78,6 +81,7 @@ public sealed class WebSocketServerOptionsTests
         Assert.Equal((8, 9, 10, 11, 12), ((int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds,
             (int)settings.PingTimeout.TotalSeconds, (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.Equal((13, 14, TimeSpan.FromSeconds(15)), (settings.StreamMessagesFrom, settings.MaxStreamedMessageSize, settings.StreamedMessageTimeout));
+        Assert.Equal((RateLimitReaction.Close, TimeSpan.FromSeconds(13)), (settings.OverRate, settings.ExpiryNotice));
         Assert.False(settings.CloseOnHandlerException);
         Assert.Equal(SlowClientPolicy.DropOldest, settings.SlowClients);
         Assert.Equal(13, settings.MaxSubscriptionsPerClient);
@@ -136,6 +140,7 @@ public sealed class WebSocketServerOptionsTests
         { nameof(WebSocketServerOptions.MaxClients), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxClientsPerRemoteAddress), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxConcurrentHandshakes), 1, int.MaxValue },
+        { nameof(WebSocketServerOptions.MaxClientsPerUser), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxMessagesPerSecond), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxBytesPerSecond), 1, long.MaxValue },
         { nameof(WebSocketServerOptions.StreamMessagesFrom), 0, long.MaxValue },

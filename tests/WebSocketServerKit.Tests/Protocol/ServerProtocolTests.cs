@@ -638,4 +638,49 @@ public sealed class ServerProtocolTests : IDisposable
         Assert.Equal(ProtocolEvent.Violation, _protocol.Step(ref input));
         Assert.Equal(TooManyFragments, _protocol.Violation);
     }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(int.MaxValue)]
+    public void A_message_that_is_passed_over_is_not_kept_however_it_is_cut(int size)
+    {
+        _protocol.PassesOverNext = true;
+        byte[] input = Frames.Join(
+            Frames.Text("gone"), Frames.Text([0xFF]), Frames.Binary([]), Frames.Binary([1, 2], fin: false), Frames.Ping("?"), Frames.Continuation("3", fin: false), Frames.Continuation(""));
+        foreach (byte[] piece in input.Chunk(size))
+        {
+            foreach (ReceivedEvent found in _protocol.Receive(piece))
+                Assert.True(found.Kind is nameof(ProtocolEvent.PassedOver) || found == Ping("?"), found.Line);
+            Assert.InRange(_protocol.HeldBytes, 0, 64); // a header, or a control frame
+        }
+
+        _protocol.PassesOverNext = false;
+        Assert.Equal([Text("kept")], _protocol.Receive(Frames.Text("kept")));
+    }
+
+    [Fact]
+    public void Whether_a_message_is_passed_over_is_decided_when_it_begins()
+    {
+        Assert.Empty(_protocol.Receive(Frames.Text("a", fin: false)));
+        _protocol.PassesOverNext = true;
+        Assert.Equal([Text("ab")], _protocol.Receive(Frames.Continuation("b")));
+        Assert.Empty(_protocol.Receive(Frames.Text("c", fin: false)));
+        _protocol.PassesOverNext = false;
+        Assert.Equal([new ReceivedEvent("PassedOver "), Text("e")], _protocol.Receive(Frames.Join(Frames.Continuation("d"), Frames.Text("e"))));
+    }
+
+    [Fact]
+    public void A_message_that_is_passed_over_keeps_the_rules_for_frames_and_sizes()
+    {
+        _protocol.PassesOverNext = true;
+        Assert.Equal([Violation(MessageTooBig)], _protocol.Receive(Frames.Binary(Bytes)));
+    }
+
+    [Fact]
+    public void When_all_is_discarded_nothing_is_told_of_what_is_passed_over()
+    {
+        _protocol.PassesOverNext = true;
+        _protocol.DiscardMessages();
+        Assert.Equal([Ping()], _protocol.Receive(Frames.Join(Frames.Text("a"), Frames.Ping())));
+    }
 }

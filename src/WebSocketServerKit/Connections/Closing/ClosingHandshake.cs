@@ -21,6 +21,7 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
     private ConnectionEnding? _violation;        // the rule that the peer broke
     private volatile bool _discardsMessages;
     private volatile bool _hasPeerClosed;
+    private volatile CutReason _whyCut;
 
     public CloseDeadline Deadline { get; } = new(connection.Transport, connection.Settings, connection.Heartbeat);
 
@@ -37,6 +38,9 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
 
     /// <summary>Whether both sides sent a Close frame.</summary>
     public bool WasClean { get; private set; }
+
+    /// <summary>Why the server had to cut the connection in its closing handshake. <see cref="CutReason.EndedOtherwise"/> if the server did not.</summary>
+    public CutReason WhyCut => _whyCut;
 
     /// <summary>The event whose handlers the connection no longer waits for: given up, or still queued in the host's context. Null if there is none.</summary>
     public LeftMessage? LeftMessage
@@ -153,6 +157,19 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
         connection.LeaveHandlers(HandlersEnd.Postponed);
     }
 
+    /// <summary>Notes what the closing handshake is waiting for, because it is about to be cut. The first call counts.</summary>
+    /// <param name="isCancelled">Whether it is cut before its time.</param>
+    public void NoteCut(bool isCancelled)
+    {
+        if (_whyCut == CutReason.EndedOtherwise)
+        {
+            _whyCut = isCancelled ? CutReason.StopCancelled
+                : connection.Queue.BufferedBytes > 0 ? CutReason.NotRead
+                : connection.Handlers.IsRunning ? CutReason.HandlerRunning
+                : CutReason.NotAnswered;
+        }
+    }
+
     /// <summary>Checks the deadlines: cuts the connection when the peer's has passed, gives up the handlers when theirs has.</summary>
     public void Beat(long now)
     {
@@ -160,9 +177,14 @@ internal sealed class ClosingHandshake(ConnectionLifetime connection)
         {
             // The peer has closed and only handlers are missing: give them the same timeout as after a cut.
             if (_hasPeerClosed && connection.Handlers.IsRunning)
+            {
                 Deadline.StartForHandlers();
+            }
             else
+            {
+                NoteCut(isCancelled: false);
                 connection.Cut();
+            }
         }
 
         if (Deadline.IsOverForHandlers(now))

@@ -102,8 +102,13 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     {
         if (connection.Settings.Compression is not { } compression)
             return null;
+        PerMessageDeflateParameters wanted = compression.Wanted;
         // A message must not refer to an earlier one that may be dropped.
-        PerMessageDeflateParameters wanted = connection.Settings.SlowClients == SlowClientPolicy.DropOldest ? compression.Wanted with { ServerNoContextTakeover = true } : compression.Wanted;
+        if (connection.Settings.SlowClients == SlowClientPolicy.DropOldest)
+            wanted = wanted with { ServerNoContextTakeover = true };
+        // A message that is left out must not be missing in the context of later ones.
+        if (connection.Settings.OverRate == RateLimitReaction.Drop)
+            wanted = wanted with { ClientNoContextTakeover = true };
         PerMessageDeflateParameters? agreed = PerMessageDeflateParameters.Negotiate(offers, wanted, out string? answer);
         bool keepsContext = false;
         if (agreed is { HasContextTakeover: true })

@@ -45,6 +45,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private readonly ServerProtocol _protocol = new(settings.MaxMessageSize, settings.MaxFragmentsPerMessage, settings.Pool);
     private RateLimit? _messageRate = Limit(settings.MaxMessagesPerSecond, heartbeat);
     private RateLimit? _byteRate = Limit(settings.MaxBytesPerSecond, heartbeat);
+    private OverRate? _overRate = Reaction(settings, heartbeat); // null without a limit
     private TimeSlice _slice = new(settings.Clock);
     private LookAhead? _ahead;          // made for the first handler that still runs at the second beat
     private Memory<byte> _segment;      // the segment of the input that is being parsed
@@ -85,6 +86,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     public long BytesReceived { get; private set; }
 
+    /// <summary>Messages that were not raised because the client had sent too many. From any thread.</summary>
+    public long MessagesRefused => _overRate?.Refused ?? 0;
+
     /// <summary>Bytes of memory held for incoming data. From any thread.</summary>
     public long HeldBytes => _protocol.HeldBytes + (_ahead?.HeldBytes ?? 0) + Volatile.Read(ref _unpooled);
 
@@ -115,6 +119,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _protocol.Limit(applied.MaxMessageSize, applied.MaxFragmentsPerMessage);
         _messageRate = Limit(applied.MaxMessagesPerSecond, connection.Heartbeat);
         _byteRate = Limit(applied.MaxBytesPerSecond, connection.Heartbeat);
+        _overRate = Reaction(applied, connection.Heartbeat);
     }
 
     /// <summary>Hands on messages from a size on in parts. Call it before <see cref="RunAsync"/>.</summary>
@@ -297,7 +302,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         if (!read.Buffer.IsEmpty)
         {
             connection.Heard();
-            _byteRate?.Count(read.Buffer.Length, connection.Heartbeat.Now);
+            CountRead(read.Buffer.Length);
         }
 
         if (connection.DiscardsMessages)
@@ -326,7 +331,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     {
         while (_end is null && _ahead!.TryTake(out Memory<byte> bytes))
         {
-            _byteRate?.Count(bytes.Length, connection.Heartbeat.Now);
+            CountRead(bytes.Length);
             _isLastSegment = true;
             await ParseAsync(bytes).ConfigureAwait(false);
             if (!IsPayloadLeft)
@@ -368,7 +373,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     }
 
     // Messages that are discarded need no limit: the sooner the peer's Close frame is read, the better.
-    private bool IsOverRate => (_messageRate ?? _byteRate) is not null && !connection.DiscardsMessages && (IsReached(_messageRate) || IsReached(_byteRate));
+    private bool IsOverRate => _overRate is { Refuses: false } && IsLimitReached;
+
+    private bool IsLimitReached => !connection.DiscardsMessages && (IsReached(_messageRate) || IsReached(_byteRate));
 
     // The server is short of memory, and this client is one of those that hold the most.
     private bool IsPaused => settings.Budget.IsShort && _end is null && !connection.IsEnding && settings.Budget.Pauses(connection.HeldBytes);
@@ -377,6 +384,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     private static RateLimit? Limit(long? perSecond, Heartbeat heartbeat) =>
         perSecond is { } limit ? new RateLimit(limit, heartbeat.ToTimestamp(TimeSpan.FromSeconds(1))) : null;
+
+    private static OverRate? Reaction(ConnectionSettings settings, Heartbeat heartbeat) =>
+        settings.MaxMessagesPerSecond is null && settings.MaxBytesPerSecond is null ? null : new OverRate(settings.OverRate, heartbeat);
 
     // Parses until the bytes are used up, a rate limit is reached, the time slice is over or the loop has to end. False when handlers of a message have to be
     // awaited, or a part of a message has to be handed on.
@@ -388,6 +398,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         Cork? cork = null;
         try
         {
+            if (_overRate is { Refuses: true })
+                _protocol.PassesOverNext = IsLimitReached;
             while (_protocol.Step(ref left) is var found and not ProtocolEvent.None)
             {
                 _left = left.Length;
@@ -395,7 +407,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 if (_left > 0)
                     cork ??= Cork.Put(settings.Clock);
                 _isUnfinished = _protocol.HasMore;
-                if (_byteRate is not null)
+                if (_byteRate is not null && _overRate is { Refuses: false })
                     CountInflated(_byteRate);
                 if (!(found == ProtocolEvent.Message ? TakeMessage(handlers) : Take(found, handlers)))
                     return false;
@@ -403,6 +415,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 if (!_isUnfinished)
                     _protocol.ReleasePayload();
                 cork?.FlushWhenFull();
+                if (_overRate is { Refuses: true })
+                    _protocol.PassesOverNext = IsLimitReached;
                 if (_end is not null || IsOverRate || ((_left > 0 || _isUnfinished) && _slice.IsOver))
                     return true;
             }
@@ -424,7 +438,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         BytesReceived += _protocol.Payload.Length;
         if (connection.DiscardsMessages)
             return true;
-        _messageRate?.Count(1, connection.Heartbeat.Now);
+        if (_overRate is not null)
+            CountMessage(_overRate);
         return handlers.Raise();
     }
 
@@ -500,6 +515,29 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private void Interrupt(MessageParts parts, string cause) =>
         parts.Fail(new InterruptedMessageException($"The rest of the message does not come: {cause}", Failure), dropsLastPart: true);
 
+    private void CountRead(long bytes)
+    {
+        if (_byteRate is not null && _overRate is { Refuses: false })
+            _byteRate.Count(bytes, connection.Heartbeat.Now);
+    }
+
+    // Messages that are refused do not count: otherwise a client that goes on to send too much would get nothing through.
+    private void CountMessage(OverRate overRate)
+    {
+        _messageRate?.Count(1, connection.Heartbeat.Now);
+        if (overRate.Refuses)
+            _byteRate?.Count(_protocol.Payload.Length, connection.Heartbeat.Now);
+    }
+
+    private void RefuseMessage(OverRate overRate)
+    {
+        overRate.Refuse();
+        if (overRate.Begins())
+            connection.Notify(new Notice(NoticeKind.OverRate, (long)overRate.Reaction));
+        if (overRate.Reaction == RateLimitReaction.Close)
+            connection.BeginClose(new ConnectionEnding(DisconnectCause.LimitExceeded, ConnectionSide.Server, CloseCode.PolicyViolation, "too many messages"));
+    }
+
     private void EndMessage(HandlersEnd end)
     {
         EndHandlers(end);
@@ -547,11 +585,16 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 _isLastPart = found == ProtocolEvent.LastPart;
                 _isPartPut = false;
                 BytesReceived += _protocol.Payload.Length;
+                if (_overRate is { Refuses: true })
+                    _byteRate?.Count(_protocol.Payload.Length, heartbeat.Now);
                 if (_isLastPart)
                     MessagesReceived++;
                 if (_parts is null)
                     BeginParts(handlers);
                 return false;
+            case ProtocolEvent.PassedOver:
+                RefuseMessage(_overRate!);
+                break;
             case ProtocolEvent.Ping:
                 // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame."
                 if (_ahead is null || !_ahead.TakeAnswered())
@@ -591,6 +634,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private async Task HoldBackAsync()
     {
         IsHoldingBack = true;
+        if (IsOverRate && _overRate!.Begins())
+            connection.Notify(new Notice(NoticeKind.OverRate, (long)RateLimitReaction.ReadSlower));
         _isWaiting = true;
         Task nextBeat = connection.Heartbeat.WhenNextBeat(); // taken before each check, so that no beat is missed
         while (IsOverRate || IsPaused)

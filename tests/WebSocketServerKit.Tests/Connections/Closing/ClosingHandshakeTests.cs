@@ -144,6 +144,40 @@ public sealed class ClosingHandshakeTests : LifetimeTest
     }
 
     [Fact]
+    public async Task What_a_client_that_is_cut_had_not_done_is_noted_and_the_first_note_counts()
+    {
+        await _stage.OpenAsync();
+        Assert.Equal(CutReason.EndedOtherwise, Connection.Closing.WhyCut);
+        Connection.BeginClose(HostCloses());
+        _stage.Beats(6);
+        Assert.Equal(CutReason.NotAnswered, Connection.Closing.WhyCut);
+        Connection.EndStop(isCancelled: true);
+        Assert.Equal(CutReason.NotAnswered, Connection.Closing.WhyCut);
+        await _stage.AssertReleasedAsync();
+    }
+
+    [Fact]
+    public async Task A_stop_that_waits_no_longer_is_noted_as_that()
+    {
+        await _stage.OpenAsync();
+        Connection.BeginStop(CloseCode.GoingAway, "");
+        Connection.EndStop(isCancelled: true);
+        Assert.Equal(CutReason.StopCancelled, Connection.Closing.WhyCut);
+        await _stage.AssertReleasedAsync();
+    }
+
+    [Fact]
+    public async Task A_handler_that_runs_on_is_noted_unless_the_client_has_not_taken_what_is_sent_to_it()
+    {
+        TaskCompletionSource go = await OpenWithPendingHandlerAsync();
+        Connection.BeginStop(CloseCode.GoingAway, "");
+        Connection.EndStop();
+        Assert.Equal(CutReason.HandlerRunning, Connection.Closing.WhyCut);
+        go.SetResult();
+        await _stage.AssertReleasedAsync();
+    }
+
+    [Fact]
     public async Task Closed_for_its_memory_before_the_answer_has_left_a_client_gets_both()
     {
         Connection.OnOpened = Connection.CloseForMemory;

@@ -1,0 +1,359 @@
+using System.Net.WebSockets;
+using System.Security.Claims;
+using System.Threading.Channels;
+using Microsoft.Extensions.Time.Testing;
+using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit;
+
+/// <summary>Who may be connected, for how long, and how much a client may send.</summary>
+public sealed class WebSocketServerAdmissionTests
+{
+    private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
+
+    private static FakeTimeProvider Clock(TestServer server) => (FakeTimeProvider)server.Options.TimeProvider;
+
+    private static Task<TestServer> StartAsync(Action<WebSocketServer> subscribe, Action<WebSocketServerOptions>? configure = null) => TestServer.StartAsync(
+        subscribe,
+        options =>
+        {
+            options.TimeProvider = new FakeTimeProvider();
+            options.PingInterval = Timeout.InfiniteTimeSpan;
+            options.CloseTimeout = options.HandshakeTimeout = TimeSpan.FromHours(1);
+            configure?.Invoke(options);
+        });
+
+    [Fact]
+    public async Task A_session_is_told_about_before_it_ends_and_closed_with_1008_when_it_has_expired()
+    {
+        TaskCompletionSource<ClientExpiringEventArgs> told = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        DateTimeOffset expires = default;
+        await using TestServer server = await StartAsync(server =>
+        {
+            server.Handshaking += (_, e) => e.ExpiresAt = expires;
+            server.ClientExpiring += (_, e) => told.SetResult(e);
+        });
+        expires = Clock(server).GetUtcNow() + 5 * Minute;
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
+        Assert.Equal(expires, client.ExpiresAt);
+        server.Pass(3.9 * Minute);
+        Assert.False(told.Task.IsCompleted);
+        server.Pass(0.2 * Minute);
+        ClientExpiringEventArgs e = await told.Task.Timely();
+        Assert.Equal((client, expires), (e.Client, e.ExpiresAt));
+        Assert.True(client.IsOpen);
+
+        server.Pass(Minute);
+        ReceivedFrame close = await raw.ReadFrameAsync();
+        Assert.Equal((Opcode.Close, 1008, "session has expired"), (close.Opcode, close.CloseCode, close.CloseReason));
+        await raw.SendCloseAsync(1008);
+        await raw.AssertEndAsync();
+        raw.Dispose();
+        ClientDisconnectedEventArgs end = await server.NextEndAsync();
+        Assert.Equal((DisconnectCause.Expired, ConnectionSide.Server, true), (end.Cause, end.ClosedBy, end.WasClean));
+        Assert.Equal(expires, client.ExpiresAt);
+        client.ExpiresAt = null;
+        Assert.Equal(expires, client.ExpiresAt);
+    }
+
+    [Fact]
+    public async Task A_handler_renews_the_session_and_is_asked_again_before_the_next_end()
+    {
+        var asked = Channel.CreateUnbounded<DateTimeOffset>();
+        await using TestServer server = await StartAsync(
+            server => server.OnExpiring(async (client, e) =>
+            {
+                await Task.Yield();
+                client.ExpiresAt = e.ExpiresAt + 10 * Minute;
+                asked.Writer.TryWrite(e.ExpiresAt);
+            }),
+            options => options.ExpiryNotice = 2 * Minute);
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
+        using (raw)
+        {
+            DateTimeOffset first = Clock(server).GetUtcNow() + 3 * Minute;
+            client.ExpiresAt = first;
+            for (int round = 0; round < 3; round++)
+            {
+                server.Pass(round == 0 ? 1.5 * Minute : 10 * Minute);
+                Assert.Equal(first + round * 10 * Minute, await asked.Reader.ReadAsync(TestServer.Timely));
+            }
+
+            Assert.True(client.IsOpen);
+            Assert.Equal(first + 30 * Minute, client.ExpiresAt);
+        }
+    }
+
+    [Fact]
+    public async Task A_session_that_has_expired_at_the_handshake_is_refused_with_401()
+    {
+        DateTimeOffset expires = default;
+        await using TestServer server = await StartAsync(server => server.Handshaking += (_, e) => e.ExpiresAt = expires);
+        foreach (DateTimeOffset past in (DateTimeOffset[])[Clock(server).GetUtcNow(), DateTimeOffset.MinValue])
+        {
+            expires = past;
+            using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
+            await client.WriteAsync(TestClient.Request());
+            ReceivedAnswer answer = await client.ReadAnswerAsync();
+            Assert.Equal((401, "The session has expired. Sign in again.\n"), (answer.Status, answer.Body));
+            Assert.Equal("Bearer error=\"invalid_token\"", answer.Headers["WWW-Authenticate"]);
+        }
+
+        expires = DateTimeOffset.MaxValue;
+        (TestClient raw, WebSocketClient connected) = await server.ConnectAsync();
+        server.Pass(Minute);
+        Assert.True(connected.IsOpen);
+        raw.Dispose();
+    }
+
+    [Fact]
+    public async Task The_user_is_who_the_handler_says_else_who_the_claims_say()
+    {
+        await using TestServer server = await StartAsync(server => server.Handshaking += (_, e) =>
+        {
+            e.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim("sub", "claimed")]));
+            e.UserId = e.Request.Path == "/named" ? "named" : "";
+        });
+        (TestClient named, WebSocketClient client) = await server.ConnectAsync("/named");
+        Assert.Equal("named", client.UserId);
+        (TestClient claimed, WebSocketClient other) = await server.ConnectAsync();
+        Assert.Equal("claimed", other.UserId);
+        Assert.Equal([client], server.Clients.WithUser("named"));
+        named.Dispose();
+        claimed.Dispose();
+    }
+
+    [Fact]
+    public async Task A_user_has_only_as_many_connections_as_allowed_whatever_comes_at_once_and_gets_each_place_back()
+    {
+        const int Most = 3;
+        await using TestServer server = await StartAsync(
+            server => server.Handshaking += async (_, e) =>
+            {
+                await Task.Yield();
+                e.UserId = e.Request.Path == "/nobody" ? null : "anna";
+            },
+            options => options.MaxClientsPerUser = Most);
+        for (int round = 0; round < 3; round++)
+        {
+            TestClient[] all = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => TestClient.ConnectAsync(server.EndPoint)));
+            await Task.WhenAll(all.Select(client => client.WriteAsync(TestClient.Request())));
+            List<TestClient> accepted = [];
+            foreach (TestClient client in all)
+            {
+                ReceivedAnswer answer = await client.ReadAnswerAsync();
+                Assert.True(answer.Status is 101 or 429, $"{answer.Status}");
+                if (answer.Status == 101)
+                    accepted.Add(client);
+            }
+
+            Assert.Equal(Most, accepted.Count);
+            using TestClient nobody = await server.OpenAsync("/nobody");
+            // Each kind of end gives its place back before ClientDisconnected is raised.
+            await accepted[0].LeaveAsync();
+            accepted[1].Reset();
+            foreach (WebSocketClient client in server.Clients.WithUser("anna").Take(1))
+                client.Abort();
+            foreach (TestClient client in all)
+                client.Dispose();
+            nobody.Dispose();
+            for (int i = 0; i < Most + 1; i++)
+                await server.NextEndAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_connection_that_is_lost_while_it_is_accepted_gives_its_place_back()
+    {
+        TaskCompletionSource inHandler = Async.Gate();
+        TaskCompletionSource goOn = Async.Gate();
+        await using TestServer server = await StartAsync(
+            server => server.Handshaking += async (_, e) =>
+            {
+                e.UserId = "anna";
+                if (e.Request.Path != "/lost")
+                    return;
+                inHandler.SetResult();
+                await goOn.Task;
+            },
+            options => options.MaxClientsPerUser = 1);
+        TestClient lost = await TestClient.ConnectAsync(server.EndPoint);
+        await lost.WriteAsync(TestClient.Request("/lost"));
+        await inHandler.Task.Timely();
+        lost.Reset();
+        goOn.SetResult();
+        // Whether it was accepted before the loss was seen or not, the place is free soon.
+        int status;
+        do
+        {
+            using TestClient next = await TestClient.ConnectAsync(server.EndPoint);
+            await next.WriteAsync(TestClient.Request());
+            status = (await next.ReadAnswerAsync()).Status;
+        }
+        while (status == 429);
+
+        Assert.Equal(101, status);
+    }
+
+    [Fact]
+    public async Task Too_many_messages_are_dropped_and_counted_and_nothing_else_is()
+    {
+        var over = Channel.CreateUnbounded<ClientOverRateEventArgs>();
+        List<string> received = [];
+        await using TestServer server = await StartAsync(
+            server =>
+            {
+                server.MessageReceived += (_, e) => received.Add(e.Text);
+                server.ClientOverRate += (_, e) => over.Writer.TryWrite(e);
+            },
+            options =>
+            {
+                options.MaxMessagesPerSecond = 2;
+                options.OverRate = RateLimitReaction.Drop;
+            });
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
+        using (raw)
+        {
+            await raw.WriteAsync((byte[])
+            [
+                .. TestClient.Text("1"), .. TestClient.Text("2"), .. TestClient.Text("3"),
+                .. TestClient.Frame(Opcode.Text, "4 a"u8, fin: false), .. TestClient.Frame(Opcode.Ping, "?"u8), .. TestClient.Frame(Opcode.Continuation, "4 b"u8),
+                .. TestClient.Frame(Opcode.Text, [0xFF]), .. TestClient.Frame(Opcode.Ping, "!"u8),
+            ]);
+            Assert.Equal("?", (await raw.ReadFrameAsync()).Text);
+            Assert.Equal("!", (await raw.ReadFrameAsync()).Text);
+            Assert.Equal(["1", "2"], received);
+            Assert.Equal((2L, 3L), (client.MessagesReceived, client.MessagesRefused));
+            ClientOverRateEventArgs e = await over.Reader.ReadAsync(TestServer.Timely);
+            Assert.Equal((client, RateLimitReaction.Drop), (e.Client, e.Reaction));
+
+            // What was dropped does not count: after the burst there is one each half second.
+            server.Pass(Minute);
+            await raw.WriteAsync((byte[])[.. TestClient.Text("5"), .. TestClient.Text("6"), .. TestClient.Text("7"), .. TestClient.Frame(Opcode.Ping, "?"u8)]);
+            Assert.Equal("?", (await raw.ReadFrameAsync()).Text);
+            Assert.Equal(["1", "2", "5", "6"], received);
+            Assert.Equal(4, client.MessagesRefused);
+            await over.Reader.ReadAsync(TestServer.Timely);
+            Assert.False(over.Reader.TryRead(out _));
+        }
+    }
+
+    [Fact]
+    public async Task A_dropped_message_of_many_fragments_costs_no_memory()
+    {
+        await using TestServer server = await StartAsync(
+            _ => { },
+            options =>
+            {
+                options.MaxBytesPerSecond = 10;
+                options.OverRate = RateLimitReaction.Drop;
+                options.MaxMessageSize = 64 * 1024 * 1024;
+            });
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
+        using (raw)
+        {
+            await raw.SendAsync("more than ten bytes");
+            byte[] fragment = TestClient.Frame(Opcode.Continuation, new byte[64 * 1024], fin: false);
+            await raw.WriteAsync(TestClient.Frame(Opcode.Binary, new byte[1000], fin: false));
+            for (int i = 0; i < 100; i++)
+                await raw.WriteAsync(fragment);
+            await raw.WriteAsync(TestClient.Frame(Opcode.Ping, "?"u8));
+            Assert.Equal("?", (await raw.ReadFrameAsync()).Text);
+            Assert.InRange(server.Server.BufferedBytes, 0, 256 * 1024); // of 6.5 MB
+            Assert.Equal(0, client.MessagesRefused);
+            await raw.WriteAsync((byte[])[.. TestClient.Frame(Opcode.Continuation, [], fin: true), .. TestClient.Frame(Opcode.Ping, "!"u8)]);
+            Assert.Equal("!", (await raw.ReadFrameAsync()).Text);
+            Assert.Equal((1L, 1L), (client.MessagesReceived, client.MessagesRefused));
+        }
+    }
+
+    [Fact]
+    public async Task A_compressed_message_that_is_dropped_spoils_no_later_one()
+    {
+        var received = Channel.CreateUnbounded<string>();
+        await using TestServer server = await StartAsync(
+            server => server.MessageReceived += (_, e) => received.Writer.TryWrite(e.Text),
+            options =>
+            {
+                options.MaxMessagesPerSecond = 1;
+                options.OverRate = RateLimitReaction.Drop;
+                options.PerMessageDeflate = new PerMessageDeflateOptions { ClientContextTakeover = true, ServerContextTakeover = true };
+            });
+        using ClientWebSocket client = await server.ConnectWebSocketAsync(configure: options => options.DangerousDeflateOptions = new WebSocketDeflateOptions());
+        WebSocketClient connected = await server.NextClientAsync();
+        Assert.Contains("client_no_context_takeover", connected.Extensions, StringComparison.Ordinal);
+        string text = string.Concat(Enumerable.Repeat("the same words again and again; ", 100));
+        for (int round = 0; round < 3; round++)
+        {
+            for (int i = 0; i < 3; i++)
+                await client.SendAsync(System.Text.Encoding.UTF8.GetBytes($"{text}{round}{i}"), WebSocketMessageType.Text, endOfMessage: true, TestServer.Timely);
+            Assert.Equal($"{text}{round}0", await received.Reader.ReadAsync(TestServer.Timely));
+            await Polling.UntilAsync(() => connected.MessagesRefused == 2 * (round + 1));
+            server.Pass(5 * Minute);
+        }
+    }
+
+    [Fact]
+    public async Task The_first_message_too_many_closes_with_1008_after_what_was_received_and_what_is_pending()
+    {
+        var over = Channel.CreateUnbounded<ClientOverRateEventArgs>();
+        await using TestServer server = await StartAsync(
+            server =>
+            {
+                server.MessageReceived += async (_, e) => await e.Client.SendAsync($"got {e.Text}");
+                server.ClientOverRate += (_, e) => over.Writer.TryWrite(e);
+                server.Handshaking += (_, e) => e.Options.OverRate = RateLimitReaction.Close;
+            },
+            options => options.MaxMessagesPerSecond = 2);
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
+        using (raw)
+        {
+            await raw.WriteAsync((byte[])[.. TestClient.Text("1"), .. TestClient.Text("2"), .. TestClient.Frame(Opcode.Ping, "?"u8), .. TestClient.Text("3"), .. TestClient.Text("4")]);
+            Assert.Equal("got 1", await raw.ReadTextAsync());
+            Assert.Equal("got 2", await raw.ReadTextAsync());
+            Assert.Equal("?", (await raw.ReadFrameAsync()).Text);
+            ReceivedFrame close = await raw.ReadFrameAsync();
+            Assert.Equal((Opcode.Close, 1008, "too many messages"), (close.Opcode, close.CloseCode, close.CloseReason));
+            Assert.Equal(RateLimitReaction.Close, (await over.Reader.ReadAsync(TestServer.Timely)).Reaction);
+            await raw.SendCloseAsync(1008);
+            await raw.AssertEndAsync();
+            ClientDisconnectedEventArgs end = await server.NextEndAsync();
+            Assert.Equal((DisconnectCause.LimitExceeded, ConnectionSide.Server, true), (end.Cause, end.ClosedBy, end.WasClean));
+            Assert.Equal(1, client.MessagesRefused);
+        }
+    }
+
+    [Fact]
+    public async Task Reading_slower_is_told_once_however_long_it_lasts()
+    {
+        var over = Channel.CreateUnbounded<ClientOverRateEventArgs>();
+        int received = 0;
+        await using TestServer server = await StartAsync(
+            server =>
+            {
+                server.MessageReceived += (_, _) => Interlocked.Increment(ref received);
+                server.OnOverRate((_, e) =>
+                {
+                    over.Writer.TryWrite(e);
+                    return ValueTask.CompletedTask;
+                });
+            },
+            options => options.MaxMessagesPerSecond = 1);
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
+        using (raw)
+        {
+            await raw.WriteAsync(Enumerable.Range(0, 6).SelectMany(i => TestClient.Text($"{i}")).ToArray());
+            for (int i = 1; i < 6; i++)
+            {
+                await Polling.UntilAsync(() => Volatile.Read(ref received) >= i);
+                server.Pass(TimeSpan.FromSeconds(1));
+            }
+
+            await Polling.UntilAsync(() => Volatile.Read(ref received) == 6);
+            Assert.Equal(RateLimitReaction.ReadSlower, (await over.Reader.ReadAsync(TestServer.Timely)).Reaction);
+            Assert.False(over.Reader.TryRead(out _));
+            Assert.Equal(0, client.MessagesRefused);
+        }
+    }
+}
