@@ -6,11 +6,11 @@ public sealed class MirrorTests
     private static readonly Dictionary<string, string> Exempt = new(StringComparer.Ordinal)
     {
         ["CutClient.cs"] = "A record; ServerRun fills it.",
-        ["CutReason.cs"] = "An enum; ClosingHandshake tells it.",
+        ["Connections/Closing/CutReason.cs"] = "An enum; ClosingHandshake tells it.",
         ["Clients/WebSocketClient.Admission.cs"] = "Two properties; SessionExpiry and OverRate act on them.",
         ["Events/ClientExpiringEventArgs.cs"] = "Two properties; ClientSession fills them.",
         ["Events/ClientOverRateEventArgs.cs"] = "Two properties; ClientSession fills them.",
-        ["Options/RateLimitReaction.cs"] = "An enum; ReceiveLoop acts on it.",
+        ["Connections/Receiving/RateLimitReaction.cs"] = "An enum; ReceiveLoop acts on it.",
         ["Clients/BroadcastResult.cs"] = "A record of counts; ClientRegistry fills it.",
         ["Clients/ClientChange.cs"] = "A record and an enum; ClientRegistry tells them.",
         ["Clients/SendOptions.cs"] = "Values; WebSocketClient acts on them.",
