@@ -363,9 +363,16 @@ internal abstract partial class ConnectionLifetime : IHandlers
             Volatile.Read(ref _opening)?.Beat(now);
             Volatile.Read(ref _closing)?.Beat(now);
             if (IsOpen)
+            {
                 BeatOpen(now);
+                if (_expiry is not null)
+                    BeatExpiry(_expiry);
+            }
             else if (!IsEnding && Queue.Failure is { } failure)
+            {
                 Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Client, CloseCode.AbnormalClosure, "", failure));
+            }
+
             _watch.BeatHandlers(this, now, Receive.WatchedRun);
         }
         catch (Exception exception)
@@ -374,6 +381,16 @@ internal abstract partial class ConnectionLifetime : IHandlers
             Abort(new ConnectionEnding(DisconnectCause.ConnectionLost, ConnectionSide.Server, CloseCode.AbnormalClosure, "", exception));
         }
     }
+
+    /// <summary>Raises the message that <see cref="ReceiveLoop.Parts"/> hands on, as <see cref="HandlerScope.Raise"/> does.</summary>
+    public bool RaiseMessageStream(HandlerScope handlers)
+    {
+        _raising = ConnectionEvent.MessageInParts;
+        return handlers.Raise();
+    }
+
+    /// <summary>The handlers of that message have ended.</summary>
+    public void MessageStreamEnded() => _raising = ConnectionEvent.Message;
 
     private void BeatExpiry(SessionExpiry expiry)
     {
@@ -387,16 +404,6 @@ internal abstract partial class ConnectionLifetime : IHandlers
                 break;
         }
     }
-
-    /// <summary>Raises the message that <see cref="ReceiveLoop.Parts"/> hands on, as <see cref="HandlerScope.Raise"/> does.</summary>
-    public bool RaiseMessageStream(HandlerScope handlers)
-    {
-        _raising = ConnectionEvent.MessageInParts;
-        return handlers.Raise();
-    }
-
-    /// <summary>The handlers of that message have ended.</summary>
-    public void MessageStreamEnded() => _raising = ConnectionEvent.Message;
 
     /// <summary>Reads ahead, because the same handlers still run at a second beat. Fast handlers cost no read-ahead.</summary>
     public void LookAtPeer(long run)
@@ -702,8 +709,6 @@ internal abstract partial class ConnectionLifetime : IHandlers
     {
         _watch.BeatOpen(this, now);
         Receive.Beat(now);
-        if (Volatile.Read(ref _expiry) is { } expiry)
-            BeatExpiry(expiry);
     }
 
     // The event's name on WebSocketServer, for the log.

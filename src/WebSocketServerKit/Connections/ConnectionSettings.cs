@@ -34,12 +34,6 @@ internal sealed record ConnectionSettings
 
     public long? MaxBytesPerSecond { get; init; }
 
-    /// <summary>What happens to a client that exceeds these two.</summary>
-    public RateLimitReaction OverRate { get; init; }
-
-    /// <summary>How long before the end of a session the host is told. Zero: not at all.</summary>
-    public TimeSpan ExpiryNotice { get; init; }
-
     /// <summary>The size from which messages are handed on in parts; null for never.</summary>
     public long? StreamMessagesFrom { get; init; }
 
@@ -49,6 +43,12 @@ internal sealed record ConnectionSettings
 
     /// <summary>Null for no limit.</summary>
     public int? MaxSubscriptionsPerClient { get; init; }
+
+    /// <summary>What happens to a client that exceeds these two.</summary>
+    public RateLimitReaction OverRate { get; init; }
+
+    /// <summary>How long before the end of a session the host is told. Zero: not at all.</summary>
+    public TimeSpan ExpiryNotice { get; init; }
 
     public required TimeSpan HandshakeTimeout { get; init; }
 

@@ -20,12 +20,6 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(3, LogLevel.Information, "Stopped: {Cleanly} clients left cleanly, {Cut} had to be cut, {Unfinished} have handlers that have not ended.")]
     public partial void Stopped(int cleanly, int cut, int unfinished);
 
-    [LoggerMessage(70, LogLevel.Information, "No longer ready for new clients. Those that are connected are told to go away in {Delay}.")]
-    public partial void NotReady(TimeSpan delay);
-
-    [LoggerMessage(71, LogLevel.Information, "{Count} clients did not leave cleanly: {Why}. Their ids: {Ids}.")]
-    public partial void Cut(int count, string why, string ids);
-
     [LoggerMessage(4, LogLevel.Error, "Accepting connections on {EndPoint} failed.")]
     public partial void AcceptTrouble(Exception exception, EndPoint endPoint);
 
@@ -132,11 +126,17 @@ internal sealed partial class ServerLog(ILogger log)
     [LoggerMessage(35, LogLevel.Error, "The TLS handshake with {RemoteEndPoint} failed because the server's own TLS settings, or a callback in them, threw.")]
     public partial void TlsSettingsFailed(Exception exception, EndPoint remoteEndPoint);
 
-    [LoggerMessage(50, LogLevel.Warning,
+    [LoggerMessage(36, LogLevel.Warning,
         "Refused a handshake for the path {Path} with 404, since the server has paths and none matches: {Templates}. To serve it: server.Path(\"{Template}\"), or server.Path(\"/{{*rest}}\") for every "
         + "other path. Further ones are logged as Debug.")]
     public partial void UnknownPathRefused(PeerText path, string templates, PeerText template);
 
-    [LoggerMessage(60, LogLevel.Debug, "A handler could not read a message of {RemoteEndPoint} as JSON: {Reason}")]
+    [LoggerMessage(37, LogLevel.Debug, "A handler could not read a message of {RemoteEndPoint} as JSON: {Reason}")]
     public partial void JsonInvalid(EndPoint remoteEndPoint, PeerText reason);
+
+    [LoggerMessage(38, LogLevel.Information, "No longer ready for new clients. Those that are connected are told to go away in {Delay}.")]
+    public partial void NotReady(TimeSpan delay);
+
+    [LoggerMessage(39, LogLevel.Information, "{Count} clients did not leave cleanly: {Why}. Their ids: {Ids}.")]
+    public partial void Cut(int count, CutReason why, string ids);
 }

@@ -42,8 +42,8 @@ public enum DisconnectCause
 
     /// <summary>
     /// A message of the client exceeded <see cref="WebSocketServerOptions.MaxMessageSize"/> (close code 1009) or <see cref="WebSocketServerOptions.MaxFragmentsPerMessage"/> (1008), or, handed on while
-    /// it was received, <see cref="WebSocketServerOptions.MaxStreamedMessageSize"/> (1009) or <see cref="WebSocketServerOptions.StreamedMessageTimeout"/> (1008), or the
-    /// client sent too much and <see cref="WebSocketServerOptions.OverRate"/> is <see cref="RateLimitReaction.Close"/> (1008, <c>too many messages</c>).
+    /// it was received, <see cref="WebSocketServerOptions.MaxStreamedMessageSize"/> (1009) or <see cref="WebSocketServerOptions.StreamedMessageTimeout"/> (1008). Or the client sent too much, and
+    /// <see cref="WebSocketServerOptions.OverRate"/> is <see cref="RateLimitReaction.Close"/> (1008, <c>too many messages</c>).
     /// </summary>
     LimitExceeded,
 

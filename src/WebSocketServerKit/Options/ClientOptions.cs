@@ -26,12 +26,12 @@ public class ClientOptions
         SendQueueLimit = other.SendQueueLimit;
         HandlerExceptions = other.HandlerExceptions;
         AllowsCompression = other.AllowsCompression;
-        OverRate = other.OverRate;
         StreamMessagesFrom = other.StreamMessagesFrom;
         MaxStreamedMessageSize = other.MaxStreamedMessageSize;
         StreamedMessageTimeout = other.StreamedMessageTimeout;
         SlowClients = other.SlowClients;
         SendBufferSize = other.SendBufferSize;
+        OverRate = other.OverRate;
     }
 
     /// <summary>The largest message that the client may send, in bytes. Default: null, <see cref="WebSocketServerOptions.MaxMessageSize"/>.</summary>
@@ -64,9 +64,6 @@ public class ClientOptions
     /// </summary>
     public bool? AllowsCompression { get; set; }
 
-    /// <summary>What the server does with the client when it sends more than it may. Default: null, <see cref="WebSocketServerOptions.OverRate"/>.</summary>
-    public RateLimitReaction? OverRate { get; set; }
-
     /// <summary>
     /// The size in bytes from which the client's messages are handed on while they are received. Default: null, <see cref="WebSocketServerOptions.StreamMessagesFrom"/>. Where the server has such a
     /// size, <see cref="long.MaxValue"/> means never.
@@ -89,6 +86,9 @@ public class ClientOptions
     /// </summary>
     public int? SendBufferSize { get; set; }
 
+    /// <summary>What the server does with the client when it sends more than it may. Default: null, <see cref="WebSocketServerOptions.OverRate"/>.</summary>
+    public RateLimitReaction? OverRate { get; set; }
+
     /// <summary>Checks the values.</summary>
     /// <param name="owner">Where they were set, for the message: <c>PathOptions</c>.</param>
     /// <exception cref="ArgumentException">An option has an invalid value; the message names it and the valid range.</exception>
@@ -105,11 +105,11 @@ public class ClientOptions
             OptionCheck.Time($"{owner}.{nameof(StreamedMessageTimeout)}", time, mostHours: 12, mayBeInfinite: true);
         if (HandlerExceptions is { } policy)
             OptionCheck.Policy($"{owner}.{nameof(HandlerExceptions)}", policy);
-        if (OverRate is { } reaction && !Enum.IsDefined(reaction))
-            throw new ArgumentException($"{owner}.{nameof(OverRate)} is {reaction}, which is no reaction.");
         if (SlowClients is { } slow)
             OptionCheck.Policy($"{owner}.{nameof(SlowClients)}", slow);
         Check(SendBufferSize, 1024, 64 * 1024 * 1024);
+        if (OverRate is { } reaction && !Enum.IsDefined(reaction))
+            throw new ArgumentException($"{owner}.{nameof(OverRate)} is {reaction}, which is no reaction.");
 
         void Check(long? value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
         {
@@ -128,9 +128,9 @@ public class ClientOptions
             MaxMessagesPerSecond = MaxMessagesPerSecond ?? settings.MaxMessagesPerSecond,
             MaxBytesPerSecond = MaxBytesPerSecond ?? settings.MaxBytesPerSecond,
             SendQueueLimit = SendQueueLimit ?? settings.SendQueueLimit,
-            OverRate = OverRate ?? settings.OverRate,
             SlowClients = SlowClients ?? settings.SlowClients,
             SendBufferSize = SendBufferSize ?? settings.SendBufferSize,
+            OverRate = OverRate ?? settings.OverRate,
             CloseOnHandlerException = HandlerExceptions is { } policy ? policy == HandlerExceptionPolicy.CloseClient : settings.CloseOnHandlerException,
             StreamMessagesFrom = StreamMessagesFrom ?? settings.StreamMessagesFrom,
             MaxStreamedMessageSize = MaxStreamedMessageSize ?? settings.MaxStreamedMessageSize,

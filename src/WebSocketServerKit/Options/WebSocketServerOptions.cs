@@ -262,28 +262,6 @@ public sealed class WebSocketServerOptions
     public SynchronizationContext? EventContext { get; set; }
 
     /// <summary>
-    /// What the server does with a client that sends more than <see cref="MaxMessagesPerSecond"/> or <see cref="MaxBytesPerSecond"/>. Default: <see cref="RateLimitReaction.ReadSlower"/>. It also
-    /// decides which bytes count: with the default all that are read; otherwise the payload of the messages that are raised. After a burst of one second's worth, a message that begins while the
-    /// client is over its limits is refused. <see cref="WebSocketServer.ClientOverRate"/> tells when a client begins.
-    /// </summary>
-    /// <remarks>
-    /// While a handler of the client runs, nothing is read beyond 64 KiB, whatever this says: that is the back-pressure. With <see cref="RateLimitReaction.Drop"/> and compression, clients are
-    /// asked to compress each message without reference to earlier ones (<c>client_no_context_takeover</c>), so that one can be left out.
-    /// </remarks>
-    public RateLimitReaction OverRate { get; set; }
-
-    /// <summary>
-    /// The maximum number of connected clients with the same <see cref="WebSocketClient.UserId"/>. Default: null, no limit. Further ones are answered with 429. Clients without a user are not
-    /// counted. A client counts from its acceptance until it is out of <see cref="WebSocketServer.Clients"/>.
-    /// </summary>
-    public int? MaxClientsPerUser { get; set; }
-
-    /// <summary>
-    /// How long before <see cref="WebSocketClient.ExpiresAt"/> the event <see cref="WebSocketServer.ClientExpiring"/> is raised. Default: 1 min. Zero: it is not raised. At most 24 hours.
-    /// </summary>
-    public TimeSpan ExpiryNotice { get; set; } = TimeSpan.FromMinutes(1);
-
-    /// <summary>
     /// The size in bytes from which messages are handed to <see cref="WebSocketServer.OnMessageStream(Func{WebSocketClient, MessageStream, ValueTask})"/> while they are received, in place of
     /// <see cref="WebSocketServer.MessageReceived"/>; 0 for all messages. Default: null, never. A message of several fragments, or a compressed one, is gathered until it is that large. With a value
     /// above <see cref="MaxMessageSize"/>, messages that are larger than that are handed on so. Without a handler, messages are raised and limited as if this were null.
@@ -313,6 +291,28 @@ public sealed class WebSocketServerOptions
     /// as <see cref="HandlerExceptions"/> says. It keeps peers that choose the filters from filling the memory. Null for no limit.
     /// </summary>
     public int? MaxSubscriptionsPerClient { get; set; } = 1_000;
+
+    /// <summary>
+    /// What the server does with a client that sends more than <see cref="MaxMessagesPerSecond"/> or <see cref="MaxBytesPerSecond"/>. Default: <see cref="RateLimitReaction.ReadSlower"/>. It also
+    /// decides which bytes count: with the default all that are read; otherwise the payload of the messages that are raised. After a burst of one second's worth, a message that begins while the
+    /// client is over its limits is refused. <see cref="WebSocketServer.ClientOverRate"/> tells when a client begins.
+    /// </summary>
+    /// <remarks>
+    /// While a handler of the client runs, nothing is read beyond 64 KiB, whatever this says: that is the back-pressure. With <see cref="RateLimitReaction.Drop"/> and compression, clients are
+    /// asked to compress each message without reference to earlier ones (<c>client_no_context_takeover</c>), so that one can be left out.
+    /// </remarks>
+    public RateLimitReaction OverRate { get; set; }
+
+    /// <summary>
+    /// The maximum number of connected clients with the same <see cref="WebSocketClient.UserId"/>. Default: null, no limit. Further ones are answered with 429. Clients without a user are not
+    /// counted. A client counts from its acceptance until it is out of <see cref="WebSocketServer.Clients"/>.
+    /// </summary>
+    public int? MaxClientsPerUser { get; set; }
+
+    /// <summary>
+    /// How long before <see cref="WebSocketClient.ExpiresAt"/> the event <see cref="WebSocketServer.ClientExpiring"/> is raised. Default: 1 min. Zero: it is not raised. At most 24 hours.
+    /// </summary>
+    public TimeSpan ExpiryNotice { get; set; } = TimeSpan.FromMinutes(1);
 
     // Not public for the same reason as Places.
     internal TimeProvider TimeProvider { get; set; } = TimeProvider.System;
@@ -463,18 +463,18 @@ public sealed class WebSocketServerOptions
             Check(messages, 1, int.MaxValue, nameof(MaxMessagesPerSecond));
         if (MaxBytesPerSecond is { } bytes)
             Check(bytes, 1, long.MaxValue, nameof(MaxBytesPerSecond));
-        if (MaxClientsPerUser is { } perUser)
-            Check(perUser, 1, int.MaxValue, nameof(MaxClientsPerUser));
-        if (ExpiryNotice != TimeSpan.Zero)
-            Check(ExpiryNotice, mostHours: 24, mayBeInfinite: false);
-        if (!Enum.IsDefined(OverRate))
-            throw new ArgumentException($"{Name(nameof(OverRate))} is {OverRate}, which is no reaction.");
         if (StreamMessagesFrom is { } from)
             Check(from, 0, long.MaxValue, nameof(StreamMessagesFrom));
         Check(MaxStreamedMessageSize, 1, long.MaxValue);
         Check(StreamedMessageTimeout, mostHours: 12, mayBeInfinite: true);
         if (MaxSubscriptionsPerClient is { } subscriptions)
             Check(subscriptions, 1, int.MaxValue, nameof(MaxSubscriptionsPerClient));
+        if (MaxClientsPerUser is { } perUser)
+            Check(perUser, 1, int.MaxValue, nameof(MaxClientsPerUser));
+        if (ExpiryNotice != TimeSpan.Zero)
+            Check(ExpiryNotice, mostHours: 24, mayBeInfinite: false);
+        if (!Enum.IsDefined(OverRate))
+            throw new ArgumentException($"{Name(nameof(OverRate))} is {OverRate}, which is no reaction.");
         Check(HandshakeTimeout, mostHours: 1, mayBeInfinite: false);
         Check(PingInterval, mostHours: 12, mayBeInfinite: true);
         Check(PingTimeout, mostHours: 12, mayBeInfinite: true);
@@ -503,12 +503,12 @@ public sealed class WebSocketServerOptions
         SlowClients = SlowClients,
         MaxMessagesPerSecond = MaxMessagesPerSecond,
         MaxBytesPerSecond = MaxBytesPerSecond,
-        OverRate = OverRate,
-        ExpiryNotice = ExpiryNotice,
         StreamMessagesFrom = StreamMessagesFrom,
         MaxStreamedMessageSize = MaxStreamedMessageSize,
         StreamedMessageTimeout = StreamedMessageTimeout,
         MaxSubscriptionsPerClient = MaxSubscriptionsPerClient,
+        OverRate = OverRate,
+        ExpiryNotice = ExpiryNotice,
         HandshakeTimeout = HandshakeTimeout,
         PingInterval = PingInterval,
         PingTimeout = PingTimeout,

@@ -12,14 +12,14 @@ internal enum ProtocolEvent : byte
     /// <summary>A whole text or binary message: <see cref="ServerProtocol.Payload"/>, <see cref="ServerProtocol.MessageType"/>.</summary>
     Message,
 
-    /// <summary>A whole message that was passed over: see <see cref="ServerProtocol.PassesOverNext"/>.</summary>
-    PassedOver,
-
     /// <summary>A part of a message that is handed on in parts: <see cref="ServerProtocol.Payload"/>, which is not empty. The first one begins the message.</summary>
     Part,
 
     /// <summary>The last part of such a message, which may be empty and may be the first one as well.</summary>
     LastPart,
+
+    /// <summary>A whole message that was passed over: see <see cref="ServerProtocol.PassesOverNext"/>.</summary>
+    PassedOver,
 
     /// <summary>A Ping: answer with its <see cref="ServerProtocol.Payload"/>.</summary>
     Ping,

@@ -329,7 +329,7 @@ internal sealed class ServerRun
         };
         Log.Stopped(result.ClosedCleanly, result.Aborted, result.Unfinished);
         foreach (IGrouping<CutReason, CutClient> cut in result.Cut.GroupBy(cut => cut.Why))
-            Log.Cut(cut.Count(), cut.Key.ToString(), string.Join(", ", cut.Take(MostCutNames).Select(cut => cut.Client.Id)));
+            Log.Cut(cut.Count(), cut.Key, string.Join(", ", cut.Take(MostCutNames).Select(cut => cut.Client.Id)));
         return result;
     }
 

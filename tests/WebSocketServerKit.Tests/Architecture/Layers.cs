@@ -28,7 +28,7 @@ internal static partial class Layers
     // Values that the host is told, which are known where they come about.
     private static readonly HashSet<(string Layer, string Type)> Shared =
         [
-            ("Diagnostics", "DisconnectCause"), ("Connections", "DisconnectCause"), ("Connections", "ConnectionSide"),
+            ("Diagnostics", "DisconnectCause"), ("Diagnostics", "CutReason"), ("Connections", "DisconnectCause"), ("Connections", "ConnectionSide"),
             ("Transport", "Authority"), // The property of ProxyHeader has the name of a type of Protocol.
         ];
 

@@ -49,10 +49,10 @@ public sealed class ServerLogTests
             "33 Warning CertificateExpires",
             "34 Error CertificateExpired",
             "35 Error TlsSettingsFailed",
-            "50 Warning UnknownPathRefused",
-            "60 Debug JsonInvalid",
-            "70 Information NotReady",
-            "71 Information Cut",
+            "36 Warning UnknownPathRefused",
+            "37 Debug JsonInvalid",
+            "38 Information NotReady",
+            "39 Information Cut",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }
@@ -109,7 +109,7 @@ public sealed class ServerLogTests
     {
         string[] own = ["RequestRefused reason", "ProtocolViolated reason", "ProtocolViolated section", "HandlerFailed event", "HandlerSlow event",
             "ConnectionRefused reason", "ProxyHeaderRefused reason", "ForeignOriginRefused list", "NoSubprotocolAgreed list", "UnknownPathRefused templates",
-            "CertificateUnusable problem", "Cut ids", "Cut why", "CertificateRenewed subject", "CertificateExpires subject", "CertificateExpired subject"];
+            "CertificateUnusable problem", "CertificateRenewed subject", "CertificateExpires subject", "CertificateExpired subject", "Cut ids"];
         IEnumerable<string> logged = typeof(ServerLog).GetMethods(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
             .SelectMany(method => method.GetParameters().Where(parameter => parameter.ParameterType == typeof(string)).Select(parameter => $"{method.Name} {parameter.Name}"));
         Assert.Equal(own.Order(StringComparer.Ordinal), logged.Order(StringComparer.Ordinal));

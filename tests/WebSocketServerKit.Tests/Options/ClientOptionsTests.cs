@@ -18,12 +18,12 @@ public sealed class ClientOptionsTests
         [nameof(ClientOptions.SendQueueLimit)] = 5000,
         [nameof(ClientOptions.HandlerExceptions)] = HandlerExceptionPolicy.KeepClient,
         [nameof(ClientOptions.AllowsCompression)] = false,
-        [nameof(ClientOptions.OverRate)] = RateLimitReaction.Drop,
         [nameof(ClientOptions.StreamMessagesFrom)] = 6L,
         [nameof(ClientOptions.MaxStreamedMessageSize)] = 7L,
         [nameof(ClientOptions.StreamedMessageTimeout)] = TimeSpan.FromSeconds(8),
         [nameof(ClientOptions.SlowClients)] = SlowClientPolicy.DropOldest,
         [nameof(ClientOptions.SendBufferSize)] = 20_000,
+        [nameof(ClientOptions.OverRate)] = RateLimitReaction.Drop,
     };
 
     public static TheoryData<string> Names => [.. Values.Keys];

@@ -39,9 +39,9 @@ public sealed class WebSocketServerOptionsTests
             (int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds, (int)settings.PingTimeout.TotalSeconds,
             (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
         Assert.Equal((null, null), (settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
-        Assert.Equal((RateLimitReaction.ReadSlower, TimeSpan.FromMinutes(1), null), (settings.OverRate, settings.ExpiryNotice, options.MaxClientsPerUser));
         Assert.Equal((null, 1L << 30, TimeSpan.FromMinutes(5)), (settings.StreamMessagesFrom, settings.MaxStreamedMessageSize, settings.StreamedMessageTimeout));
         Assert.Equal(1_000, settings.MaxSubscriptionsPerClient);
+        Assert.Equal((RateLimitReaction.ReadSlower, TimeSpan.FromMinutes(1), null), (settings.OverRate, settings.ExpiryNotice, options.MaxClientsPerUser));
         Assert.True(settings.CloseOnHandlerException);
         Assert.Null(settings.EventContext);
         Assert.Equal((100_000, 20_000, 4_096), (options.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes));
@@ -61,12 +61,12 @@ public sealed class WebSocketServerOptionsTests
             options.SendQueueLimit = 2000;
             options.MaxMessagesPerSecond = 6;
             options.MaxBytesPerSecond = 7;
-            options.OverRate = RateLimitReaction.Close;
-            options.ExpiryNotice = TimeSpan.FromSeconds(13);
             options.StreamMessagesFrom = 13;
             options.MaxStreamedMessageSize = 14;
             options.StreamedMessageTimeout = TimeSpan.FromSeconds(15);
             options.MaxSubscriptionsPerClient = 13;
+            options.OverRate = RateLimitReaction.Close;
+            options.ExpiryNotice = TimeSpan.FromSeconds(13);
             options.HandshakeTimeout = TimeSpan.FromSeconds(8);
             options.PingInterval = TimeSpan.FromSeconds(9);
             options.PingTimeout = TimeSpan.FromSeconds(10);
@@ -80,8 +80,8 @@ public sealed class WebSocketServerOptionsTests
             settings.MaxHeaderLines, settings.SendQueueLimit, settings.MaxMessagesPerSecond, settings.MaxBytesPerSecond));
         Assert.Equal((8, 9, 10, 11, 12), ((int)settings.HandshakeTimeout.TotalSeconds, (int)settings.PingInterval.TotalSeconds,
             (int)settings.PingTimeout.TotalSeconds, (int)settings.CloseTimeout.TotalSeconds, (int)settings.SlowHandlerThreshold.TotalSeconds));
-        Assert.Equal((RateLimitReaction.Close, TimeSpan.FromSeconds(13)), (settings.OverRate, settings.ExpiryNotice));
         Assert.Equal((13, 14, TimeSpan.FromSeconds(15)), (settings.StreamMessagesFrom, settings.MaxStreamedMessageSize, settings.StreamedMessageTimeout));
+        Assert.Equal((RateLimitReaction.Close, TimeSpan.FromSeconds(13)), (settings.OverRate, settings.ExpiryNotice));
         Assert.False(settings.CloseOnHandlerException);
         Assert.Equal(SlowClientPolicy.DropOldest, settings.SlowClients);
         Assert.Equal(13, settings.MaxSubscriptionsPerClient);

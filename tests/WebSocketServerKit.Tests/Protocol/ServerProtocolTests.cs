@@ -651,7 +651,7 @@ public sealed class ServerProtocolTests : IDisposable
         {
             foreach (ReceivedEvent found in _protocol.Receive(piece))
                 Assert.True(found.Kind is nameof(ProtocolEvent.PassedOver) || found == Ping("?"), found.Line);
-            Assert.InRange(_protocol.HeldBytes, 0, 256); // for a header or a control frame that is cut
+            Assert.InRange(_protocol.HeldBytes, 0, 256); // the smallest buffer, for a header or a control frame
         }
 
         _protocol.PassesOverNext = false;

@@ -102,9 +102,11 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     {
         if (connection.Settings.Compression is not { } compression)
             return null;
+        PerMessageDeflateParameters wanted = compression.Wanted;
         // A message must not refer to an earlier one that may be dropped.
-        PerMessageDeflateParameters wanted = connection.Settings.SlowClients == SlowClientPolicy.DropOldest ? compression.Wanted with { ServerNoContextTakeover = true } : compression.Wanted;
-        // Nor one that may be left out, to one that is received.
+        if (connection.Settings.SlowClients == SlowClientPolicy.DropOldest)
+            wanted = wanted with { ServerNoContextTakeover = true };
+        // A message that is left out must not be missing in the context of later ones.
         if (connection.Settings.OverRate == RateLimitReaction.Drop)
             wanted = wanted with { ClientNoContextTakeover = true };
         PerMessageDeflateParameters? agreed = PerMessageDeflateParameters.Negotiate(offers, wanted, out string? answer);

@@ -373,8 +373,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     }
 
     // Messages that are discarded need no limit: the sooner the peer's Close frame is read, the better.
-    // A message that is handed on in parts has begun, so it cannot be refused any more: the rest of it is read more slowly.
-    private bool IsOverRate => _overRate is not null && (!_overRate.Refuses ? IsLimitReached : _parts is not null && !connection.DiscardsMessages && IsReached(_byteRate));
+    private bool IsOverRate => _overRate is { Refuses: false } && IsLimitReached;
 
     private bool IsLimitReached => !connection.DiscardsMessages && (IsReached(_messageRate) || IsReached(_byteRate));
 
@@ -442,29 +441,6 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         if (_overRate is not null)
             CountMessage(_overRate);
         return handlers.Raise();
-    }
-
-    private void CountRead(long bytes)
-    {
-        if (_byteRate is not null && _overRate is { Refuses: false })
-            _byteRate.Count(bytes, connection.Heartbeat.Now);
-    }
-
-    // Messages that are refused do not count: otherwise a client that goes on to send too much would get nothing through.
-    private void CountMessage(OverRate overRate)
-    {
-        _messageRate?.Count(1, connection.Heartbeat.Now);
-        if (overRate.Refuses)
-            _byteRate?.Count(_protocol.Payload.Length, connection.Heartbeat.Now);
-    }
-
-    private void RefuseMessage(OverRate overRate)
-    {
-        overRate.Refuse();
-        if (overRate.Begins())
-            connection.Notify(new Notice(NoticeKind.OverRate, (long)overRate.Reaction));
-        if (overRate.Reaction == RateLimitReaction.Close)
-            connection.BeginClose(new ConnectionEnding(DisconnectCause.LimitExceeded, ConnectionSide.Server, CloseCode.PolicyViolation, "too many messages"));
     }
 
     // Of a message that is handed on in parts, the first part begins the event.
@@ -539,6 +515,29 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private void Interrupt(MessageParts parts, string cause) =>
         parts.Fail(new InterruptedMessageException($"The rest of the message does not come: {cause}", Failure), dropsLastPart: true);
 
+    private void CountRead(long bytes)
+    {
+        if (_byteRate is not null && _overRate is { Refuses: false })
+            _byteRate.Count(bytes, connection.Heartbeat.Now);
+    }
+
+    // Messages that are refused do not count: otherwise a client that goes on to send too much would get nothing through.
+    private void CountMessage(OverRate overRate)
+    {
+        _messageRate?.Count(1, connection.Heartbeat.Now);
+        if (overRate.Refuses)
+            _byteRate?.Count(_protocol.Payload.Length, connection.Heartbeat.Now);
+    }
+
+    private void RefuseMessage(OverRate overRate)
+    {
+        overRate.Refuse();
+        if (overRate.Begins())
+            connection.Notify(new Notice(NoticeKind.OverRate, (long)overRate.Reaction));
+        if (overRate.Reaction == RateLimitReaction.Close)
+            connection.BeginClose(new ConnectionEnding(DisconnectCause.LimitExceeded, ConnectionSide.Server, CloseCode.PolicyViolation, "too many messages"));
+    }
+
     private void EndMessage(HandlersEnd end)
     {
         EndHandlers(end);
@@ -582,9 +581,6 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     {
         switch (found)
         {
-            case ProtocolEvent.PassedOver:
-                RefuseMessage(_overRate!);
-                break;
             case ProtocolEvent.Part or ProtocolEvent.LastPart:
                 _isLastPart = found == ProtocolEvent.LastPart;
                 _isPartPut = false;
@@ -596,6 +592,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 if (_parts is null)
                     BeginParts(handlers);
                 return false;
+            case ProtocolEvent.PassedOver:
+                RefuseMessage(_overRate!);
+                break;
             case ProtocolEvent.Ping:
                 // 5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame."
                 if (_ahead is null || !_ahead.TakeAnswered())
