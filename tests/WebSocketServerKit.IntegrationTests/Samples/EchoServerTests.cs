@@ -14,7 +14,7 @@ public class EchoServerTests
     [Fact]
     public async Task With_tls_and_no_certificate_it_makes_one_and_tells_how_clients_accept_it()
     {
-        await using EchoServerProcess echo = await EchoServerProcess.StartAsync("--tls", "--port", "0");
+        await using SampleProcess echo = await SampleProcess.StartAsync("EchoServer", "--tls", "--port", "0");
         Assert.Contains("RemoteCertificateValidationCallback", echo.Output, StringComparison.Ordinal);
         using ClientWebSocket client = new();
         client.Options.RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
@@ -44,7 +44,7 @@ public class EchoServerTests
         }
 
         string[] keyArguments = pfx ? ["--password", "geheim"] : ["--key", key];
-        await using EchoServerProcess echo = await EchoServerProcess.StartAsync(["--port", "0", "--certificate", certificate, .. keyArguments]);
+        await using SampleProcess echo = await SampleProcess.StartAsync("EchoServer", ["--port", "0", "--certificate", certificate, .. keyArguments]);
         await EndPointClient.AssertServedAsync(IPEndPoint.Parse(echo.Told("Listening on wss://")), secure: true);
         Assert.Contains("https:// in a browser", echo.Output, StringComparison.Ordinal);
     }
@@ -55,7 +55,7 @@ public class EchoServerTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "It is stopped by a signal.");
         using SocketFiles files = new();
         string path = files.Path("echo.sock");
-        await using (EchoServerProcess alone = await EchoServerProcess.StartAsync("--unix", path))
+        await using (SampleProcess alone = await SampleProcess.StartAsync("EchoServer", "--unix", path))
         {
             Assert.Equal(path, alone.Told("Listening on unix:"));
             await EndPointClient.AssertServedAsync(new UnixDomainSocketEndPoint(path));
@@ -63,7 +63,7 @@ public class EchoServerTests
             Assert.False(File.Exists(path));
         }
 
-        await using EchoServerProcess beside = await EchoServerProcess.StartAsync("--unix", path, "--port", "0");
+        await using SampleProcess beside = await SampleProcess.StartAsync("EchoServer", "--unix", path, "--port", "0");
         await EndPointClient.AssertServedAsync(new UnixDomainSocketEndPoint(path));
         await EndPointClient.AssertServedAsync(IPEndPoint.Parse(beside.Told("Listening on ws://")));
     }
@@ -71,7 +71,7 @@ public class EchoServerTests
     [Fact]
     public async Task A_PROXY_header_tells_who_the_client_is_and_without_one_nobody_connects()
     {
-        await using EchoServerProcess echo = await EchoServerProcess.StartAsync("--proxy-protocol", "--port", "0", "--verbose");
+        await using SampleProcess echo = await SampleProcess.StartAsync("EchoServer", "--proxy-protocol", "--port", "0", "--verbose");
         IPEndPoint endPoint = IPEndPoint.Parse(echo.Told("Listening on ws://"));
         using (TestClient direct = await TestClient.ConnectAsync(endPoint))
         {
@@ -104,7 +104,7 @@ public class EchoServerTests
             os.execvp(sys.argv[2], sys.argv[2:])
             """;
         string path = files.Path("passed.sock");
-        await using EchoServerProcess echo = await StartByPythonAsync(Launcher, path, "--systemd");
+        await using SampleProcess echo = await StartByPythonAsync(Launcher, path, "--systemd");
         await EndPointClient.AssertServedAsync(IPEndPoint.Parse(echo.Told("Listening on ws://")));
         Assert.Equal(path, echo.Told("Listening on unix:"));
         await EndPointClient.AssertServedAsync(new UnixDomainSocketEndPoint(path));
@@ -127,16 +127,16 @@ public class EchoServerTests
     [MemberData(nameof(Refused))]
     public async Task Options_that_do_not_fit_are_refused_with_a_message(string message, string[] arguments)
     {
-        (int exitCode, string error) = await EchoServerProcess.RunAsync(arguments);
+        (int exitCode, string error) = await SampleProcess.RunAsync("EchoServer", arguments);
         Assert.StartsWith(message, error, StringComparison.Ordinal);
         Assert.Equal(1, exitCode);
     }
 
-    private static async Task<EchoServerProcess> StartByPythonAsync(string script, params string[] arguments)
+    private static async Task<SampleProcess> StartByPythonAsync(string script, params string[] arguments)
     {
         try
         {
-            return await EchoServerProcess.StartByAsync("python3", ["-c", script, arguments[0]], arguments[1..]);
+            return await SampleProcess.StartByAsync("python3", ["-c", script, arguments[0]], "EchoServer", arguments[1..]);
         }
         catch (System.ComponentModel.Win32Exception)
         {

@@ -4,28 +4,28 @@ using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Samples;
 
-/// <summary>The sample <c>EchoServer</c> in a process of its own.</summary>
-internal sealed class EchoServerProcess : IAsyncDisposable
+/// <summary>A sample in a process of its own.</summary>
+internal sealed class SampleProcess : IAsyncDisposable
 {
     private readonly Process _process;
     private readonly StringBuilder _output = new();
 
-    private EchoServerProcess(Process process) => _process = process;
+    private SampleProcess(Process process) => _process = process;
 
     /// <summary>What it has printed until it told how to stop it.</summary>
     public string Output => _output.ToString();
 
     /// <summary>Starts it, and waits until it listens.</summary>
-    public static Task<EchoServerProcess> StartAsync(params string[] arguments) => StartAsync("dotnet", [Program, .. arguments]);
+    public static Task<SampleProcess> StartAsync(string sample, params string[] arguments) => WhenStartedAsync("dotnet", [ProgramOf(sample), .. arguments]);
 
     /// <summary>Starts it by another program, which gets the command line of the sample as the last arguments.</summary>
-    public static Task<EchoServerProcess> StartByAsync(string launcher, string[] launcherArguments, params string[] arguments) =>
-        StartAsync(launcher, [.. launcherArguments, "dotnet", Program, .. arguments]);
+    public static Task<SampleProcess> StartByAsync(string launcher, string[] launcherArguments, string sample, params string[] arguments) =>
+        WhenStartedAsync(launcher, [.. launcherArguments, "dotnet", ProgramOf(sample), .. arguments]);
 
     /// <summary>Runs it to its end: for arguments that it refuses.</summary>
-    public static async Task<(int ExitCode, string Error)> RunAsync(params string[] arguments)
+    public static async Task<(int ExitCode, string Error)> RunAsync(string sample, params string[] arguments)
     {
-        using Process process = Begin("dotnet", [Program, .. arguments]);
+        using Process process = Begin("dotnet", [ProgramOf(sample), .. arguments]);
         Task<string> output = process.StandardOutput.ReadToEndAsync(TestServer.Timely);
         string error = await process.StandardError.ReadToEndAsync(TestServer.Timely);
         await output;
@@ -58,11 +58,11 @@ internal sealed class EchoServerProcess : IAsyncDisposable
         _process.Dispose();
     }
 
-    private static string Program => Path.Combine(AppContext.BaseDirectory, "EchoServer.dll");
+    private static string ProgramOf(string sample) => Path.Combine(AppContext.BaseDirectory, $"{sample}.dll");
 
-    private static async Task<EchoServerProcess> StartAsync(string program, string[] arguments)
+    private static async Task<SampleProcess> WhenStartedAsync(string program, string[] arguments)
     {
-        EchoServerProcess started = new(Begin(program, arguments));
+        SampleProcess started = new(Begin(program, arguments));
         while (!started.Output.Contains("Press Ctrl+C to stop.", StringComparison.Ordinal))
         {
             if (await started._process.StandardOutput.ReadLineAsync(TestServer.Timely) is { } line)
