@@ -324,6 +324,49 @@ public sealed class WebSocketServerAdmissionTests
         }
     }
 
+    [Theory]
+    [InlineData(RateLimitReaction.Drop)]
+    [InlineData(RateLimitReaction.Close)]
+    public async Task A_message_that_is_handed_on_in_parts_is_read_more_slowly_and_not_refused_in_its_middle(RateLimitReaction reaction)
+    {
+        const int Size = 1_000_000;
+        TaskCompletionSource<int> read = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestServer server = await StartAsync(
+            server => server.OnMessageStream(async (_, message) =>
+            {
+                byte[] buffer = new byte[64 * 1024];
+                int total = 0;
+                for (int count = 1; count > 0; total += count)
+                    count = await message.ReadAsync(buffer, TestServer.Timely);
+                read.SetResult(total);
+            }),
+            options =>
+            {
+                options.StreamMessagesFrom = 0;
+                options.StreamedMessageTimeout = Timeout.InfiniteTimeSpan;
+                options.MaxBytesPerSecond = 20_000;
+                options.OverRate = reaction;
+            });
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
+        using (raw)
+        {
+            Task sending = raw.WriteAsync(TestClient.Frame(Opcode.Binary, new byte[Size]));
+            int seconds = 0;
+            CancellationToken timely = TestServer.Timely;
+            for (; !read.Task.IsCompleted; seconds++)
+            {
+                server.Pass(TimeSpan.FromSeconds(1));
+                await Task.WhenAny(read.Task, Task.Delay(1, timely));
+            }
+
+            await sending.Timely();
+            Assert.Equal(Size, await read.Task);
+            // 50 s, but for what is read at once at the begin and at the end.
+            Assert.InRange(seconds, 10, int.MaxValue);
+            Assert.Equal((1L, 0L, true), (client.MessagesReceived, client.MessagesRefused, client.IsOpen));
+        }
+    }
+
     [Fact]
     public async Task Reading_slower_is_told_once_however_long_it_lasts()
     {

@@ -54,7 +54,7 @@ public sealed class WebSocketServerStoppingTests
         using TestClient early = await server.OpenAsync();
         IPEndPoint endPoint = server.EndPoint;
         Task<StopResult> stop = server.Server.StopAsync(new StopOptions { ReadinessDelay = Minute, Code = CloseCode.ServiceRestart, Reason = "update" }, TestServer.Timely);
-        await Polling.UntilAsync(() => server.Log.Of(60).Count == 1);
+        await Polling.UntilAsync(() => server.Log.Of(38).Count == 1);
         Assert.True(server.Server.IsListening);
         Assert.Equal([endPoint], server.Server.EndPoints);
         Assert.Throws<InvalidOperationException>(() => server.Server.Listen("http://127.0.0.1:0"));
@@ -191,7 +191,7 @@ public sealed class WebSocketServerStoppingTests
         var started = new StopOptions { ReadinessDelay = Minute, Spread = Minute, RetryAfter = TimeSpan.FromSeconds(30) };
         await using FedClient first = await FedClient.OpenAsync(server.Server, carrier);
         Task<StopResult> stop = server.Server.StopAsync(started, TestServer.Timely);
-        await Polling.UntilAsync(() => server.Log.Of(60).Count == 1);
+        await Polling.UntilAsync(() => server.Log.Of(38).Count == 1);
         await using FedClient second = await FedClient.OpenAsync(server.Server, carrier);
         Task leaving = Task.WhenAll(LeaveWhenToldAsync(first), LeaveWhenToldAsync(second));
         var clock = (FakeTimeProvider)server.Options.TimeProvider;
@@ -246,7 +246,7 @@ public sealed class WebSocketServerStoppingTests
         IPEndPoint endPoint = server.EndPoint;
         Task<StopResult> stop = server.Server.StopAsync(options, how == "token" ? cut.Token : TestServer.Timely);
         if (step == "ReadinessDelay")
-            await Polling.UntilAsync(() => server.Log.Of(60).Count == 1);
+            await Polling.UntilAsync(() => server.Log.Of(38).Count == 1);
         else
             await Polling.UntilAsync(() => server.Log.Of(2).Count == 1);
         if (step == "Timeout")
@@ -285,7 +285,7 @@ public sealed class WebSocketServerStoppingTests
         Task<StopResult> stop = server.Server.StopAsync(
             new StopOptions { ReadinessDelay = step == "ReadinessDelay" ? Minute : TimeSpan.Zero, Spread = step == "Spread" ? Minute : TimeSpan.Zero }, TestServer.Timely);
         Task disposed = server.Server.DisposeAsync().AsTask();
-        await Polling.UntilAsync(() => server.Log.Of(60).Count + server.Log.Of(2).Count > 0);
+        await Polling.UntilAsync(() => server.Log.Of(38).Count + server.Log.Of(2).Count > 0);
         Assert.False(disposed.IsCompleted);
         await PassUntilAsync(server, LeaveWhenToldAsync(client));
         await disposed.Timely();
@@ -322,7 +322,7 @@ public sealed class WebSocketServerStoppingTests
         Assert.True(server.Server.StopListening(endPoint));
         Assert.False(server.Server.StopListening(endPoint));
         Assert.False(server.Server.IsListening);
-        await Polling.UntilAsync(() => server.Log.Of(60).Count == 1);
+        await Polling.UntilAsync(() => server.Log.Of(38).Count == 1);
         await PassUntilAsync(server, LeaveWhenToldAsync(client));
         Assert.Equal(new StopResult { ClosedCleanly = 1 }, await stop.Timely());
     }
@@ -382,7 +382,7 @@ public sealed class WebSocketServerStoppingTests
                 (lostClient, CutReason.EndedOtherwise), (wrongClient, CutReason.EndedOtherwise), (goesOnClient, CutReason.NotAnswered),
             ],
             result.Cut.OrderBy(cut => cut.Client.Id).Select(cut => (cut.Client, cut.Why)));
-        string[] lines = [.. server.Log.Of(61).Select(line => line.Message)];
+        string[] lines = [.. server.Log.Of(39).Select(line => line.Message)];
         Assert.Equal(4, lines.Length);
         Assert.Contains($"1 clients did not leave cleanly: NotRead. Their ids: {fullClient.Id}.", lines, StringComparer.Ordinal);
         never.SetResult();

@@ -162,7 +162,7 @@ public sealed class PathTests
         });
         await AskAsync(server, "/chats");
         await AskAsync(server, "/other");
-        Assert.Contains("/chats with 404, since the server has paths and none matches: /chat/{room}, /news. To serve it: server.Path(\"/chats\")", Assert.Single(server.Log.Of(50)).Message, StringComparison.Ordinal);
+        Assert.Contains("/chats with 404, since the server has paths and none matches: /chat/{room}, /news. To serve it: server.Path(\"/chats\")", Assert.Single(server.Log.Of(36)).Message, StringComparison.Ordinal);
         Assert.Equal(2, server.Log.Of(7).Count(line => line.Level == LogLevel.Debug && line.Message.Contains("404", StringComparison.Ordinal)));
     }
 

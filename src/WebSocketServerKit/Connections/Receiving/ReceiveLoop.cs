@@ -373,7 +373,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     }
 
     // Messages that are discarded need no limit: the sooner the peer's Close frame is read, the better.
-    private bool IsOverRate => _overRate is { Refuses: false } && IsLimitReached;
+    // A message that is handed on in parts has begun, so it cannot be refused any more: the rest of it is read more slowly.
+    private bool IsOverRate => _overRate is not null && (!_overRate.Refuses ? IsLimitReached : _parts is not null && !connection.DiscardsMessages && IsReached(_byteRate));
 
     private bool IsLimitReached => !connection.DiscardsMessages && (IsReached(_messageRate) || IsReached(_byteRate));
 
