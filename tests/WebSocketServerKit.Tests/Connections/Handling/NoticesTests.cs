@@ -22,8 +22,14 @@ public sealed class NoticesTests
         stage.Connection.OnNotice = notice =>
         {
             _raised.Enqueue(notice);
-            _signals.Writer.TryWrite(notice);
-            handler?.Invoke(notice);
+            try
+            {
+                handler?.Invoke(notice);
+            }
+            finally
+            {
+                _signals.Writer.TryWrite(notice); // the test sees what the handler has seen
+            }
         };
         return stage;
     }
