@@ -12,6 +12,7 @@ public sealed partial class WebSocketServer
     /// <summary>
     /// Sets the function that reads large messages while they are received: <c>server.OnMessageStream(async (client, message) => await message.CopyToAsync(file))</c>. It gets the messages of
     /// <see cref="WebSocketServerOptions.StreamMessagesFrom"/> bytes or more, in place of <see cref="MessageReceived"/>, as soon as it is known that they are that large. Without that option it gets none.
+    /// A path may have a function of its own.
     /// </summary>
     /// <param name="handler">
     /// Called like a handler of an event; the client's next message waits until it has ended. <see cref="WebSocketServerOptions.HandlerExceptions"/> says what an exception does. It must return a task.
@@ -38,13 +39,13 @@ public sealed partial class WebSocketServer
         return OnMessageStream((client, message) => new ValueTask(AwaitedHandler.TaskOf(handler(client, message))));
     }
 
-    internal bool HandlesMessageStreams => Volatile.Read(ref _readMessage) is not null;
+    internal Func<WebSocketClient, MessageStream, ValueTask>? MessageStreamHandler => Volatile.Read(ref _readMessage);
 
-    internal void RaiseMessageStream(MessageStream message, ConnectionLifetime connection)
+    internal static void RaiseMessageStream(Func<WebSocketClient, MessageStream, ValueTask> handler, MessageStream message, ConnectionLifetime connection)
     {
         try
         {
-            AwaitedHandler.Follow(ReadAsync(_readMessage!, message));
+            AwaitedHandler.Follow(ReadAsync(handler, message));
         }
         catch (Exception exception)
         {

@@ -28,7 +28,7 @@ public sealed class WebSocketServerSlowTests
                 });
                 server.OnSlow((_, _) => ValueTask.CompletedTask);
             },
-            options => options.SendQueueLimit = 64 * 1024);
+            options => (options.SendQueueLimit, options.PingInterval) = (64 * 1024, Timeout.InfiniteTimeSpan));
         (TestClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 4096);
         await FillAsync(client, new byte[8 * 1024]);
         Assert.Equal((client, true), await told.Reader.ReadAsync(TestServer.Timely));
@@ -50,6 +50,7 @@ public sealed class WebSocketServerSlowTests
         {
             options.SendQueueLimit = 64 * 1024;
             options.SlowClients = SlowClientPolicy.Disconnect;
+            options.PingInterval = Timeout.InfiniteTimeSpan;
         });
         (TestClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 4096);
         SendResult last;
@@ -75,12 +76,14 @@ public sealed class WebSocketServerSlowTests
     [Fact]
     public async Task A_handler_of_Handshaking_chooses_the_policy_of_a_client()
     {
-        await using TestServer server = await TestServer.StartAsync(server => server.Handshaking += (_, e) =>
-        {
-            e.Options.SlowClients = SlowClientPolicy.DropOldest;
-            e.Options.SendBufferSize = 16 * 1024;
-            e.Options.SendQueueLimit = 32 * 1024;
-        });
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.Handshaking += (_, e) =>
+            {
+                e.Options.SlowClients = SlowClientPolicy.DropOldest;
+                e.Options.SendBufferSize = 16 * 1024;
+                e.Options.SendQueueLimit = 32 * 1024;
+            },
+            options => options.PingInterval = Timeout.InfiniteTimeSpan);
         (TestClient raw, WebSocketClient client) = await server.ConnectAsync(receiveBuffer: 4096);
         int sent = 0;
         for (; client.MessagesDropped < 100; sent++)
@@ -108,7 +111,7 @@ public sealed class WebSocketServerSlowTests
         const int Deaf = 20, Slow = 20, Quick = 160, Keys = 500, Rounds = 6, Limit = 256 * 1024;
         await using TestServer server = await TestServer.StartAsync(
             server => server.Handshaking += (_, e) => e.Options.SendBufferSize = 16 * 1024,
-            options => (options.SendQueueLimit, options.SlowClients) = (Limit, SlowClientPolicy.DropOldest));
+            options => (options.SendQueueLimit, options.SlowClients, options.PingInterval) = (Limit, SlowClientPolicy.DropOldest, Timeout.InfiniteTimeSpan));
         var deaf = new List<(TestClient Raw, WebSocketClient Client)>();
         var slow = new List<(TestClient Raw, WebSocketClient Client)>();
         var quick = new List<(TestClient Raw, WebSocketClient Client)>();

@@ -98,7 +98,7 @@ internal sealed class ClientSession : ConnectionLifetime
                     _server.RaiseMessageReceived(message, this, path);
                 break;
             case ConnectionEvent.MessageInParts:
-                _server.RaiseMessageStream(new MessageStream(_client!, Receive.Parts!), this);
+                WebSocketServer.RaiseMessageStream(MessageStreamHandler!, new MessageStream(_client!, Receive.Parts!), this);
                 break;
             case ConnectionEvent.Request:
                 _decision!.Raise();
@@ -121,7 +121,9 @@ internal sealed class ClientSession : ConnectionLifetime
         }
     }
 
-    protected override bool HandlesMessageStreams => _server.HandlesMessageStreams;
+    protected override bool HandlesMessageStreams => MessageStreamHandler is not null;
+
+    private Func<WebSocketClient, MessageStream, ValueTask>? MessageStreamHandler => _client!.MatchedPath?.MessageStreamHandler ?? _server.MessageStreamHandler;
 
     public override void RaiseNotice(Notice notice, IHandlers handlers)
     {
