@@ -423,7 +423,7 @@ internal sealed class ServerProtocol(int maxMessageSize, int maxFragments, Array
         bool complete = IsMessageComplete && !HasMore;
         _inPayload = _payloadLeft > 0 || HasMore;
         if (part.IsEmpty && !complete)
-            return _isInflating ? ProtocolEvent.Unfinished : ProtocolEvent.None;
+            return ProtocolEvent.None;
         Payload = part;
         _handedOn += part.Length;
         return complete ? ProtocolEvent.LastPart : ProtocolEvent.Part;
