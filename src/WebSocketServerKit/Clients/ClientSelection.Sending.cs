@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Net.WebSockets;
 using System.Runtime.CompilerServices;
-using System.Text;
 using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Framing;
@@ -24,8 +23,7 @@ public partial class ClientSelection
     {
         ArgumentNullException.ThrowIfNull(text);
         Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Text, default);
-        using var message = new SharedMessage(opcode, Encoding.UTF8.GetByteCount(text), !options.DisableCompression, ArrayPool<byte>.Shared);
-        Encoding.UTF8.GetBytes(text, message.Payload);
+        using SharedMessage message = SharedMessage.Of(opcode, text, !options.DisableCompression);
         return Broadcast(message);
     }
 
@@ -37,8 +35,7 @@ public partial class ClientSelection
     public BroadcastResult Broadcast(ReadOnlySpan<byte> payload, SendOptions options = default)
     {
         Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Binary, payload);
-        using var message = new SharedMessage(opcode, payload.Length, !options.DisableCompression, ArrayPool<byte>.Shared);
-        payload.CopyTo(message.Payload);
+        using SharedMessage message = SharedMessage.Of(opcode, payload, !options.DisableCompression);
         return Broadcast(message);
     }
 

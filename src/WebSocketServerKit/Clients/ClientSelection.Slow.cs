@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Net.WebSockets;
 using System.Runtime.CompilerServices;
-using System.Text;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.Serving;
@@ -25,8 +24,7 @@ public partial class ClientSelection
         ArgumentNullException.ThrowIfNull(key);
         ArgumentNullException.ThrowIfNull(text);
         Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Text, default);
-        using var message = new SharedMessage(opcode, Encoding.UTF8.GetByteCount(text), !options.DisableCompression, ArrayPool<byte>.Shared);
-        Encoding.UTF8.GetBytes(text, message.Payload);
+        using SharedMessage message = SharedMessage.Of(opcode, text, !options.DisableCompression);
         return Broadcast(message, key);
     }
 
@@ -40,8 +38,7 @@ public partial class ClientSelection
     {
         ArgumentNullException.ThrowIfNull(key);
         Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Binary, payload);
-        using var message = new SharedMessage(opcode, payload.Length, !options.DisableCompression, ArrayPool<byte>.Shared);
-        payload.CopyTo(message.Payload);
+        using SharedMessage message = SharedMessage.Of(opcode, payload, !options.DisableCompression);
         return Broadcast(message, key);
     }
 

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Net.WebSockets;
 using System.Runtime.CompilerServices;
-using System.Text;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.Serving;
@@ -42,8 +41,7 @@ public sealed partial class WebSocketClient
         ArgumentNullException.ThrowIfNull(key);
         ArgumentNullException.ThrowIfNull(text);
         Opcode opcode = OpcodeFor(options.MessageType ?? WebSocketMessageType.Text, default);
-        using var message = new SharedMessage(opcode, Encoding.UTF8.GetByteCount(text), !options.DisableCompression, ArrayPool<byte>.Shared);
-        Encoding.UTF8.GetBytes(text, message.Payload);
+        using SharedMessage message = SharedMessage.Of(opcode, text, !options.DisableCompression);
         return TrySend(message, key);
     }
 
@@ -57,8 +55,7 @@ public sealed partial class WebSocketClient
     {
         ArgumentNullException.ThrowIfNull(key);
         Opcode opcode = OpcodeOf(payload, options);
-        using var message = new SharedMessage(opcode, payload.Length, !options.DisableCompression, ArrayPool<byte>.Shared);
-        payload.CopyTo(message.Payload);
+        using SharedMessage message = SharedMessage.Of(opcode, payload, !options.DisableCompression);
         return TrySend(message, key);
     }
 

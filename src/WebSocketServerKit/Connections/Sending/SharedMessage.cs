@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using WebSocketServerKit.Buffers;
 using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Framing;
@@ -54,6 +55,22 @@ internal sealed class SharedMessage : IDisposable
         _compress = compress;
         _pool = pool;
         _plain = new PooledBuffer(pool);
+    }
+
+    /// <summary>A message with this text.</summary>
+    public static SharedMessage Of(Opcode opcode, string text, bool compress)
+    {
+        var message = new SharedMessage(opcode, Encoding.UTF8.GetByteCount(text), compress, ArrayPool<byte>.Shared);
+        Encoding.UTF8.GetBytes(text, message.Payload);
+        return message;
+    }
+
+    /// <summary>A message with a copy of these bytes.</summary>
+    public static SharedMessage Of(Opcode opcode, ReadOnlySpan<byte> payload, bool compress)
+    {
+        var message = new SharedMessage(opcode, payload.Length, compress, ArrayPool<byte>.Shared);
+        payload.CopyTo(message.Payload);
+        return message;
     }
 
     /// <summary>The payload, to be written before the first client gets the message.</summary>
