@@ -23,7 +23,23 @@ internal static class FramesTarget
         Promise.Holds(events.SequenceEqual(Run(cuts.Content, cuts.Ends(), maxMessageSize)), "cuts chosen by the input change nothing");
         Promise.Holds(events.SequenceEqual(Run(cuts.Content, cuts.EveryByte(), maxMessageSize)), "a cut behind every byte changes nothing");
         Promise.Holds(events.SequenceEqual(Run(cuts.Content, cuts.Ends(), maxMessageSize, isSplit: true)), "in parts, messages are the same");
+        PassOver(cuts.Content, cuts.Ends(), maxMessageSize, events);
         return events;
+    }
+
+    // Messages that are passed over are held to all rules but UTF-8, and nothing of them is kept.
+    private static void PassOver(byte[] content, IEnumerable<int> ends, int maxMessageSize, List<FrameEvent> events)
+    {
+        CountingPool pool = new();
+        ServerProtocol protocol = new(maxMessageSize, MaxFragments, pool) { PassesOverNext = true };
+        List<FrameEvent> passed = Run(protocol, pool, content, ends, maxMessageSize, _ => 256);
+        List<FrameEvent> expected =
+        [
+            .. events.TakeWhile(e => e.Violation != ProtocolViolation.InvalidUtf8)
+                .Select(e => e.Event == ProtocolEvent.Message ? e with { Event = ProtocolEvent.PassedOver, Type = null, Payload = "" } : e),
+        ];
+        Promise.Holds(passed.Take(expected.Count).SequenceEqual(expected), "of a message that is passed over only its content is not told");
+        Promise.Holds(expected.Count < events.Count || passed.Count == events.Count, "passing over adds nothing");
     }
 
     private static List<FrameEvent> Run(byte[] content, IEnumerable<int> ends, int maxMessageSize, bool isSplit = false)

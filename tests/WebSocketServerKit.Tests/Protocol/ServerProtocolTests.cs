@@ -646,7 +646,7 @@ public sealed class ServerProtocolTests : IDisposable
     {
         _protocol.PassesOverNext = true;
         byte[] input = Frames.Join(
-            Frames.Text("gone"), Frames.Text([0xFF]), Frames.Binary([]), Frames.Binary([1, 2], fin: false), Frames.Ping("?"), Frames.Continuation("3", fin: false), Frames.Continuation(""));
+            Frames.Text("gone"), Frames.Text([0xFF]), Frames.Binary([]), Frames.Binary(Bytes.AsSpan(0, 600), fin: false), Frames.Ping("?"), Frames.Continuation("3", fin: false), Frames.Continuation(""));
         foreach (byte[] piece in input.Chunk(size))
         {
             foreach (ReceivedEvent found in _protocol.Receive(piece))
