@@ -85,7 +85,7 @@ internal sealed class SliceClock
         {
             foreach (WeakReference<Cork> entry in _corks)
                 if (entry.TryGetTarget(out Cork? cork))
-                    cork.FlushIfOverdue();
+                    cork.FlushIfOverdue(this);
         }
     }
 

@@ -85,9 +85,11 @@ internal sealed class Cork
         return true;
     }
 
-    /// <summary>Sends what has been held back since before the last call. The clock's thread calls it at each tick.</summary>
-    public void FlushIfOverdue()
+    /// <summary>Sends what has been held back since before the last call. The thread of the clock that the cork was put in with calls it at each tick.</summary>
+    public void FlushIfOverdue(SliceClock clock)
     {
+        if (clock != _clock)
+            return;
         int count = Volatile.Read(ref _count);
         bool isOverdue = count > 0 && _batch == _batchSeen;
         _batchSeen = _batch;

@@ -113,6 +113,23 @@ public sealed class CorkTests : IDisposable
     }
 
     [Fact]
+    public void Only_the_clock_that_it_was_put_in_with_sends()
+    {
+        ScriptedTransport transport = new();
+        SliceClock other = ConnectionStage.StoppedClock();
+        _cork.Pull();
+        Cork.Put(other)!.Pull();
+        Cork.Put(_clock);
+        QueueTo(transport).TrySend("1");
+        other.AddTick();
+        other.AddTick();
+        Assert.Empty(transport.Writes);
+        _clock.AddTick();
+        _clock.AddTick();
+        AssertSent(transport, "Text 1");
+    }
+
+    [Fact]
     public void What_a_new_burst_holds_back_has_a_tick_of_its_own()
     {
         ScriptedTransport transport = new();

@@ -14,6 +14,8 @@ public abstract class SendQueueTest : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        // A test that has failed left its thread corked for the tests that run there next.
+        Cork.Current?.Pull();
         await Transport.DisposeAsync();
         GC.SuppressFinalize(this);
     }
