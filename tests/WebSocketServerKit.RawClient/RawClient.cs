@@ -24,7 +24,7 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
     private static readonly TimeSpan Safety = TimeSpan.FromSeconds(30);
 
     private readonly Socket _socket;
-    private readonly CancellationTokenSource _safety = new();
+    private CancellationTokenSource _safety = new();
     private readonly byte[] _buffer = new byte[64 * 1024];
     private int _start; // of what was received and not read yet
     private int _end;
@@ -445,6 +445,9 @@ public sealed class RawClient : IDisposable, IAsyncDisposable
 
     private CancellationToken Timely()
     {
+        // The time runs on after the last call: a client that a test has left alone for long begins anew.
+        if (_safety.IsCancellationRequested)
+            _safety = new CancellationTokenSource();
         _safety.CancelAfter(Safety);
         return _safety.Token;
     }
