@@ -66,6 +66,33 @@ public sealed class HeldPayloadTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_hold_that_begins_just_when_a_handler_lets_the_next_message_come_keeps_nothing_waiting()
+    {
+        const int Messages = 200;
+        _stage.Connection.OnMessage = async () =>
+        {
+            long run = Run;
+            using ManualResetEventSlim holds = new();
+            Task holding = Task.Run(() =>
+            {
+                while (_stage.Connection.Handlers.Run == run)
+                {
+                    holds.Set();
+                    _ = Record.Exception(() => new HeldPayload(_client, run).Dispose());
+                }
+            });
+            await Task.Run(holds.Wait);
+            _client.ContinueReceiving(run);
+            await holding;
+        };
+        await _stage.OpenAsync();
+        _stage.Transport.Receive([.. Enumerable.Range(1, Messages).Select(number => Frames.Text($"{number}"))]);
+        await _stage.Connection.Called($"Message {Messages}");
+        await _stage.Transport.WhenIdle;
+        Assert.Empty(_stage.Logged(10));
+    }
+
+    [Fact]
     public async Task After_the_handlers_have_ended_there_is_none()
     {
         long run = 0;
