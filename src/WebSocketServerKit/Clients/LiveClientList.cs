@@ -115,10 +115,11 @@ public sealed class LiveClientList : ReadOnlyObservableCollection<WebSocketClien
         return update.Made;
     }
 
-    // On the context. What a handler throws goes to the context; the rest of the changes follows with the next update.
+    // On the context. What a handler throws goes to the context; the rest of the changes follows with the next update, and before newer ones: those wait in the feed, where they are bounded.
     private void MakeUpdate()
     {
-        _feed.TakeAll(_taken);
+        if (_taken.Count == 0)
+            _feed.TakeAll(_taken);
         if (_taken.Count(change => change.Kind != ClientChangeKind.Changed) > MaxSingleChanges)
         {
             ClientChange[] changes = [.. _taken];

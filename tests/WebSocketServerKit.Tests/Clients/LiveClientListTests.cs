@@ -162,6 +162,39 @@ public sealed class LiveClientListTests : IDisposable
     }
 
     [Fact]
+    public async Task Behind_a_handler_that_always_throws_no_more_than_one_change_of_each_client_waits()
+    {
+        WebSocketClient[] clients = Clients(3);
+        using LiveClientList list = Show(clients);
+        bool throws = true;
+        int raised = 0;
+        foreach (WebSocketClient client in clients)
+        {
+            client.PropertyChanged += (_, _) =>
+            {
+                raised++;
+                if (throws)
+                    throw new InvalidDataException("A handler.");
+            };
+        }
+
+        Tell(Changed, clients);
+        for (int i = 0; i < 10; i++)
+        {
+            await Assert.ThrowsAsync<InvalidDataException>(_window.RunNextAsync);
+            Tell(Changed, clients);
+            await PassPauseAsync();
+        }
+
+        (throws, raised) = (false, 0);
+        await _window.RunNextAsync();
+        Assert.InRange(raised, 1, clients.Length);
+        await PassPauseAsync();
+        await _window.RunNextAsync();
+        Assert.InRange(raised, clients.Length, 2 * clients.Length - 1);
+    }
+
+    [Fact]
     public async Task Disposed_of_in_a_handler_it_raises_nothing_more()
     {
         WebSocketClient[] clients = Clients(3);
