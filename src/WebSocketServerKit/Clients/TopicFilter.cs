@@ -21,6 +21,13 @@ public static class TopicFilter
     /// <param name="filter">The filter; null is not valid.</param>
     public static bool IsValid([NotNullWhen(true)] string? filter) => filter is not null && FilterProblem(filter) is null;
 
+    /// <summary>
+    /// Whether <see cref="ClientSelection.SubscribedTo"/> takes the topic: it is neither empty nor longer than 1,024 characters, and has no wildcard and no U+0000. Ask it where peers choose the topic
+    /// of a message, as an exception would close the connection.
+    /// </summary>
+    /// <param name="topic">The topic; null is not valid.</param>
+    public static bool IsValidTopic([NotNullWhen(true)] string? topic) => topic is not null && TopicProblem(topic) is null;
+
     internal static void Check(string filter)
     {
         ArgumentNullException.ThrowIfNull(filter);

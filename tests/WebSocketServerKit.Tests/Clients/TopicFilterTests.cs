@@ -40,7 +40,7 @@ public sealed class TopicFilterTests
     [Fact]
     public void Null_is_no_filter_and_no_topic()
     {
-        Assert.False(TopicFilter.IsValid(null));
+        Assert.False(TopicFilter.IsValid(null) || TopicFilter.IsValidTopic(null));
         Assert.Throws<ArgumentNullException>(() => TopicFilter.Check(null!));
         Assert.Throws<ArgumentNullException>(() => TopicFilter.CheckTopic(null!));
     }
@@ -64,12 +64,19 @@ public sealed class TopicFilterTests
     [InlineData("prices/+", "character 8 is '+'")]
     [InlineData("#", "character 1 is '#'")]
     [InlineData("a#b", "character 2 is '#'")]
-    public void A_topic_that_cannot_be_sent_to_is_refused_with_what_is_wrong(string topic, string problem) =>
+    public void A_topic_that_cannot_be_sent_to_is_refused_with_what_is_wrong(string topic, string problem)
+    {
+        Assert.False(TopicFilter.IsValidTopic(topic));
         Assert.Contains(problem, Assert.Throws<ArgumentException>(nameof(topic), () => TopicFilter.CheckTopic(topic)).Message, StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("/")]
     [InlineData("prices/EURUSD")]
     [InlineData("$SYS")]
-    public void Topics_without_wildcards_can_be_sent_to(string topic) => TopicFilter.CheckTopic(topic);
+    public void Topics_without_wildcards_can_be_sent_to(string topic)
+    {
+        Assert.True(TopicFilter.IsValidTopic(topic));
+        TopicFilter.CheckTopic(topic);
+    }
 }
