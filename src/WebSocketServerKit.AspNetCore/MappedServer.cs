@@ -104,8 +104,20 @@ internal sealed partial class MappedServer
             return;
         foreach (WebSocketClient client in _server.Clients)
         {
-            if (client.GetHttpContext()?.GetEndpoint()?.Metadata.GetMetadata<MappedServer>() == this)
+            if (IsMine(client))
                 _ = client.CloseAsync(CloseCode.GoingAway, "server is stopping");
+        }
+    }
+
+    private bool IsMine(WebSocketClient client)
+    {
+        try
+        {
+            return client.GetHttpContext()?.GetEndpoint()?.Metadata.GetMetadata<MappedServer>() == this;
+        }
+        catch (ObjectDisposedException)
+        {
+            return false; // It has left meanwhile, and the host has taken its request back.
         }
     }
 

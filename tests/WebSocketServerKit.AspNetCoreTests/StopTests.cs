@@ -1,5 +1,8 @@
 using System.Net;
 using System.Net.WebSockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using WebSocketServerKit.Raw;
 using WebSocketServerKit.TestKit;
 
@@ -76,6 +79,44 @@ public sealed class StopTests
     }
 
     [Fact]
+    public async Task A_client_that_leaves_while_the_clients_are_closed_keeps_none_of_them_open()
+    {
+        var slow = new SlowEndpoint();
+        await using MappedHost host = await MappedHost.StartAsync(MappedHost.Echo, use: application => application.Use((context, next) =>
+        {
+            if (context.Request.QueryString.Value == "?slow")
+            {
+                slow.Endpoint = context.GetEndpoint();
+                context.Features.Set<IEndpointFeature>(slow);
+            }
+
+            return next(context);
+        }));
+        using ClientWebSocket first = await host.ConnectAsync("/ws?slow");
+        await host.NextClientAsync();
+        using ClientWebSocket leaves = await host.ConnectAsync();
+        HttpContext request = (await host.NextClientAsync()).GetHttpContext()!;
+        using ClientWebSocket last = await host.ConnectAsync();
+        await host.NextClientAsync();
+
+        slow.IsBlocking = true;
+        Task stopping = Task.Run(() => host.Application.StopAsync(CancellationToken.None), TestContext.Current.CancellationToken);
+        await slow.Asked.Task.WaitAsync(MappedHost.Timely);
+        await leaves.LeaveAsync();
+        CancellationToken timely = MappedHost.Timely;
+        while (Record.Exception(() => request.Features) is null) // until the host has taken its request back
+        {
+            timely.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+
+        slow.GoOn.Set();
+        await first.AssertClosedAsync(1001, "server is stopping");
+        await last.AssertClosedAsync(1001, "server is stopping");
+        await stopping.WaitAsync(MappedHost.Timely);
+    }
+
+    [Fact]
     public async Task A_client_whose_handshake_was_under_way_is_closed_too()
     {
         TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -109,6 +150,33 @@ public sealed class StopTests
         {
             await still.SendAsync(ClientFrame.Text("still here"));
             Assert.Equal("still here", (await still.ReadFrameAsync())!.Text);
+        }
+    }
+
+    /// <summary>The endpoint of a request, which the host's stop has to wait for.</summary>
+    private sealed class SlowEndpoint : IEndpointFeature
+    {
+        private Endpoint? _endpoint;
+
+        public bool IsBlocking { get; set; }
+
+        public TaskCompletionSource Asked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public ManualResetEventSlim GoOn { get; } = new();
+
+        public Endpoint? Endpoint
+        {
+            get
+            {
+                if (IsBlocking)
+                {
+                    Asked.TrySetResult();
+                    GoOn.Wait(MappedHost.Timely);
+                }
+
+                return _endpoint;
+            }
+            set => _endpoint = value;
         }
     }
 }
