@@ -3,7 +3,6 @@ using System.Net;
 using System.Net.Sockets;
 using WebSocketServerKit.Serving;
 using WebSocketServerKit.Serving.Changes;
-using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit;
 
@@ -66,7 +65,7 @@ public sealed partial class ClientRegistry : ClientSelection
         {
             _byId.Add(client.Id, client);
             ByPath.Add(client.Path, client);
-            ByRemoteAddress.Add(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
+            ByRemoteAddress.Add(WithoutScope(client.RemoteAddress), client);
             if (client.MatchedPath is { } path)
                 ByMatchedPath.Add(path, client);
             if (client.UserId is { } userId)
@@ -84,7 +83,7 @@ public sealed partial class ClientRegistry : ClientSelection
         {
             _byId.Remove(client.Id);
             ByPath.Remove(client.Path, client);
-            ByRemoteAddress.Remove(WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)), client);
+            ByRemoteAddress.Remove(WithoutScope(client.RemoteAddress), client);
             if (client.MatchedPath is { } path)
                 ByMatchedPath.Remove(path, client);
             if (client.UserId is { } userId)

@@ -111,7 +111,7 @@ public partial class ClientSelection : IReadOnlyCollection<WebSocketClient>
             address = address.MapToIPv4();
         IPAddress anyScope = ClientRegistry.WithoutScope(address);
         var selection = new KeySelection<IPAddress>(this, _registry.ByRemoteAddress, anyScope);
-        return ReferenceEquals(anyScope, address) ? selection : selection.Where(client => client.RemoteEndPoint is IPEndPoint endPoint && endPoint.Address.Equals(address));
+        return ReferenceEquals(anyScope, address) ? selection : selection.Where(client => client.RemoteAddress.Equals(address));
     }
 
     /// <summary>Leaves out certain clients: often the sender of a message.</summary>

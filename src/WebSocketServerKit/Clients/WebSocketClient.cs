@@ -196,6 +196,9 @@ public sealed partial class WebSocketClient
     /// <summary>Kept for the <see cref="ClientRegistry"/>, under its lock.</summary>
     internal ref int PlaceByPath => ref _placeByPath;
 
+    /// <summary>The IP address of <see cref="RemoteEndPoint"/>. It does not change while the client is registered.</summary>
+    internal IPAddress RemoteAddress => _lifetime.RemoteAddress;
+
     /// <summary>Kept for the <see cref="ClientRegistry"/>, under its lock.</summary>
     internal ref int PlaceByRemoteAddress => ref _placeByRemoteAddress;
 

@@ -43,6 +43,7 @@ internal abstract partial class ConnectionLifetime : IHandlers
     protected ConnectionLifetime(TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat, ServerLog log)
     {
         Transport = transport;
+        RemoteAddress = EndPointAddress.Of(transport.RemoteEndPoint);
         Settings = settings;
         Heartbeat = heartbeat;
         Log = log;
@@ -83,8 +84,15 @@ internal abstract partial class ConnectionLifetime : IHandlers
     public ProxyConnection? Proxy
     {
         get => Volatile.Read(ref _proxy);
-        protected set => Volatile.Write(ref _proxy, value);
+        protected set
+        {
+            Volatile.Write(ref _proxy, value);
+            RemoteAddress = EndPointAddress.Of(RemoteEndPoint);
+        }
     }
+
+    /// <summary>The IP address of <see cref="RemoteEndPoint"/>, by which the connection is counted and found. Kept, since the host could change the end point.</summary>
+    public IPAddress RemoteAddress { get; private set; }
 
     /// <summary>Whether the connection begins with a header of the PROXY protocol.</summary>
     public bool ExpectsProxyHeader { get; protected set; }

@@ -1,6 +1,5 @@
 using System.Net;
 using WebSocketServerKit.Connections.Opening;
-using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Connections;
 
@@ -66,7 +65,7 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
             _all[_count] = connection;
             Volatile.Write(ref _count, _count + 1);
 
-            IPAddress address = EndPointAddress.Of(connection.RemoteEndPoint);
+            IPAddress address = connection.RemoteAddress;
             int fromAddress = _perAddress.GetValueOrDefault(address);
             connection.Admission = _stopping ? Admission.Stopping
                 : _admitted >= maxClients ? Admission.TooManyClients
@@ -95,7 +94,7 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
             connection.IsAttributed = true;
             if (connection.Admission != Admission.Admitted)
                 return;
-            IPAddress address = EndPointAddress.Of(connection.RemoteEndPoint);
+            IPAddress address = connection.RemoteAddress;
             int fromAddress = _perAddress.GetValueOrDefault(address);
             // Without a place it has been turned away already.
             bool hasPlace = connection.HandshakeIndex >= 0;
@@ -131,7 +130,7 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
             if (connection.Admission == Admission.Admitted)
             {
                 _admitted--;
-                IPAddress address = EndPointAddress.Of(connection.RemoteEndPoint);
+                IPAddress address = connection.RemoteAddress;
                 if (connection.IsAttributed && --_perAddress[address] == 0)
                     _perAddress.Remove(address);
             }

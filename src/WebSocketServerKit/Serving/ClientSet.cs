@@ -1,6 +1,5 @@
 using System.Net;
 using System.Runtime.InteropServices;
-using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Serving;
 
@@ -54,7 +53,7 @@ internal sealed class ClientSet(ClientSetKind kind, object key)
     public bool Contains(WebSocketClient client) => kind switch
     {
         ClientSetKind.Path => client.Path.Equals((string)key, StringComparison.Ordinal),
-        ClientSetKind.RemoteAddress => ClientRegistry.WithoutScope(EndPointAddress.Of(client.RemoteEndPoint)).Equals((IPAddress)key),
+        ClientSetKind.RemoteAddress => ClientRegistry.WithoutScope(client.RemoteAddress).Equals((IPAddress)key),
         ClientSetKind.MatchedPath => client.MatchedPath == key,
         ClientSetKind.User => string.Equals(client.UserId, (string)key, StringComparison.Ordinal),
         _ => client.Memberships!.Places.ContainsKey(this),

@@ -54,6 +54,21 @@ public sealed class ClientRegistryTests : IDisposable
     }
 
     [Fact]
+    public void A_client_keeps_its_place_although_the_host_changes_its_end_point()
+    {
+        WebSocketClient client = Add(address: "203.0.113.1"), other = Add(address: "203.0.113.2");
+        IPAddress address = IPAddress.Parse("203.0.113.1");
+        ((IPEndPoint)client.RemoteEndPoint).Address = IPAddress.Parse("203.0.113.2");
+        client.Join("a");
+        Assert.Equal([client], _clients.WithRemoteAddress(address));
+        Assert.Equal([client], _clients.InGroup("a").WithRemoteAddress(address));
+        _clients.Remove(client);
+        Assert.Empty(_clients.WithRemoteAddress(address));
+        Assert.Equal([other], _clients.WithRemoteAddress(IPAddress.Parse("203.0.113.2")));
+        Assert.Empty(_clients.Groups);
+    }
+
+    [Fact]
     public void Who_has_left_is_found_no_more()
     {
         WebSocketClient gone = Add("/chat"), stays = Add("/chat");

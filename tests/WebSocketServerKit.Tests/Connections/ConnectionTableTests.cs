@@ -58,6 +58,21 @@ public sealed class ConnectionTableTests : IDisposable
     }
 
     [Fact]
+    public void A_connection_counts_for_the_address_that_it_came_from_although_the_host_changes_its_end_point()
+    {
+        ConnectionTable table = Table(maxPerAddress: 1);
+        ScriptedConnection first = From("203.0.113.1");
+        Assert.Equal(Admission.Admitted, Add(table, first));
+        ((IPEndPoint)first.RemoteEndPoint).Address = IPAddress.Parse("203.0.113.2");
+        Assert.Equal(Admission.Admitted, Add(table, From("203.0.113.2")));
+        Assert.Equal(Admission.TooManyFromAddress, Add(table, From("203.0.113.1")));
+        table.HandshakeEnded(first);
+        table.Remove(first);
+        Assert.Equal(Admission.Admitted, Add(table, From("203.0.113.1")));
+        Assert.Equal(Admission.TooManyFromAddress, Add(table, From("203.0.113.2")));
+    }
+
+    [Fact]
     public void Counts_per_remote_address_whatever_the_port()
     {
         ConnectionTable table = Table(maxPerAddress: 2);

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Runtime.InteropServices;
-using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Connections.Opening;
 
@@ -27,7 +26,7 @@ internal sealed class HandshakePlaces(int max, int maxPerAddress)
     /// <param name="givesWay">The connection that was replaced, or null. The caller turns it away.</param>
     public bool TryTake(ConnectionLifetime connection, out ConnectionLifetime? givesWay)
     {
-        IPAddress address = EndPointAddress.Of(connection.RemoteEndPoint);
+        IPAddress address = connection.RemoteAddress;
         bool isAddressFull = connection.IsAttributed && _perAddress.GetValueOrDefault(address) >= maxPerAddress;
         givesWay = null;
         if (isAddressFull || _taken.Count >= max)
