@@ -216,14 +216,23 @@ public sealed partial class WebSocketClient
                 + "Use Text or ToArray() to keep a copy, or await the work in an async handler.");
     }
 
-    /// <summary>Keeps the payload of this message valid until <see cref="HandlerScope.ReleasePayload"/> of the scope. It is checked once: while it is held, a handler may let the next message come.</summary>
+    /// <summary>
+    /// Gives a payload that stays valid until <see cref="HandlerScope.ReleasePayload"/> of the scope: that of the message, or a copy if its handlers might end at this moment. It is checked here
+    /// alone: while it is held, a handler may let the next message come.
+    /// </summary>
     internal HandlerScope HoldPayload(long run, out ReadOnlyMemory<byte> payload)
     {
         HandlerScope handlers = _lifetime.LeftMessage is { } left && left.Run == run ? left.Scope : _lifetime.Handlers;
-        handlers.HoldPayload();
+        bool isSeen = handlers.HoldPayload();
         try
         {
             payload = PayloadOf(run);
+            if (!isSeen)
+            {
+                payload = payload.ToArray();
+                PayloadOf(run); // the bytes may have become another message's while they were copied
+            }
+
             return handlers;
         }
         catch

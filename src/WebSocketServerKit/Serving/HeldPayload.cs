@@ -4,7 +4,7 @@ namespace WebSocketServerKit.Serving;
 
 /// <summary>
 /// The payload of a received message, which stays valid until this is disposed of: so the bytes can be used where they are, and need not be checked afterwards. On the thread that raises the
-/// message's event that costs nothing. On any other thread it counts as a running handler.
+/// message's event that costs nothing. On any other thread it counts as a running handler, and is a copy while the connection does not wait for handlers yet.
 /// </summary>
 internal readonly ref struct HeldPayload
 {

@@ -92,6 +92,35 @@ public sealed class HeldPayloadTests : IAsyncDisposable
         Assert.Empty(_stage.Logged(10));
     }
 
+    // While handlers run on the thread of the event, it may go on at any moment, and does not see the hold then.
+    [Fact]
+    public async Task Elsewhere_it_is_the_payload_itself_once_the_connection_waits_for_handlers_and_a_copy_before()
+    {
+        (string Text, bool IsCopy)? before = null;
+        long run = 0;
+        TaskCompletionSource go = Timely.Signal();
+        _stage.Connection.OnMessage = async () =>
+        {
+            run = Run;
+            var elsewhere = new Thread(() => before = Hold());
+            elsewhere.Start();
+            elsewhere.Join();
+            await go.Task;
+        };
+        await _stage.OpenAsync();
+        _stage.Transport.Receive(Frames.Text("1"));
+        await Polling.UntilAsync(() => before is not null && Hold() == ("1", IsCopy: false));
+        Assert.Equal(("1", IsCopy: true), before);
+        go.SetResult();
+        await _stage.Transport.WhenIdle;
+
+        (string Text, bool IsCopy) Hold()
+        {
+            using HeldPayload payload = new(_client, run);
+            return (System.Text.Encoding.UTF8.GetString(payload.Span), !payload.Span.Overlaps(_client.PayloadOf(run).Span));
+        }
+    }
+
     [Fact]
     public async Task After_the_handlers_have_ended_there_is_none()
     {

@@ -186,10 +186,19 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     /// <summary>
     /// Keeps the payload valid until <see cref="ReleasePayload"/>, for a user that holds a raw pointer to it. The event counts as running until then.
     /// </summary>
-    public void HoldPayload()
+    /// <returns>
+    /// False if the loop does not wait for handlers yet, or no longer: it may be about to end the event, and may not see this call. Then the payload has to be copied, and <see cref="Run"/> checked
+    /// afterwards.
+    /// </returns>
+    public bool HoldPayload()
     {
-        OperationStarted();
+        bool isSeen = IsLoopThread;
+        if (isSeen)
+            _startedByLoop++;
+        else
+            isSeen = Interlocked.Increment(ref _state) > LoopWaits;
         Interlocked.Increment(ref _holds);
+        return isSeen;
     }
 
     /// <summary>Ends one <see cref="HoldPayload"/>.</summary>

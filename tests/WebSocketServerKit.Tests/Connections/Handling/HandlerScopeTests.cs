@@ -176,6 +176,41 @@ public sealed class HandlerScopeTests
     }
 
     [Fact]
+    public async Task A_hold_of_the_payload_is_seen_on_the_thread_of_the_event_and_elsewhere_while_the_loop_waits()
+    {
+        HandlerScope scope = Scope();
+        TaskCompletionSource go = Timely.Signal();
+        List<bool> seen = [];
+        void Hold()
+        {
+            seen.Add(scope.HoldPayload());
+            scope.ReleasePayload();
+        }
+
+        Assert.False(Raise(scope, async () =>
+        {
+            Hold();
+            await Task.Run(Hold);
+            await go.Task;
+        }));
+        await Polling.UntilAsync(() => seen.Count == 2);
+        Hold();
+        go.SetResult();
+        Assert.Equal(HandlersEnd.Ended, await scope.WhenEnded().InTime());
+        Hold();
+        Assert.Equal([true, true, false], [seen[0], seen[2], seen[3]]);
+
+        seen.Clear();
+        Assert.True(Raise(scope, () =>
+        {
+            var elsewhere = new Thread(Hold);
+            elsewhere.Start();
+            elsewhere.Join();
+        }));
+        Assert.Equal([false], seen);
+    }
+
+    [Fact]
     public async Task Work_left_behind_between_events_delays_the_next_event_and_does_no_harm()
     {
         HandlerScope scope = Scope();
