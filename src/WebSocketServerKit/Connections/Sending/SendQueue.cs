@@ -51,6 +51,16 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         }
     }
 
+    /// <summary>Whether senders wait in line. Unless the policy is to wait, whole messages pass them. A snapshot.</summary>
+    public bool HasWaiting
+    {
+        get
+        {
+            lock (_gate)
+                return _line is { IsEmpty: false };
+        }
+    }
+
     /// <summary>What happens to a whole message for which there is no room. Set before the first message.</summary>
     public SlowClientPolicy Policy { get; set; }
 
