@@ -635,7 +635,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private async Task HoldBackAsync()
     {
         IsHoldingBack = true;
-        if (IsOverRate && _overRate!.Begins())
+        bool isOverRate = IsOverRate;
+        if (isOverRate && _overRate!.Begins())
             connection.Notify(new Notice(NoticeKind.OverRate, (long)RateLimitReaction.ReadSlower));
         _isWaiting = true;
         Task nextBeat = connection.Heartbeat.WhenNextBeat(); // taken before each check, so that no beat is missed
@@ -645,6 +646,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             nextBeat = connection.Heartbeat.WhenNextBeat();
         }
 
+        if (isOverRate)
+            _overRate!.Ends();
         IsHoldingBack = false;
         EndWait();
     }
