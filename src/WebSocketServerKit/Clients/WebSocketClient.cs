@@ -213,14 +213,14 @@ public sealed partial class WebSocketClient
                 + "Use Text or ToArray() to keep a copy, or await the work in an async handler.");
     }
 
-    /// <summary>Keeps the payload of this message valid until the scope's operation is completed.</summary>
-    internal HandlerScope HoldPayload(long run)
+    /// <summary>Gives the payload of this message, which stays valid until <see cref="HandlerScope.ReleasePayload"/> of the scope, also if the client's next message is let in meanwhile.</summary>
+    internal HandlerScope HoldPayload(long run, out ReadOnlyMemory<byte> payload)
     {
         HandlerScope handlers = _lifetime.LeftMessage is { } left && left.Run == run ? left.Scope : _lifetime.Handlers;
         handlers.HoldPayload();
         try
         {
-            PayloadOf(run);
+            payload = PayloadOf(run);
             return handlers;
         }
         catch

@@ -13,8 +13,15 @@ internal readonly ref struct HeldPayload
     /// <exception cref="InvalidOperationException">The handlers of this message have ended.</exception>
     public HeldPayload(WebSocketClient client, long run)
     {
-        _scope = client.IsHandlingOnThisThread ? null : client.HoldPayload(run);
-        Memory = client.PayloadOf(run);
+        if (client.IsHandlingOnThisThread)
+        {
+            Memory = client.PayloadOf(run);
+        }
+        else
+        {
+            _scope = client.HoldPayload(run, out ReadOnlyMemory<byte> payload);
+            Memory = payload;
+        }
     }
 
     public ReadOnlyMemory<byte> Memory { get; }

@@ -16,10 +16,10 @@ internal sealed class PayloadGuard(WebSocketClient client, long run) : MemoryMan
 
     public override unsafe MemoryHandle Pin(int elementIndex = 0)
     {
-        HandlerScope handlers = client.HoldPayload(run);
+        HandlerScope handlers = client.HoldPayload(run, out ReadOnlyMemory<byte> payload);
         try
         {
-            MemoryHandle pin = client.PayloadOf(run)[elementIndex..].Pin();
+            MemoryHandle pin = payload[elementIndex..].Pin();
             return new MemoryHandle(pin.Pointer, pinnable: new Pinned(pin, handlers));
         }
         catch

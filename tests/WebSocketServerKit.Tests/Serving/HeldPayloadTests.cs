@@ -66,6 +66,34 @@ public sealed class HeldPayloadTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Whoever_asks_for_it_while_a_handler_lets_the_next_message_come_gets_it_or_holds_up_nothing()
+    {
+        const int Messages = 300;
+        _stage.Connection.OnMessage = async () =>
+        {
+            long run = Run;
+            using var asked = new SemaphoreSlim(0);
+            Task asking = Task.Run(() =>
+            {
+                while (Record.Exception(() => new HeldPayload(_client, run).Dispose()) is null)
+                    asked.Release();
+            });
+            await asked.WaitAsync(TestContext.Current.CancellationToken);
+            _client.ContinueReceiving(run);
+            await asking;
+        };
+        await _stage.OpenAsync();
+        for (int i = 0; i < Messages; i++)
+        {
+            _stage.Transport.Receive(Frames.Text($"{i}"));
+            await _stage.Connection.Called($"Message {i}");
+        }
+
+        _stage.Transport.Receive(Frames.Text("last"));
+        await _stage.Connection.Called("Message last");
+    }
+
+    [Fact]
     public async Task After_the_handlers_have_ended_there_is_none()
     {
         long run = 0;
