@@ -242,6 +242,22 @@ public sealed class StreamedMessageTests : IDisposable
         Assert.Equal("Binary a…\nContinuation b…\nContinuation ", string.Join('\n', transport.Frames.Where(frame => frame.Opcode != Opcode.Ping)));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_tick_after_a_flush_leaves_alone_what_was_written_since(bool compressed)
+    {
+        (StreamedMessage message, ScriptedTransport transport, _) = await BeginAsync(agreed: compressed ? Agreed : null);
+        byte[] first = Noise(1000), second = Noise(2000);
+        await message.WriteAsync(first, Cancellation);
+        await message.FlushAsync(Cancellation);
+        await message.WriteAsync(second, Cancellation);
+        message.Execute();
+        await message.EndAsync();
+        Assert.False(message.Release());
+        Assert.Equal([.. first, .. second], Received(transport));
+    }
+
     [Fact]
     public async Task What_the_clock_could_not_send_is_told_to_the_next_call()
     {
