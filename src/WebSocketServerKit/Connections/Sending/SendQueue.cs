@@ -687,7 +687,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         _line ??= new WaitingLine(budget, _limit);
         // Callers that do not await their sends ignore back-pressure, so the line has a limit.
         if (!_line.HasRoom(kind, frame.Length))
+        {
+            // They may not see the exception either.
+            if (kind == SendKind.Message)
+                Slow.Drop(1);
             return LineFull;
+        }
+
         var sender = new WaitingSend(this, kind, frame, payloadLength);
         _line.Add(sender);
         sender.CancelWith(cancellationToken);
