@@ -564,7 +564,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private void EndParts(MessageParts parts, HandlersEnd end)
     {
         parts.HasHandlers = false;
-        Interrupt(parts, "the handler has not read it in time.");
+        Interrupt(parts, end == HandlersEnd.GoOn
+            ? "the handler has let in the client's next message. Read a message to its end before RequestAsync."
+            : "the handler has not read it in time.");
         if (end is not (HandlersEnd.Ended or HandlersEnd.GoOn))
             return;
         Volatile.Write(ref _parts, null);
