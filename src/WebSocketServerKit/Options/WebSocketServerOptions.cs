@@ -218,7 +218,7 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// The number of messages per second that the server reads from one client, on average. Default: null, no limit. After a burst of one second's worth the
-    /// server pauses reading, so that TCP slows the client down. No message is lost.
+    /// server pauses reading, so that TCP slows the client down, and no message is lost; <see cref="OverRate"/> has other reactions.
     /// </summary>
     public int? MaxMessagesPerSecond { get; set; }
 

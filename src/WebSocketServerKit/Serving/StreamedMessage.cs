@@ -213,8 +213,10 @@ internal sealed class StreamedMessage(
     {
         try
         {
-            if (_isHeld)
-                await SendFragmentAsync(flush: true, default).ConfigureAwait(false);
+            // The host has written more since, which has sent what was held. What it wrote is not flushed.
+            if (!_isHeld)
+                return;
+            await SendFragmentAsync(flush: true, default).ConfigureAwait(false);
             // The next write may come late: do not hold the buffer until then.
             _written.Release();
         }

@@ -86,7 +86,8 @@ public class LargeMessagesGuideTests
 
         async Task SendAsync()
         {
-            await client.SendAsync(File.OpenRead(path));
+            await using FileStream file = File.OpenRead(path);
+            await client.SendAsync(file);
             await client.SendAsync((message, token) => JsonSerializer.SerializeAsync(message, report, cancellationToken: token), WebSocketMessageType.Text);
             await client.SendAsync(
                 async message =>

@@ -389,6 +389,44 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         Assert.Equal("EndRequest\nHandshakeEnded\nOpened\nConnected\nClosed\nReleased\nMessage 1\nDisconnected", stage.Calls);
     }
 
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public async Task A_message_in_parts_that_the_hosts_busy_thread_has_not_got_to_keeps_nobody_and_its_reader_learns_that_it_is_over(bool isComplete, bool peerCloses)
+    {
+        var context = new CountingContext();
+        await using var stage = new ConnectionStage(settings => settings with { EventContext = context, StreamMessagesFrom = 0, MaxStreamedMessageSize = 1000, StreamedMessageTimeout = TimeSpan.FromSeconds(100) });
+        TaskCompletionSource<Exception?> read = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        stage.Connection.OnMessageStream = async parts => read.SetResult(await Record.ExceptionAsync(async () => await parts.ReadAsync(new byte[10], default)));
+        await stage.OpenAsync();
+        TaskCompletionSource posted = context.Hold();
+        stage.Transport.Receive(Frames.Text("1"u8, fin: isComplete));
+        await posted.Task.InTime();
+        stage.Beats(1);
+        if (peerCloses)
+        {
+            stage.Connection.BeginStop(CloseCode.GoingAway, "server is stopping");
+            stage.Transport.Receive(Frames.Close(1001));
+            stage.Transport.EndInput();
+            stage.Beats(2);
+        }
+        else
+        {
+            stage.Connection.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
+        }
+
+        await stage.Connection.WhenClosed().InTime();
+        await stage.AssertReleasedAsync();
+        Assert.Equal(peerCloses, stage.Connection.WasClean);
+        Assert.False(stage.Connection.WasCalled("MessageInParts"));
+        context.Release();
+        Assert.IsType<WebSocketServerKit.Connections.Receiving.InterruptedMessageException>(await read.Task.InTime());
+        Assert.True(await stage.Connection.WhenEnded);
+        Assert.EndsWith("Closed\nReleased\nMessageInParts\nDisconnected", stage.Calls, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Aborted_while_the_hosts_thread_is_busy_a_client_is_told_as_connected_and_then_as_disconnected()
     {

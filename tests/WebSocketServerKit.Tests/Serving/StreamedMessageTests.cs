@@ -242,6 +242,22 @@ public sealed class StreamedMessageTests : IDisposable
         Assert.Equal("Binary a…\nContinuation b…\nContinuation ", string.Join('\n', transport.Frames.Where(frame => frame.Opcode != Opcode.Ping)));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_tick_after_a_flush_leaves_alone_what_was_written_since(bool compressed)
+    {
+        (StreamedMessage message, ScriptedTransport transport, _) = await BeginAsync(agreed: compressed ? Agreed : null);
+        byte[] first = Noise(1000), second = Noise(2000);
+        await message.WriteAsync(first, Cancellation);
+        await message.FlushAsync(Cancellation);
+        await message.WriteAsync(second, Cancellation);
+        message.Execute();
+        await message.EndAsync();
+        Assert.False(message.Release());
+        Assert.Equal([.. first, .. second], Received(transport));
+    }
+
     [Fact]
     public async Task What_the_clock_could_not_send_is_told_to_the_next_call()
     {
@@ -321,17 +337,17 @@ public sealed class StreamedMessageTests : IDisposable
     }
 
     [Fact]
-    public Task Any_message_comes_out_as_it_was_written_whatever_the_pieces_the_flushes_and_the_parameters() =>
+    public Task Any_message_comes_out_as_it_was_written_whatever_the_pieces_the_flushes_the_ticks_and_the_parameters() =>
         Gen.Select(
             Gen.Bool,
             Gen.OneOf(Gen.Const((int?)null), Gen.Int[8, 15].Select(bits => (int?)bits)),
-            Gen.Select(Gen.Frequency((5, Gen.Int[0, 300]), (1, Gen.Int[60_000, 140_000])), Gen.Frequency((3, Gen.Const(false)), (1, Gen.Const(true))), Gen.Bool).Array[0, 6]).SampleAsync(
+            Gen.Select(Gen.Frequency((5, Gen.Int[0, 300]), (1, Gen.Int[60_000, 140_000])), Gen.Frequency((2, Gen.Const(false)), (1, Gen.Const(true))), Gen.Bool, Gen.Int[0, 3]).Array[0, 6]).SampleAsync(
             async (text, windowBits, pieces) =>
             {
                 PerMessageDeflateParameters? agreed = windowBits is { } bits ? Agreed with { ServerMaxWindowBits = bits } : null;
                 (StreamedMessage message, ScriptedTransport transport, SendQueue queue) = await BeginAsync(text ? WebSocketMessageType.Text : WebSocketMessageType.Binary, agreed);
                 List<byte> written = [];
-                foreach ((int length, bool flush, bool noise) in pieces)
+                foreach ((int length, bool flush, bool noise, int tick) in pieces)
                 {
                     byte[] piece = Noise(length);
                     if (text || !noise)
@@ -340,6 +356,10 @@ public sealed class StreamedMessageTests : IDisposable
                     await message.WriteAsync(piece, Cancellation);
                     if (flush)
                         await message.FlushAsync(Cancellation);
+                    if (tick == 1)
+                        message.Execute();
+                    else if (tick == 2)
+                        ThreadPool.UnsafeQueueUserWorkItem(message, preferLocal: false);
                 }
 
                 await message.EndAsync();

@@ -21,6 +21,8 @@ internal enum NoticeKind : byte
 /// <param name="Value">A number that belongs to it; its meaning depends on the kind.</param>
 internal readonly record struct Notice(NoticeKind Kind, long Value = 0)
 {
-    /// <summary>Whether this one makes another that has not been raised yet out of date: one of the same kind, or the end of the same state.</summary>
-    public bool Replaces(Notice other) => other.Kind == Kind || (Kind == NoticeKind.SlowBegan && other.Kind == NoticeKind.SlowEnded);
+    private bool IsSlow => Kind is NoticeKind.SlowBegan or NoticeKind.SlowEnded;
+
+    /// <summary>Whether this one makes another out of date if one of its own kind waits already: any of the same state.</summary>
+    public bool Replaces(Notice other) => other.Kind == Kind || (IsSlow && other.IsSlow);
 }

@@ -32,7 +32,7 @@ internal sealed class Notices : IHandlers, IThreadPoolWorkItem
         {
             if (_isClosed)
                 return;
-            // Who is behind is told the newest state only. A begin that has not been told stays in front of its end.
+            // Who is behind is told the newest state only. A begin that has not been told stays in front of its end, and an end in front of the next begin: the two alternate.
             if (_waiting.Exists(waiting => waiting.Kind == notice.Kind))
                 _waiting.RemoveAll(notice.Replaces);
             _waiting.Add(notice);

@@ -26,7 +26,10 @@ internal sealed class OverRate(RateLimitReaction reaction, Heartbeat heartbeat)
     public bool Begins()
     {
         bool begins = heartbeat.Now >= _calmAt;
-        _calmAt = heartbeat.After(TimeSpan.FromSeconds(1));
+        Ends();
         return begins;
     }
+
+    /// <summary>Called when the client is within its limits again after a time of reading slower: its second begins now.</summary>
+    public void Ends() => _calmAt = heartbeat.After(TimeSpan.FromSeconds(1));
 }

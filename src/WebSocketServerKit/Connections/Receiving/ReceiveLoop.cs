@@ -564,7 +564,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private void EndParts(MessageParts parts, HandlersEnd end)
     {
         parts.HasHandlers = false;
-        Interrupt(parts, "the handler has not read it in time.");
+        Interrupt(parts, end == HandlersEnd.GoOn
+            ? "the handler has let in the client's next message. Read a message to its end before RequestAsync."
+            : "the handler has not read it in time.");
         if (end is not (HandlersEnd.Ended or HandlersEnd.GoOn))
             return;
         Volatile.Write(ref _parts, null);
@@ -635,7 +637,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private async Task HoldBackAsync()
     {
         IsHoldingBack = true;
-        if (IsOverRate && _overRate!.Begins())
+        bool isOverRate = IsOverRate;
+        if (isOverRate && _overRate!.Begins())
             connection.Notify(new Notice(NoticeKind.OverRate, (long)RateLimitReaction.ReadSlower));
         _isWaiting = true;
         Task nextBeat = connection.Heartbeat.WhenNextBeat(); // taken before each check, so that no beat is missed
@@ -645,6 +648,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             nextBeat = connection.Heartbeat.WhenNextBeat();
         }
 
+        if (isOverRate)
+            _overRate!.Ends();
         IsHoldingBack = false;
         EndWait();
     }

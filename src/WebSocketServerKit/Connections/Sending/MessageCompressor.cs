@@ -8,8 +8,8 @@ namespace WebSocketServerKit.Connections.Sending;
 /// <summary>
 /// Compresses the messages for one client that agreed on permessage-deflate, and appends them to its <see cref="SendQueue"/>. Thread-safe.
 /// <para>Invariant of context takeover: a compressed message refers to the messages before it, so all of them reach the client in the order in which they were
-/// compressed. A lock around compressing and appending keeps this order. After a message that may yet be cancelled, or that was compressed for several clients,
-/// the context is reset: the next message refers to nothing.</para>
+/// compressed. A lock around compressing and appending keeps this order. After a message that may yet be cancelled, that was compressed for several clients,
+/// or that has passed one that waits for its turn, the context is reset: the next message refers to nothing.</para>
 /// </summary>
 internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParameters agreed, CompressionSettings settings, MemoryBudget budget) : IDisposable
 {
@@ -207,6 +207,8 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         if (_ended)
             return SendOutcome.Closed;
         var outcome = SendOutcome.Closed;
+        // A message in fragments that waits for its turn comes between this message and the next. No other one begins to wait while this thread has the lock.
+        bool passesFragments = queue.HasWaiting;
         MessageDeflater context = _context ?? MakeContext();
         try
         {
@@ -215,7 +217,7 @@ internal sealed class MessageCompressor(SendQueue queue, PerMessageDeflateParame
         finally
         {
             // A message that waits in line may be cancelled; then it never reaches the client.
-            if (!outcome.IsAccepted)
+            if (!outcome.IsAccepted || passesFragments)
                 context.Reset();
         }
 

@@ -51,6 +51,16 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         }
     }
 
+    /// <summary>Whether senders wait in line. Unless the policy is to wait, whole messages pass them. A snapshot.</summary>
+    public bool HasWaiting
+    {
+        get
+        {
+            lock (_gate)
+                return _line is { IsEmpty: false };
+        }
+    }
+
     /// <summary>What happens to a whole message for which there is no room. Set before the first message.</summary>
     public SlowClientPolicy Policy { get; set; }
 
@@ -677,7 +687,13 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         _line ??= new WaitingLine(budget, _limit);
         // Callers that do not await their sends ignore back-pressure, so the line has a limit.
         if (!_line.HasRoom(kind, frame.Length))
+        {
+            // They may not see the exception either.
+            if (kind == SendKind.Message)
+                Slow.Drop(1);
             return LineFull;
+        }
+
         var sender = new WaitingSend(this, kind, frame, payloadLength);
         _line.Add(sender);
         sender.CancelWith(cancellationToken);

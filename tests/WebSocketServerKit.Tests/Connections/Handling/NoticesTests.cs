@@ -127,8 +127,10 @@ public sealed class NoticesTests
         Assert.Equal(1, most);
     }
 
-    [Fact]
-    public async Task A_handler_that_is_behind_is_told_the_newest_state_only()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_handler_that_is_behind_is_told_the_newest_state_only_and_begins_and_ends_alternate(bool endsSlow)
     {
         TaskCompletionSource go = Timely.Signal();
         await using ConnectionStage stage = Stage(async _ => await go.Task);
@@ -142,12 +144,17 @@ public sealed class NoticesTests
             stage.Connection.Notify(new Notice(NoticeKind.Expiring, i));
         }
 
-        stage.Connection.Notify(Ended);
+        if (!endsSlow)
+            stage.Connection.Notify(Ended);
+        stage.Connection.Notify(new Notice(NoticeKind.OverRate));
         go.SetResult();
-        await RaisedAsync();
-        await RaisedAsync();
-        await RaisedAsync();
-        Assert.Equal([Began, Began, new Notice(NoticeKind.Expiring, 99), Ended], _raised);
+        while (await RaisedAsync() is not { Kind: NoticeKind.OverRate })
+        {
+            // All others come before.
+        }
+
+        Notice expiring = new(NoticeKind.Expiring, 99), last = new(NoticeKind.OverRate);
+        Assert.Equal(endsSlow ? [Began, Ended, Began, expiring, last] : [Began, expiring, Ended, last], _raised);
     }
 
     [Theory]

@@ -25,6 +25,21 @@ public sealed class OverRateTests
     }
 
     [Fact]
+    public void A_state_that_lasts_counts_to_its_end()
+    {
+        var time = new FakeTimeProvider();
+        using var heartbeat = new Heartbeat(time, TimeSpan.FromSeconds(1), _ => { });
+        var over = new OverRate(RateLimitReaction.ReadSlower, heartbeat);
+        Assert.True(over.Begins());
+        time.Advance(TimeSpan.FromSeconds(10));
+        over.Ends();
+        Assert.False(over.Begins());
+        over.Ends();
+        time.Advance(TimeSpan.FromSeconds(2));
+        Assert.True(over.Begins());
+    }
+
+    [Fact]
     public void Only_reading_slower_refuses_nothing()
     {
         using var heartbeat = new Heartbeat(new FakeTimeProvider(), TimeSpan.FromSeconds(1), _ => { });

@@ -1,5 +1,6 @@
 using System.Text;
 using WebSocketServerKit.Connections.Closing;
+using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
@@ -396,6 +397,34 @@ public sealed class ReceiveLoopPartsTests
         Assert.Equal("abcde", await ReadAsync(parts));
         _go.SetResult();
         Assert.Null(await _ended.Task.InTime());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Read_to_its_end_a_message_may_be_followed_by_the_next_while_its_handler_goes_on_and_otherwise_the_reader_learns_why(bool readsAll)
+    {
+        await using ConnectionStage stage = Stage();
+        TaskCompletionSource message = Timely.Signal();
+        stage.Connection.OnMessage = message.SetResult;
+        string? why = null;
+        stage.Connection.OnMessageStream = async parts =>
+        {
+            if (readsAll)
+                Assert.Equal("abcde", await ReadToEndAsync(parts));
+            stage.Connection.Handlers.LeaveAlone(HandlersEnd.GoOn); // as RequestAsync does
+            await message.Task;
+            why = (await Record.ExceptionAsync(() => ReadAsync(parts)))?.Message;
+            _ended.SetResult(null);
+        };
+        await stage.OpenAsync();
+        stage.Transport.Receive(Frames.Binary("abcde"u8), Frames.Text("next"));
+        await stage.Connection.Called("Message next");
+        await _ended.Task.InTime();
+        if (readsAll)
+            Assert.Null(why);
+        else
+            Assert.EndsWith("Read a message to its end before RequestAsync.", why, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -180,6 +180,27 @@ public sealed class ReceiveLoopTests
     }
 
     [Fact]
+    public async Task A_client_that_goes_on_to_send_too_much_is_told_of_once_however_long_it_is_held_back()
+    {
+        await using var stage = new ConnectionStage(settings => settings with { MaxBytesPerSecond = 20 });
+        int told = 0;
+        stage.Connection.OnNotice = _ => Interlocked.Increment(ref told);
+        await stage.OpenAsync();
+        for (int burst = 0; burst < 4; burst++)
+        {
+            if (burst == 3)
+                stage.Beats(5);
+            stage.Transport.Receive(Frames.Frame(Opcode.Pong, new byte[100]), Frames.Text("late"));
+            await Polling.UntilAsync(() => stage.Connection.IsHoldingBack);
+            stage.Beats(6); // 116 bytes
+            await stage.Transport.WhenIdle;
+            Assert.False(stage.Connection.IsHoldingBack);
+        }
+
+        await Polling.UntilAsync(() => Volatile.Read(ref told) == 2);
+    }
+
+    [Fact]
     public async Task Who_is_held_back_is_not_held_for_ever_when_the_server_stops()
     {
         await using var stage = new ConnectionStage(settings => settings with { MaxMessagesPerSecond = 1 });

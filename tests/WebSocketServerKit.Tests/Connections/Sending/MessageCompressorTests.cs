@@ -207,6 +207,32 @@ public sealed class MessageCompressorTests : IDisposable
     }
 
     [Theory]
+    [InlineData(SlowClientPolicy.Wait)]
+    [InlineData(SlowClientPolicy.DropNewest)]
+    [InlineData(SlowClientPolicy.Disconnect)]
+    public async Task A_client_understands_what_passed_a_message_in_fragments_that_waited_for_its_turn(SlowClientPolicy policy)
+    {
+        using MessageCompressor compressor = Compressor(contextTakeover: true);
+        _queue.Policy = policy;
+        var buffer = new PooledBuffer(_pool);
+        byte[] message = Encoding.UTF8.GetBytes(new string('s', 20_000));
+        ReadOnlyMemory<byte> frame = compressor.Compress(Opcode.Binary, message, ref buffer);
+        await compressor.BeginFragmentsAsync(Cancellation);
+        Task<SendOutcome> second = compressor.BeginFragmentsAsync(Cancellation);
+        Assert.False(second.IsCompleted);
+        bool passes = compressor.TrySend(Opcode.Binary, Long).IsAccepted;
+        await _queue.SendLastFragmentAsync(frame, message.Length, Cancellation);
+        await second.InTime();
+        compressor.TrySend(Opcode.Binary, Long);
+        await _queue.SendLastFragmentAsync(frame, message.Length, Cancellation);
+        compressor.TrySend(Opcode.Binary, Long);
+        buffer.Release();
+        Assert.Equal(policy != SlowClientPolicy.Wait, passes);
+        List<byte[]> passed = passes ? [Long] : [];
+        Assert.Equal([message, .. passed, message, Long, Long], Received(contextTakeover: true));
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task Nothing_is_compressed_for_a_connection_that_is_closed(bool contextTakeover)

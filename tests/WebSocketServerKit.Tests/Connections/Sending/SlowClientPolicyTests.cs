@@ -46,6 +46,18 @@ public sealed class SlowClientPolicyTests : SendQueueTest
     }
 
     [Fact]
+    public async Task A_message_for_which_there_is_no_room_in_line_either_counts_as_dropped()
+    {
+        SendQueue queue = BusyQueue(SlowClientPolicy.Wait, limit: 20);
+        Task<SendOutcome> waiting = queue.WaitAndSendAsync(Opcode.Binary, Bytes(70_000), Cancellation);
+        Assert.Equal(0, queue.MessagesDropped);
+        Assert.Equal(SendOutcome.LineFull, await queue.WaitAndSendAsync(Opcode.Text, "not"u8.ToArray(), Cancellation));
+        Assert.Equal((1, true), (queue.MessagesDropped, queue.IsSlow));
+        await AssertDrainedAsync(queue);
+        Assert.Equal(SendOutcome.Queued, await waiting.InTime());
+    }
+
+    [Fact]
     public async Task With_DropNewest_a_message_that_does_not_fit_is_dropped_and_nobody_waits()
     {
         SendQueue queue = BusyQueue(SlowClientPolicy.DropNewest, limit: 20);
