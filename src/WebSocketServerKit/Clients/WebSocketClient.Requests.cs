@@ -7,6 +7,8 @@ namespace WebSocketServerKit;
 // Requests to a client, and their replies.
 public sealed partial class WebSocketClient
 {
+    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(49); // a timer can wait no longer
+
     /// <summary>
     /// Sends a text message and waits for the reply to it:
     /// <c>await client.RequestAsync("time?", message => message.Text is ['t', ..] text ? text : null, TimeSpan.FromSeconds(5))</c>. The reply is the first message from then on for which
@@ -34,7 +36,8 @@ public sealed partial class WebSocketClient
     /// The client has left or is leaving, and will not reply any more; or the request could not be sent, as in <see cref="SendAsync(string, CancellationToken)"/>. A handler need not catch it: it is
     /// logged at Debug and closes no client.
     /// </exception>
-    /// <exception cref="ArgumentException">The function is asynchronous, or the timeout is negative.</exception>
+    /// <exception cref="ArgumentException">The function is asynchronous, or the timeout is negative or more than 49 days.</exception>
+    /// <exception cref="InvalidOperationException">The caller is the handler of a <see cref="MessageStream"/> of this client that it has not read to its end: no reply can come before that.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the reply came.</exception>
     public Task<T> RequestAsync<T>(string request, Func<MessageReceivedEventArgs, T?> reply, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
@@ -74,8 +77,8 @@ public sealed partial class WebSocketClient
         where TRequest : allows ref struct
     {
         ArgumentNullException.ThrowIfNull(reply);
-        if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan)
-            throw new ArgumentOutOfRangeException(nameof(timeout), timeout, "The timeout is negative. For no limit pass Timeout.InfiniteTimeSpan.");
+        if (timeout != Timeout.InfiniteTimeSpan && (timeout < TimeSpan.Zero || timeout > LongestTimeout))
+            throw new ArgumentOutOfRangeException(nameof(timeout), timeout, $"The timeout is negative or more than {LongestTimeout}. For no limit pass Timeout.InfiniteTimeSpan.");
         if (typeof(Task).IsAssignableFrom(typeof(T)) || typeof(T) == typeof(ValueTask) || (typeof(T).IsGenericType && typeof(T).GetGenericTypeDefinition() == typeof(ValueTask<>)))
             throw new ArgumentException("The function that knows the reply returns a task, so every message would be the reply. Return what it has read of the reply, or null.", nameof(reply));
         if (cancellationToken.IsCancellationRequested)

@@ -33,7 +33,13 @@ internal sealed class PendingRequest<T> : PendingReply, IDisposable
         _handledRun = (run & 1) != 0 ? run : 0;
         // A handler of this client waits for its own client's next message: it would wait for ever. A handler that has left its context is not recognised.
         if (_handledRun != 0 && (SynchronizationContext.Current == handlers || handlers.IsLoopThread))
+        {
+            // 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another message"
+            if (connection.Receive.Parts is { HasRest: true })
+                throw new InvalidOperationException("The client cannot reply before its own message has ended, and this handler has not read that to its end. Read it to its end, or dispose of it, before the request.");
             handlers.LeaveAlone(HandlersEnd.GoOn, run);
+        }
+
         _end = new CancellationTokenSource(timeout, connection.Heartbeat.TimeProvider);
         _registration = cancellationToken.UnsafeRegister(static end => ((CancellationTokenSource)end!).Cancel(), _end);
         if (!connection.Replies.TryAdd(this))
@@ -104,7 +110,7 @@ internal sealed class PendingRequest<T> : PendingReply, IDisposable
         string late = $"{_client} did not reply within {_timeout}.";
         return _handledRun != 0 && _connection.Handlers.Run == _handledRun
             ? late + " All this time a handler of this client has been running, and has held back the client's messages. If that handler waits for the reply, it must not block its thread, "
-                + "and it has to call ContinueReceiving of its event's arguments before the request if it was resumed after an await with ConfigureAwait(false)."
+                + "and must not have been resumed after an await with ConfigureAwait(false); or it calls ContinueReceiving of its event's arguments before the request."
             : late;
     }
 }

@@ -1,4 +1,5 @@
 #pragma warning disable xUnit1051 // calls without a token are under test too
+using System.Text;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;
 
@@ -127,6 +128,35 @@ public sealed class PendingRequestTests : RequestTest
         await Transport.NextWriteAsync();
         Transport.Receive(Frames.Text("reply 2"));
         Assert.Equal("reply 2", await replied.Task.InTime());
+    }
+
+    [Fact]
+    public async Task A_handler_that_reads_a_message_in_parts_has_to_read_it_to_its_end_first_and_loses_nothing()
+    {
+        await using var stage = new ConnectionStage(settings => settings with { StreamMessagesFrom = 20, MaxStreamedMessageSize = 1000, StreamedMessageTimeout = Seconds });
+        WebSocketClient client = new(
+            1, stage.Connection, RequestHeads.Parse(RequestHeads.Sample), handshaking: null, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
+        TaskCompletionSource tooEarly = Timely.Signal();
+        TaskCompletionSource<(string, string)> done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        stage.Connection.OnMessageStream = async parts =>
+        {
+            byte[] read = new byte[30];
+            int length = await parts.ReadAsync(read.AsMemory(0, 1), Token);
+            Exception? refused = Record.Exception(() => { _ = client.RequestAsync("early", Reply(1), Seconds, Token); });
+            Assert.Contains("to its end", Assert.IsType<InvalidOperationException>(refused).Message, StringComparison.Ordinal);
+            tooEarly.SetResult();
+            for (int count = 1; count > 0; length += count)
+                count = await parts.ReadAsync(read.AsMemory(length), Token);
+            done.SetResult((Encoding.ASCII.GetString(read, 0, length), await client.RequestAsync("ask", Reply(1), Seconds, Token)));
+        };
+        await stage.OpenAsync();
+        stage.Transport.Receive(Frames.Text(new string('a', 25), fin: false));
+        await tooEarly.Task.InTime();
+        stage.Transport.Receive(Frames.Continuation("b"));
+        await stage.Transport.NextWriteAsync();
+        stage.Transport.Receive(Frames.Text("reply 1"));
+        Assert.Equal((new string('a', 25) + "b", "reply 1"), await done.Task.InTime());
+        Assert.Equal("Text ask", stage.Sent);
     }
 
     [Fact]
