@@ -88,7 +88,7 @@ internal sealed class Chat
 
     private void Take(MessageReceivedEventArgs e)
     {
-        FromClient message = e.ReadJson(Json.Default.FromClient)!; // what is no JSON closes the client with 1007
+        FromClient message = e.ReadJson(Json.Default.FromClient); // what is no JSON closes the client with 1007
         if (message.Room is null || !_rooms.TryGetValue(message.Room, out Room? room))
             return;
 
