@@ -40,6 +40,7 @@ return await command.Parse(args).InvokeAsync(new InvocationConfiguration { Proce
 
 static async Task RunUntilSignalAsync(WebSocketServer server, Tokens tokens, int devices)
 {
+    ArgumentOutOfRangeException.ThrowIfNegative(devices);
     TaskCompletionSource stop = new();
     using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
     using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);

@@ -17,9 +17,10 @@ public sealed partial class WebSocketClient
     /// <remarks>
     /// Several requests may be under way. A message is offered to the oldest first; to find out to which request it replies, requests and replies need a number, or something else in common.
     /// <para>
-    /// A handler of the same client may await it: <see cref="MessageReceivedEventArgs.ContinueReceiving"/> is called for it, since the reply would otherwise wait for the handler. So the payload of the
-    /// handler's message is no longer valid after that await, for all its handlers, and the client's next messages are raised meanwhile. A handler that has awaited something else with <c>ConfigureAwait(false)</c>
-    /// before has to call it itself. A handler must not block its thread until the reply comes.
+    /// A handler of the same client may await it: <see cref="MessageReceivedEventArgs.ContinueReceiving"/> is called for it, since the reply would otherwise wait for the handler. So from the call on
+    /// the payload of the handler's message is no longer valid, for all its handlers, and the client's next messages are raised meanwhile. A handler that has awaited something else with
+    /// <c>ConfigureAwait(false)</c> before has to call it itself. A handler must not block its thread until the reply comes. Work that a handler has started and does not await is taken for a handler too,
+    /// of the message that is being handled when it calls this: start it with <c>Task.Run</c>.
     /// </para>
     /// </remarks>
     /// <typeparam name="T">What is made of the reply. For a value type that may be null: <c>int?</c>.</typeparam>

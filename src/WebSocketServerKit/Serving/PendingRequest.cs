@@ -108,6 +108,10 @@ internal sealed class PendingRequest<T> : PendingReply, IDisposable
         if (!_isSent)
             return $"The request to {_client} was not sent within {_timeout}: the client reads too slowly, so its send queue has been full.";
         string late = $"{_client} did not reply within {_timeout}.";
+        if (_connection.Handlers.IsPosted)
+            return late + " A message of it waits for the EventContext, whose thread is busy. If that thread waits for the reply, it has to await it, and must not block.";
+        if (_connection.Queue is { IsSlow: true, Policy: SlowClientPolicy.DropNewest or SlowClientPolicy.DropOldest })
+            late += " It reads slowly, and SlowClients lets messages be dropped: the request may be one of them.";
         return _handledRun != 0 && _connection.Handlers.Run == _handledRun
             ? late + " All this time a handler of this client has been running, and has held back the client's messages. If that handler waits for the reply, it must not block its thread, "
                 + "and must not have been resumed after an await with ConfigureAwait(false); or it calls ContinueReceiving of its event's arguments before the request."

@@ -128,8 +128,7 @@ public sealed class WebSocketClientRequestsTests : RequestTest
     {
         using TestContextThread context = new();
         await using var stage = new ConnectionStage(settings => settings with { EventContext = context });
-        WebSocketClient client = new(
-            1, stage.Connection, RequestHeads.Parse(RequestHeads.Sample), handshaking: null, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
+        WebSocketClient client = ClientOf(stage);
         TaskCompletionSource<(string, int, int)> replied = new();
         stage.Connection.OnMessage = async () =>
         {

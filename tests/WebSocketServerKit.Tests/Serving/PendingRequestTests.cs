@@ -47,8 +47,7 @@ public sealed class PendingRequestTests : RequestTest
     public async Task A_request_that_waits_for_room_is_taken_back_when_its_time_is_over()
     {
         await using var stage = new ConnectionStage(settings => settings with { SendQueueLimit = 10 });
-        WebSocketClient client = new(
-            1, stage.Connection, RequestHeads.Parse(RequestHeads.Sample), handshaking: null, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
+        WebSocketClient client = ClientOf(stage);
         await stage.OpenAsync();
         stage.Transport.HoldWrites();
         client.TrySend("busy");
@@ -108,6 +107,44 @@ public sealed class PendingRequestTests : RequestTest
     }
 
     [Fact]
+    public async Task A_host_context_that_is_blocked_is_named_as_the_cause_and_the_late_reply_is_raised_there()
+    {
+        PumpedContext window = new();
+        await using var stage = new ConnectionStage(settings => settings with { EventContext = window });
+        WebSocketClient client = ClientOf(stage);
+        stage.Start();
+        stage.Transport.Receive(RequestHeads.Handshake);
+        await window.RunNextAsync(); // ClientConnected
+        await stage.Transport.WhenIdle;
+        Task<string> asking = client.RequestAsync("ask", Reply(1), Seconds, Token); // and the window waits for it, but runs nothing
+        stage.Transport.Receive(Frames.Text("reply 1"));
+        await Polling.UntilAsync(() => window.Waiting == 1);
+        stage.Time.Advance(Seconds);
+        Assert.Contains("must not block", (await Assert.ThrowsAsync<TimeoutException>(() => asking.InTime())).Message, StringComparison.Ordinal);
+        await window.RunNextAsync();
+        Assert.True(stage.Connection.WasCalled("Message reply 1"));
+    }
+
+    [Theory]
+    [InlineData(SlowClientPolicy.DropNewest)]
+    [InlineData(SlowClientPolicy.DropOldest)]
+    public async Task A_client_that_reads_slowly_and_whose_messages_may_be_dropped_is_named_as_the_cause(SlowClientPolicy policy)
+    {
+        await using var stage = new ConnectionStage(settings => settings with { SendQueueLimit = 10, SlowClients = policy });
+        WebSocketClient client = ClientOf(stage);
+        await stage.OpenAsync();
+        stage.Transport.HoldWrites();
+        client.TrySend("busy");
+        Task<string> asking = client.RequestAsync("a request", Reply(1), Seconds, Token);
+        client.TrySend("news");
+        stage.Time.Advance(Seconds);
+        Assert.Contains("may be one of them", (await Assert.ThrowsAsync<TimeoutException>(() => asking.InTime())).Message, StringComparison.Ordinal);
+        stage.Transport.LetAllWritesEnd();
+        await stage.Connection.Queue.WhenDrained().InTime();
+        Assert.DoesNotContain("a request", stage.Sent, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_handler_that_has_left_its_context_is_named_as_the_cause_and_helps_itself_by_ContinueReceiving()
     {
         TaskCompletionSource<Exception?> late = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -134,8 +171,7 @@ public sealed class PendingRequestTests : RequestTest
     public async Task A_handler_that_reads_a_message_in_parts_has_to_read_it_to_its_end_first_and_loses_nothing()
     {
         await using var stage = new ConnectionStage(settings => settings with { StreamMessagesFrom = 20, MaxStreamedMessageSize = 1000, StreamedMessageTimeout = Seconds });
-        WebSocketClient client = new(
-            1, stage.Connection, RequestHeads.Parse(RequestHeads.Sample), handshaking: null, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
+        WebSocketClient client = ClientOf(stage);
         TaskCompletionSource tooEarly = Timely.Signal();
         TaskCompletionSource<(string, string)> done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         stage.Connection.OnMessageStream = async parts =>
