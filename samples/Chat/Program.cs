@@ -6,7 +6,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using WebSocketServerKit;
 
-Option<string> url = new("--url") { Description = "Where to listen: http://*:8080 for every address, https:// needs a certificate", DefaultValueFactory = _ => "http://127.0.0.1:8081" };
+Option<string> url = new("--url") { Description = "Where to listen: http://*:8081 for every address", DefaultValueFactory = _ => "http://127.0.0.1:8081" };
 Option<string[]> rooms = new("--rooms") { Description = "The rooms", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["lobby", "random", "help"] };
 RootCommand command = new("A chat with rooms, names, presence and history. Open the address in two browser windows.") { url, rooms };
 command.SetAction(async (arguments, _) =>
@@ -88,7 +88,7 @@ internal sealed class Chat
 
     private void Take(MessageReceivedEventArgs e)
     {
-        FromClient message = e.ReadJson(Json.Default.FromClient)!; // what is no JSON closes the client with 1007
+        FromClient message = e.ReadJson(Json.Default.FromClient); // what is no JSON closes the client with 1007
         if (message.Room is null || !_rooms.TryGetValue(message.Room, out Room? room))
             return;
 

@@ -40,6 +40,7 @@ return await command.Parse(args).InvokeAsync(new InvocationConfiguration { Proce
 
 static async Task RunUntilSignalAsync(WebSocketServer server, Tokens tokens, int devices)
 {
+    ArgumentOutOfRangeException.ThrowIfNegative(devices);
     TaskCompletionSource stop = new();
     using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
     using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
@@ -84,7 +85,7 @@ internal sealed class Gateway
         _devices.Handshaking += CheckToken;
         _devices.ClientConnected += ReplaceOlder;
         _devices.MessageReceived += (_, e) => Renew(e);
-        _devices.ClientDisconnected += (_, e) => Console.WriteLine($"{e.Client.UserId} is offline: {e.Cause} {e.CloseReason}".TrimEnd());
+        _devices.ClientDisconnected += (_, e) => TellOffline(e);
         _server.ClientExpiring += (_, e) => e.Client.TrySendJson(new ToDevice { TokenExpires = e.Client.ExpiresAt }, Json.Default.ToDevice);
         _server.OnHttpRequest(AnswerAsync);
     }
@@ -106,15 +107,22 @@ internal sealed class Gateway
     // A device that lost its network connects again before the old connection is found dead.
     private void ReplaceOlder(object? sender, ClientConnectedEventArgs e)
     {
-        Console.WriteLine($"{e.Client.UserId} is online");
-        _server.Clients.WithUser(e.Client.UserId!).Where(other => other.Id < e.Client.Id).Abort();
+        ClientSelection older = _server.Clients.WithUser(e.Client.UserId!).Where(other => other.Id < e.Client.Id);
+        Console.WriteLine(older.Count == 0 ? $"{e.Client.UserId} is online" : $"{e.Client.UserId} has connected again");
+        older.Abort();
+    }
+
+    private void TellOffline(ClientDisconnectedEventArgs e)
+    {
+        if (_server.Clients.WithUser(e.Client.UserId!).Count == 0)
+            Console.WriteLine($"{e.Client.UserId} is offline: {e.Cause} {e.CloseReason}".TrimEnd());
     }
 
     // Answers are taken by RequestAsync. What is left is a new token.
     private void Renew(MessageReceivedEventArgs e)
     {
-        FromDevice? message = e.ReadJson(Json.Default.FromDevice);
-        if (message?.Token is { } text && _tokens.Check(text) is { } token && token.Device == e.Client.UserId)
+        FromDevice message = e.ReadJson(Json.Default.FromDevice);
+        if (message.Token is { } text && _tokens.Check(text) is { } token && token.Device == e.Client.UserId)
             e.Client.ExpiresAt = token.Expires;
     }
 
@@ -130,7 +138,13 @@ internal sealed class Gateway
             return;
         }
 
-        if (parts is not [_, _, var id, var question] || _server.Clients.WithUser(id).MaxBy(client => client.Id) is not { } device)
+        if (parts is not [_, _, { Length: > 0 } id, var question])
+        {
+            e.Respond(HttpStatusCode.NotFound, "Ask a device: GET /devices/{id}/{question}\n");
+            return;
+        }
+
+        if (_server.Clients.WithUser(id).MaxBy(client => client.Id) is not { } device)
         {
             e.Respond(HttpStatusCode.NotFound, "This device is not online.\n");
             return;
@@ -147,6 +161,10 @@ internal sealed class Gateway
         catch (WebSocketException)
         {
             e.Respond(HttpStatusCode.BadGateway, "The device has left.\n");
+        }
+        catch (JsonException)
+        {
+            e.Respond(HttpStatusCode.BadGateway, "The device has sent something that is not an answer.\n");
         }
     }
 

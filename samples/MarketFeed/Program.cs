@@ -78,6 +78,7 @@ internal sealed class Market
 
     public Market(WebSocketPath path, int symbols)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(symbols, 1);
         _clients = path.Clients;
         _prices = [.. Enumerable.Range(0, symbols).Select(number => new Price(NameOf(number), 100, 0))];
         path.ClientConnected += (_, e) => SendAll(e.Client);
@@ -137,18 +138,41 @@ internal sealed class SlowClient
     public SlowClient(WebSocketPath path)
     {
         _pages = path.Clients;
-        path.MessageReceived += (_, e) => _bytesPerSecond = Math.Clamp(e.ReadJson(Json.Default.Speed)!.BytesPerSecond, 0, 1_000_000);
+        path.ClientConnected += (_, e) => e.Client.TrySendJson(new Speed(_bytesPerSecond), Json.Default.Speed);
+        path.MessageReceived += (_, e) => SetSpeed(e.ReadJson(Json.Default.Speed));
     }
 
     public async Task RunAsync(EndPoint feed, CancellationToken cancellationToken)
     {
         try
         {
-            await Task.WhenAll(ReadAsync(feed, cancellationToken), ReportAsync(cancellationToken));
+            await Task.WhenAll(ReadAlwaysAsync(feed, cancellationToken), ReportAsync(cancellationToken));
         }
-        catch (Exception end) when (end is OperationCanceledException or WebSocketException)
+        catch (OperationCanceledException)
         {
             // The market closes.
+        }
+    }
+
+    private void SetSpeed(Speed speed)
+    {
+        _bytesPerSecond = Math.Clamp(speed.BytesPerSecond, 0, 1_000_000);
+        _pages.BroadcastJson(new Speed(_bytesPerSecond), Json.Default.Speed);
+    }
+
+    // The feed disconnects a client that has taken nothing for 40 s. It connects again, and gets the newest price of each symbol.
+    private async Task ReadAlwaysAsync(EndPoint feed, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                await ReadAsync(feed, cancellationToken);
+            }
+            catch (WebSocketException)
+            {
+                await Task.Delay(1000, cancellationToken);
+            }
         }
     }
 
@@ -162,6 +186,8 @@ internal sealed class SlowClient
         while (true)
         {
             ValueWebSocketReceiveResult read = await socket.ReceiveAsync(buffer.AsMemory(), cancellationToken);
+            if (read.MessageType == WebSocketMessageType.Close)
+                return;
             Price price = JsonSerializer.Deserialize(buffer.AsSpan(0, read.Count), Json.Default.Price)!;
             lock (_gate)
                 _news[price.Symbol] = price;

@@ -391,6 +391,45 @@ public sealed class WebSocketServerStoppingTests
     }
 
     [Fact]
+    public async Task A_client_whose_handler_runs_when_the_token_is_cancelled_was_cut_by_that_and_not_by_its_handler()
+    {
+        TaskCompletionSource inHandler = Async.Gate();
+        TaskCompletionSource never = Async.Gate();
+        await using TestServer server = await StartAsync(server => server.MessageReceived += async (_, _) =>
+        {
+            inHandler.SetResult();
+            await never.Task;
+        });
+        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
+        await raw.SendAsync("hang");
+        await inHandler.Task.Timely();
+        StopResult result = await server.Server.StopAsync(new StopOptions(), new CancellationToken(canceled: true)).Timely();
+        Assert.Equal([new CutClient(client, CutReason.StopCancelled)], result.Cut);
+        never.SetResult();
+        raw.Dispose();
+    }
+
+    [Fact]
+    public async Task A_client_that_left_before_the_stop_is_not_counted_even_if_its_last_handler_ends_during_it()
+    {
+        TaskCompletionSource go = Async.Gate();
+        await using TestServer server = await StartAsync(server => server.ClientDisconnected += async (_, _) => await go.Task);
+        (TestClient polite, _) = await server.ConnectAsync();
+        (TestClient lost, _) = await server.ConnectAsync();
+        await polite.LeaveAsync();
+        lost.Reset();
+        await server.NextEndAsync();
+        await server.NextEndAsync();
+        Task<StopResult> stop = server.Server.StopAsync(new StopOptions(), TestServer.Timely);
+        await Polling.UntilAsync(() => server.Log.Of(2).Count == 1);
+        go.SetResult();
+        StopResult result = await stop.Timely();
+        Assert.Equal((new StopResult(), 0), (result, result.Cut.Count));
+        polite.Dispose();
+        lost.Dispose();
+    }
+
+    [Fact]
     public async Task Impossible_options_are_refused_before_anything_is_stopped()
     {
         await using TestServer server = await StartAsync();

@@ -7,6 +7,8 @@ namespace WebSocketServerKit;
 // Requests to a client, and their replies.
 public sealed partial class WebSocketClient
 {
+    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(49); // a timer can wait no longer
+
     /// <summary>
     /// Sends a text message and waits for the reply to it:
     /// <c>await client.RequestAsync("time?", message => message.Text is ['t', ..] text ? text : null, TimeSpan.FromSeconds(5))</c>. The reply is the first message from then on for which
@@ -15,9 +17,10 @@ public sealed partial class WebSocketClient
     /// <remarks>
     /// Several requests may be under way. A message is offered to the oldest first; to find out to which request it replies, requests and replies need a number, or something else in common.
     /// <para>
-    /// A handler of the same client may await it: <see cref="MessageReceivedEventArgs.ContinueReceiving"/> is called for it, since the reply would otherwise wait for the handler. So the payload of the
-    /// handler's message is no longer valid after that await, for all its handlers, and the client's next messages are raised meanwhile. A handler that has awaited something else with <c>ConfigureAwait(false)</c>
-    /// before has to call it itself. A handler must not block its thread until the reply comes.
+    /// A handler of the same client may await it: <see cref="MessageReceivedEventArgs.ContinueReceiving"/> is called for it, since the reply would otherwise wait for the handler. So from the call on
+    /// the payload of the handler's message is no longer valid, for all its handlers, and the client's next messages are raised meanwhile. A handler that has awaited something else with
+    /// <c>ConfigureAwait(false)</c> before has to call it itself. A handler must not block its thread until the reply comes. Work that a handler has started and does not await is taken for a handler too,
+    /// of the message that is being handled when it calls this: start it with <c>Task.Run</c>.
     /// </para>
     /// </remarks>
     /// <typeparam name="T">What is made of the reply. For a value type that may be null: <c>int?</c>.</typeparam>
@@ -34,7 +37,8 @@ public sealed partial class WebSocketClient
     /// The client has left or is leaving, and will not reply any more; or the request could not be sent, as in <see cref="SendAsync(string, CancellationToken)"/>. A handler need not catch it: it is
     /// logged at Debug and closes no client.
     /// </exception>
-    /// <exception cref="ArgumentException">The function is asynchronous, or the timeout is negative.</exception>
+    /// <exception cref="ArgumentException">The function is asynchronous, or the timeout is negative or more than 49 days.</exception>
+    /// <exception cref="InvalidOperationException">The caller is the handler of a <see cref="MessageStream"/> of this client that it has not read to its end: no reply can come before that.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before the reply came.</exception>
     public Task<T> RequestAsync<T>(string request, Func<MessageReceivedEventArgs, T?> reply, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
@@ -74,8 +78,8 @@ public sealed partial class WebSocketClient
         where TRequest : allows ref struct
     {
         ArgumentNullException.ThrowIfNull(reply);
-        if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan)
-            throw new ArgumentOutOfRangeException(nameof(timeout), timeout, "The timeout is negative. For no limit pass Timeout.InfiniteTimeSpan.");
+        if (timeout != Timeout.InfiniteTimeSpan && (timeout < TimeSpan.Zero || timeout > LongestTimeout))
+            throw new ArgumentOutOfRangeException(nameof(timeout), timeout, $"The timeout is negative or more than {LongestTimeout}. For no limit pass Timeout.InfiniteTimeSpan.");
         if (typeof(Task).IsAssignableFrom(typeof(T)) || typeof(T) == typeof(ValueTask) || (typeof(T).IsGenericType && typeof(T).GetGenericTypeDefinition() == typeof(ValueTask<>)))
             throw new ArgumentException("The function that knows the reply returns a task, so every message would be the reply. Return what it has read of the reply, or null.", nameof(reply));
         if (cancellationToken.IsCancellationRequested)

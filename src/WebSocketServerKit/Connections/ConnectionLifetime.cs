@@ -221,7 +221,12 @@ internal abstract partial class ConnectionLifetime : IHandlers
     protected ConnectionEnding? Ending => Volatile.Read(ref _closing)?.Ending;
 
     /// <summary>Why the client has not left cleanly.</summary>
-    protected CutReason WhyCut => LeftMessage is { IsPostponed: false } ? CutReason.HandlerRunning : Volatile.Read(ref _closing)?.WhyCut ?? CutReason.EndedOtherwise;
+    protected CutReason WhyCut => Volatile.Read(ref _closing) switch
+    {
+        { WhyCut: not CutReason.EndedOtherwise and var noted } => noted,
+        { LeftMessage.IsPostponed: false } => CutReason.HandlerRunning,
+        _ => CutReason.EndedOtherwise,
+    };
 
     /// <summary>Whether both sides sent a Close frame.</summary>
     protected bool WasClean => Volatile.Read(ref _closing) is { WasClean: true };

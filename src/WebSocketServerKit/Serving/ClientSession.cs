@@ -19,6 +19,7 @@ internal sealed class ClientSession : ConnectionLifetime
     private WebSocketClient? _client;     // null until the connection is open
     private string? _userPlace;           // the user of whom it holds one of the places
     private WebSocketPath? _place;        // not null while it has one of the places of a path
+    private bool _isOfStop;               // it was closed while the server stops, so the result of the stop counts it
 
     /// <param name="server">The server whose events are raised.</param>
     /// <param name="run">The run of the server that the connection belongs to.</param>
@@ -155,12 +156,17 @@ internal sealed class ClientSession : ConnectionLifetime
     {
         _server.Clients.Remove(_client!);
         ReleasePlaces();
-        if (!WasClean)
+        _isOfStop = _run.IsStopping;
+        if (_isOfStop && !WasClean)
             _run.ClientCut(_client!, WhyCut);
         Log.ClientDisconnected(_client!.Id, Ending!.Cause, Ending.Code.Value, new PeerText(Ending.Reason));
     }
 
-    protected override void Ended(bool handlersEnded) => _run.ClientEnded(WasClean && handlersEnded);
+    protected override void Ended(bool handlersEnded)
+    {
+        if (_isOfStop)
+            _run.ClientEnded(WasClean && handlersEnded);
+    }
 
     protected override void Released()
     {

@@ -33,7 +33,13 @@ internal sealed class PendingRequest<T> : PendingReply, IDisposable
         _handledRun = (run & 1) != 0 ? run : 0;
         // A handler of this client waits for its own client's next message: it would wait for ever. A handler that has left its context is not recognised.
         if (_handledRun != 0 && (SynchronizationContext.Current == handlers || handlers.IsLoopThread))
+        {
+            // 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another message"
+            if (connection.Receive.Parts is { HasRest: true })
+                throw new InvalidOperationException("The client cannot reply before its own message has ended, and this handler has not read that to its end. Read it to its end, or dispose of it, before the request.");
             handlers.LeaveAlone(HandlersEnd.GoOn, run);
+        }
+
         _end = new CancellationTokenSource(timeout, connection.Heartbeat.TimeProvider);
         _registration = cancellationToken.UnsafeRegister(static end => ((CancellationTokenSource)end!).Cancel(), _end);
         if (!connection.Replies.TryAdd(this))
@@ -102,9 +108,13 @@ internal sealed class PendingRequest<T> : PendingReply, IDisposable
         if (!_isSent)
             return $"The request to {_client} was not sent within {_timeout}: the client reads too slowly, so its send queue has been full.";
         string late = $"{_client} did not reply within {_timeout}.";
+        if (_connection.Handlers.IsPosted)
+            return late + " A message of it waits for the EventContext, whose thread is busy. If that thread waits for the reply, it has to await it, and must not block.";
+        if (_connection.Queue is { IsSlow: true, Policy: SlowClientPolicy.DropNewest or SlowClientPolicy.DropOldest })
+            late += " It reads slowly, and SlowClients lets messages be dropped: the request may be one of them.";
         return _handledRun != 0 && _connection.Handlers.Run == _handledRun
             ? late + " All this time a handler of this client has been running, and has held back the client's messages. If that handler waits for the reply, it must not block its thread, "
-                + "and it has to call ContinueReceiving of its event's arguments before the request if it was resumed after an await with ConfigureAwait(false)."
+                + "and must not have been resumed after an await with ConfigureAwait(false); or it calls ContinueReceiving of its event's arguments before the request."
             : late;
     }
 }

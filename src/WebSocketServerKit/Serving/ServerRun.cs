@@ -53,7 +53,7 @@ internal sealed class ServerRun
     private int _tlsOnPlainLogged;
     private int _unknownPathLogged;
     private int _proxyHeaderLogged;
-    private int _closedCleanly; // clients that closed cleanly and whose handlers ended, since the stop began
+    private int _closedCleanly; // clients that closed cleanly since the stop began, and whose handlers ended
     private int _closedOtherwise;
 
     /// <summary>Listens on all end points and begins to accept.</summary>
@@ -143,18 +143,12 @@ internal sealed class ServerRun
             _table.HandshakeEnded(session);
     }
 
-    /// <summary>Counts a client whose handlers have ended or were given up.</summary>
-    public void ClientEnded(bool cleanly)
-    {
-        if (_stopping)
-            Interlocked.Increment(ref cleanly ? ref _closedCleanly : ref _closedOtherwise);
-    }
+    /// <summary>Counts a client that has left during the stop, and whose handlers have ended or were given up.</summary>
+    public void ClientEnded(bool cleanly) => Interlocked.Increment(ref cleanly ? ref _closedCleanly : ref _closedOtherwise);
 
-    /// <summary>Keeps a client that has left, but not cleanly.</summary>
+    /// <summary>Keeps a client that has left during the stop, but not cleanly.</summary>
     public void ClientCut(WebSocketClient client, CutReason why)
     {
-        if (!_stopping)
-            return;
         lock (_cut)
             _cut.Add(new CutClient(client, why));
     }

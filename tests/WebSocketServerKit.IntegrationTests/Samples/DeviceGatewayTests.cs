@@ -17,7 +17,22 @@ public class DeviceGatewayTests
         await WhenOnlineAsync(http, url, "device-1", "device-2");
         Assert.StartsWith("temperature of device-2 is ", await http.GetStringAsync(new Uri(url + "/device-2/temperature"), TestServer.Timely), StringComparison.Ordinal);
         HttpResponseMessage unknown = await http.GetAsync(new Uri(url + "/device-3/temperature"), TestServer.Timely);
-        Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
+        Assert.Equal((HttpStatusCode.NotFound, "This device is not online.\n"), (unknown.StatusCode, await unknown.Content.ReadAsStringAsync(TestServer.Timely)));
+        HttpResponseMessage noQuestion = await http.GetAsync(new Uri(url + "/device-1"), TestServer.Timely);
+        Assert.Equal((HttpStatusCode.NotFound, "Ask a device: GET /devices/{id}/{question}\n"), (noQuestion.StatusCode, await noQuestion.Content.ReadAsStringAsync(TestServer.Timely)));
+    }
+
+    [Fact]
+    public async Task A_device_that_does_not_speak_JSON_is_the_fault_of_the_device()
+    {
+        await using SampleProcess gateway = await SampleProcess.StartAsync("DeviceGateway", "--url", "http://127.0.0.1:0");
+        using HttpClient http = new();
+        await using JsonClient device = await JsonClient.ConnectAsync(Connect(gateway), Token(gateway));
+        Task<HttpResponseMessage> asked = http.GetAsync(new Uri(gateway.Told("Gateway: ") + "/device-0/state"), TestServer.Timely);
+        await device.NextAsync("ask");
+        await device.SendAsync("fine, thanks");
+        Assert.Equal(HttpStatusCode.BadGateway, (await asked).StatusCode);
+        Assert.Equal(1007, await device.CloseCodeAsync());
     }
 
     [Fact]
@@ -39,13 +54,16 @@ public class DeviceGatewayTests
         using HttpClient http = new();
         await using JsonClient old = await JsonClient.ConnectAsync(Connect(gateway), Token(gateway));
         await WhenOnlineAsync(http, gateway.Told("Gateway: "), "device-0");
+        Assert.Equal("device-0 is online", await gateway.NextLineAsync());
         JsonClient device = await JsonClient.ConnectAsync(Connect(gateway), Token(gateway));
         await Assert.ThrowsAsync<WebSocketException>(old.NextAsync);
+        Assert.Equal("device-0 has connected again", await gateway.NextLineAsync());
 
         Task<HttpResponseMessage> asked = http.GetAsync(new Uri(gateway.Told("Gateway: ") + "/device-0/state"), TestServer.Timely);
         Assert.Equal("state", (await device.NextAsync("ask")).GetProperty("ask").GetString());
         await device.DisposeAsync();
         Assert.Equal(HttpStatusCode.BadGateway, (await asked).StatusCode);
+        Assert.Equal("device-0 is offline: Closed", await gateway.NextLineAsync());
     }
 
     private static string Connect(SampleProcess gateway) => gateway.Told("A device connects to ").Split(' ')[0];

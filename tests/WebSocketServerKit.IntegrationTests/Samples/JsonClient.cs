@@ -25,8 +25,10 @@ internal sealed class JsonClient : IAsyncDisposable
     /// <summary>The next message that has this property.</summary>
     public async Task<JsonElement> NextAsync(string property)
     {
+        CancellationToken timely = TestServer.Timely;
         while (true)
         {
+            timely.ThrowIfCancellationRequested();
             JsonElement message = await NextAsync();
             if (message.ValueKind == JsonValueKind.Object && message.TryGetProperty(property, out _))
                 return message;

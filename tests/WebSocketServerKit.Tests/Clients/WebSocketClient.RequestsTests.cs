@@ -128,8 +128,7 @@ public sealed class WebSocketClientRequestsTests : RequestTest
     {
         using TestContextThread context = new();
         await using var stage = new ConnectionStage(settings => settings with { EventContext = context });
-        WebSocketClient client = new(
-            1, stage.Connection, RequestHeads.Parse(RequestHeads.Sample), handshaking: null, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
+        WebSocketClient client = ClientOf(stage);
         TaskCompletionSource<(string, int, int)> replied = new();
         stage.Connection.OnMessage = async () =>
         {
@@ -226,7 +225,12 @@ public sealed class WebSocketClientRequestsTests : RequestTest
         await Assert.ThrowsAsync<ArgumentNullException>(() => Client.RequestAsync((string)null!, Reply(1), Seconds));
         await Assert.ThrowsAsync<ArgumentNullException>(() => Client.RequestAsync((PreparedMessage)null!, Reply(1), Seconds));
         await Assert.ThrowsAsync<ArgumentNullException>(() => Client.RequestAsync<string>("x", null!, Seconds));
-        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => Client.RequestAsync("x", Reply(1), TimeSpan.FromSeconds(-1)));
+        foreach (TimeSpan timeout in (TimeSpan[])[TimeSpan.FromSeconds(-1), TimeSpan.FromDays(50), TimeSpan.MaxValue])
+        {
+            ArgumentOutOfRangeException outOfRange = await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => Client.RequestAsync("x", Reply(1), timeout));
+            Assert.StartsWith("The timeout is negative or more than 49.00:00:00. For no limit pass Timeout.InfiniteTimeSpan.", outOfRange.Message, StringComparison.Ordinal);
+        }
+
         ArgumentException asynchronous = await Assert.ThrowsAsync<ArgumentException>(() => Client.RequestAsync("x", async message => await Task.FromResult(message.Text), Seconds));
         Assert.Contains("returns a task", asynchronous.Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<ArgumentException>(() => Client.RequestAsync("x", message => new ValueTask<string>(message.Text), Seconds));

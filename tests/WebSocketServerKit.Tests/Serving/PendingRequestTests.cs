@@ -1,4 +1,5 @@
 #pragma warning disable xUnit1051 // calls without a token are under test too
+using System.Text;
 using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.TestKit;
 
@@ -46,8 +47,7 @@ public sealed class PendingRequestTests : RequestTest
     public async Task A_request_that_waits_for_room_is_taken_back_when_its_time_is_over()
     {
         await using var stage = new ConnectionStage(settings => settings with { SendQueueLimit = 10 });
-        WebSocketClient client = new(
-            1, stage.Connection, RequestHeads.Parse(RequestHeads.Sample), handshaking: null, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
+        WebSocketClient client = ClientOf(stage);
         await stage.OpenAsync();
         stage.Transport.HoldWrites();
         client.TrySend("busy");
@@ -107,6 +107,44 @@ public sealed class PendingRequestTests : RequestTest
     }
 
     [Fact]
+    public async Task A_host_context_that_is_blocked_is_named_as_the_cause_and_the_late_reply_is_raised_there()
+    {
+        PumpedContext window = new();
+        await using var stage = new ConnectionStage(settings => settings with { EventContext = window });
+        WebSocketClient client = ClientOf(stage);
+        stage.Start();
+        stage.Transport.Receive(RequestHeads.Handshake);
+        await window.RunNextAsync(); // ClientConnected
+        await stage.Transport.WhenIdle;
+        Task<string> asking = client.RequestAsync("ask", Reply(1), Seconds, Token); // and the window waits for it, but runs nothing
+        stage.Transport.Receive(Frames.Text("reply 1"));
+        await Polling.UntilAsync(() => window.Waiting == 1);
+        stage.Time.Advance(Seconds);
+        Assert.Contains("must not block", (await Assert.ThrowsAsync<TimeoutException>(() => asking.InTime())).Message, StringComparison.Ordinal);
+        await window.RunNextAsync();
+        Assert.True(stage.Connection.WasCalled("Message reply 1"));
+    }
+
+    [Theory]
+    [InlineData(SlowClientPolicy.DropNewest)]
+    [InlineData(SlowClientPolicy.DropOldest)]
+    public async Task A_client_that_reads_slowly_and_whose_messages_may_be_dropped_is_named_as_the_cause(SlowClientPolicy policy)
+    {
+        await using var stage = new ConnectionStage(settings => settings with { SendQueueLimit = 10, SlowClients = policy });
+        WebSocketClient client = ClientOf(stage);
+        await stage.OpenAsync();
+        stage.Transport.HoldWrites();
+        client.TrySend("busy");
+        Task<string> asking = client.RequestAsync("a request", Reply(1), Seconds, Token);
+        client.TrySend("news");
+        stage.Time.Advance(Seconds);
+        Assert.Contains("may be one of them", (await Assert.ThrowsAsync<TimeoutException>(() => asking.InTime())).Message, StringComparison.Ordinal);
+        stage.Transport.LetAllWritesEnd();
+        await stage.Connection.Queue.WhenDrained().InTime();
+        Assert.DoesNotContain("a request", stage.Sent, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_handler_that_has_left_its_context_is_named_as_the_cause_and_helps_itself_by_ContinueReceiving()
     {
         TaskCompletionSource<Exception?> late = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -127,6 +165,34 @@ public sealed class PendingRequestTests : RequestTest
         await Transport.NextWriteAsync();
         Transport.Receive(Frames.Text("reply 2"));
         Assert.Equal("reply 2", await replied.Task.InTime());
+    }
+
+    [Fact]
+    public async Task A_handler_that_reads_a_message_in_parts_has_to_read_it_to_its_end_first_and_loses_nothing()
+    {
+        await using var stage = new ConnectionStage(settings => settings with { StreamMessagesFrom = 20, MaxStreamedMessageSize = 1000, StreamedMessageTimeout = Seconds });
+        WebSocketClient client = ClientOf(stage);
+        TaskCompletionSource tooEarly = Timely.Signal();
+        TaskCompletionSource<(string, string)> done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        stage.Connection.OnMessageStream = async parts =>
+        {
+            byte[] read = new byte[30];
+            int length = await parts.ReadAsync(read.AsMemory(0, 1), Token);
+            Exception? refused = Record.Exception(() => { _ = client.RequestAsync("early", Reply(1), Seconds, Token); });
+            Assert.Contains("to its end", Assert.IsType<InvalidOperationException>(refused).Message, StringComparison.Ordinal);
+            tooEarly.SetResult();
+            for (int count = 1; count > 0; length += count)
+                count = await parts.ReadAsync(read.AsMemory(length), Token);
+            done.SetResult((Encoding.ASCII.GetString(read, 0, length), await client.RequestAsync("ask", Reply(1), Seconds, Token)));
+        };
+        await stage.OpenAsync();
+        stage.Transport.Receive(Frames.Text(new string('a', 25), fin: false));
+        await tooEarly.Task.InTime();
+        stage.Transport.Receive(Frames.Continuation("b"));
+        await stage.Transport.NextWriteAsync();
+        stage.Transport.Receive(Frames.Text("reply 1"));
+        Assert.Equal((new string('a', 25) + "b", "reply 1"), await done.Task.InTime());
+        Assert.Equal("Text ask", stage.Sent);
     }
 
     [Fact]

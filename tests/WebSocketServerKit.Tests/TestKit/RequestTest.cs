@@ -8,12 +8,14 @@ public abstract class RequestTest : LifetimeTest
 {
     private protected static readonly TimeSpan Seconds = TimeSpan.FromSeconds(5);
 
-    private protected RequestTest() => Client = new WebSocketClient(
-        1, _stage.Connection, RequestHeads.Parse(RequestHeads.Sample), handshaking: null, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
+    private protected RequestTest() => Client = ClientOf(_stage);
 
     private protected WebSocketClient Client { get; }
 
     private protected static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private protected static WebSocketClient ClientOf(ConnectionStage stage) =>
+        new(1, stage.Connection, RequestHeads.Parse(RequestHeads.Sample), handshaking: null, subprotocol: null, extensions: null, DateTimeOffset.UnixEpoch);
 
     /// <summary>The reply to "ask n" is "reply n …".</summary>
     private protected Task<string> AskAsync(int number, CancellationToken cancellationToken = default) =>

@@ -90,6 +90,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
 
     public bool IsRunning => (Run & 1) != 0;
 
+    /// <summary>Whether an event waits for the host's context to run its handlers.</summary>
+    public bool IsPosted => _posting != Posting.None;
+
     /// <summary>The context in which the handlers run; null for the thread pool.</summary>
     public SynchronizationContext? Host => _host;
 

@@ -53,6 +53,16 @@ internal sealed class MessageParts : IValueTaskSource<int>, IValueTaskSource
         set => Volatile.Write(ref field, value);
     }
 
+    /// <summary>Whether there is more of the message to read.</summary>
+    public bool HasRest
+    {
+        get
+        {
+            lock (_gate)
+                return !_isClosed && _failure is null && !(_isLast && _part.IsEmpty);
+        }
+    }
+
     /// <summary>Identifies the current wait of the loop for the reader: odd while it waits, and different for each wait. Negative, so that it equals no value of <c>HandlerScope.Run</c>.</summary>
     public long Wait => Volatile.Read(ref _waits);
 

@@ -28,9 +28,22 @@ public sealed class MessagePartsTests
         _parts.EndWait();
 
         _parts.Put("m"u8.ToArray(), isLast: true);
+        Assert.True(_parts.HasRest);
         Assert.Equal(1, await ReadAsync());
+        Assert.False(_parts.HasRest);
         Assert.Equal(0, await ReadAsync());
         Assert.Equal(0, await ReadAsync());
+    }
+
+    [Fact]
+    public void There_is_no_rest_once_it_has_failed_or_nobody_reads_any_more()
+    {
+        Assert.True(_parts.HasRest);
+        _parts.Fail(new InvalidDataException());
+        Assert.False(_parts.HasRest);
+        MessageParts closed = new(WebSocketMessageType.Text, now: 0);
+        closed.Close();
+        Assert.False(closed.HasRest);
     }
 
     [Fact]
