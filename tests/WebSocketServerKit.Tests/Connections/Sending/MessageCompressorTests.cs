@@ -232,6 +232,92 @@ public sealed class MessageCompressorTests : IDisposable
         Assert.Equal([message, .. passed, message, Long, Long], Received(contextTakeover: true));
     }
 
+    public static TheoryData<int, SlowClientPolicy> Seeds => new(
+        from seed in Enumerable.Range(0, 20)
+        from policy in (SlowClientPolicy[])[SlowClientPolicy.Wait, SlowClientPolicy.DropNewest]
+        select (seed, policy));
+
+    [Theory]
+    [MemberData(nameof(Seeds))]
+    public async Task A_client_understands_every_message_whatever_waits_is_replaced_or_is_dropped(int seed, SlowClientPolicy policy)
+    {
+        var random = new Random(seed);
+        using MessageCompressor compressor = Compressor(contextTakeover: true, limit: 2000);
+        _queue.Policy = policy;
+        HashSet<string> sent = [];
+        List<Task<SendOutcome>> sending = [];
+        Queue<Task<SendOutcome>> turns = [];
+        _transport.HoldWrites();
+        for (int step = 0; step < 300; step++)
+        {
+            byte[] message = Message(random, step);
+            switch (random.Next(12))
+            {
+                case < 4:
+                    compressor.TrySend(Opcode.Binary, message);
+                    break;
+                case < 6:
+                    sending.Add(compressor.SendAsync(Opcode.Binary, message, Cancellation));
+                    break;
+                case < 8:
+                    SendShared(message, random.Next(2) == 0 ? null : $"{random.Next(3)}");
+                    break;
+                case 8:
+                    turns.Enqueue(compressor.BeginFragmentsAsync(Cancellation));
+                    break;
+                case 9 when turns.TryPeek(out Task<SendOutcome>? turn) && turn.IsCompleted:
+                    await EndTurnAsync(message);
+                    _transport.HoldWrites();
+                    break;
+                default:
+                    _transport.LetWriteEnd();
+                    _transport.HoldWrites();
+                    break;
+            }
+        }
+
+        _transport.LetAllWritesEnd();
+        while (turns.TryPeek(out Task<SendOutcome>? turn))
+        {
+            await turn.InTime();
+            await EndTurnAsync(Message(random, 1000 + turns.Count));
+        }
+
+        await Task.WhenAll(sending).InTime();
+        await _queue.WhenDrained().InTime();
+        Assert.All(Received(contextTakeover: true), message => Assert.Contains(Encoding.ASCII.GetString(message), sent));
+
+        void SendShared(byte[] message, string? key)
+        {
+            using var shared = SharedMessage.Of(Opcode.Binary, message, compress: true);
+            shared.TrySendTo(_queue, compressor, key);
+        }
+
+        byte[] Message(Random random, int number)
+        {
+            string text = $"{number} {string.Join(' ', Enumerable.Range(0, 30).Select(_ => $"word {random.Next(9)}"))}";
+            sent.Add(text);
+            return Encoding.ASCII.GetBytes(text);
+        }
+
+        async Task EndTurnAsync(byte[] message)
+        {
+            _ = turns.Dequeue();
+            if (random.Next(4) == 0)
+            {
+                _queue.TakeBackFragments();
+                return;
+            }
+
+            var buffer = new PooledBuffer(_pool);
+            Task<SendOutcome> last = _queue.SendLastFragmentAsync(compressor.Compress(Opcode.Binary, message, ref buffer), message.Length, Cancellation);
+            if (!last.IsCompleted)
+                _transport.LetAllWritesEnd();
+            await last.InTime();
+            buffer.Release();
+        }
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
