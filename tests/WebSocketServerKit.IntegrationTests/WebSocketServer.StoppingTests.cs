@@ -372,7 +372,7 @@ public sealed class WebSocketServerStoppingTests
         lost.Reset();
         await wrong.WriteAsync(TestClient.Frame(Opcode.Text, "unmasked"u8, masked: false));
         await Polling.UntilAsync(() => !server.Clients.Contains(politeClient) && !server.Clients.Contains(lostClient) && !server.Clients.Contains(wrongClient));
-        await PassUntilAsync(server, stop);
+        await PassUntilAsync(server, stop, TimeSpan.FromMilliseconds(50)); // who is cut has one second to end
         StopResult result = await stop;
 
         Assert.Equal(new StopResult { ClosedCleanly = 1, Aborted = 5, Unfinished = 1 }, result);
@@ -467,14 +467,14 @@ public sealed class WebSocketServerStoppingTests
         await client.LeaveAsync(1001, hasReadClose: true);
     }
 
-    // Moves the clock until the task has ended.
-    private static async Task PassUntilAsync(TestServer server, Task task)
+    // Moves the clock until the task has ended, by a second at a time or less.
+    private static async Task PassUntilAsync(TestServer server, Task task, TimeSpan? step = null)
     {
         CancellationToken timely = TestServer.Timely;
         while (!task.IsCompleted)
         {
             timely.ThrowIfCancellationRequested();
-            ((FakeTimeProvider)server.Options.TimeProvider).Advance(TimeSpan.FromSeconds(1));
+            ((FakeTimeProvider)server.Options.TimeProvider).Advance(step ?? TimeSpan.FromSeconds(1));
             await Task.WhenAny(task, Task.Delay(1, timely));
             // The server's own steps take turns with these, so its connections come to their ends before the clock goes on, however busy the machine is.
             for (int turn = 0; turn < 20; turn++)
