@@ -25,7 +25,7 @@ internal sealed class SamplePage : IAsyncDisposable
     public static async Task<SamplePage> OpenAsync(Chromium chromium, string sample, string words)
     {
         IBrowserContext context = await chromium.NewContextAsync(new());
-        Process process = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, $"{sample}.dll"), "--url", "http://127.0.0.1:0"]) { RedirectStandardOutput = true })!;
+        Process process = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, $"{sample}.dll"), "--url", "http://127.0.0.1:0"]) { RedirectStandardOutput = true, UseShellExecute = false })!;
         string? line = await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
         Assert.StartsWith(words, line, StringComparison.Ordinal);
         SamplePage sampled = new(process, context, await context.NewPageAsync());
