@@ -399,7 +399,7 @@ public sealed class ConnectionLifetimeTests : LifetimeTest
         var context = new CountingContext();
         await using var stage = new ConnectionStage(settings => settings with { EventContext = context, StreamMessagesFrom = 0, MaxStreamedMessageSize = 1000, StreamedMessageTimeout = TimeSpan.FromSeconds(100) });
         TaskCompletionSource<Exception?> read = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        stage.Connection.OnMessageStream = async parts => read.SetResult(await Record.ExceptionAsync(async () => await parts.ReadAsync(new byte[10], default)));
+        stage.Connection.OnMessageStream = async parts => read.SetResult(await Record.ExceptionAsync(async () => await parts.ReadAsync(new byte[10], TestContext.Current.CancellationToken)));
         await stage.OpenAsync();
         TaskCompletionSource posted = context.Hold();
         stage.Transport.Receive(Frames.Text("1"u8, fin: isComplete));
