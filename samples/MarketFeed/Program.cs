@@ -171,8 +171,10 @@ internal sealed class SlowClient
             }
             catch (WebSocketException)
             {
-                await Task.Delay(1000, cancellationToken);
+                // The connection is lost, or refused.
             }
+
+            await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken); // a feed that always closes is not asked without a pause
         }
     }
 
