@@ -1,9 +1,9 @@
 using System.Buffers;
 using BenchmarkDotNet.Attributes;
 using WebSocketServerKit.Connections.Memory;
-using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Scheduling;
 
 namespace WebSocketServerKit.Microbenchmarks;
 

@@ -15,12 +15,17 @@ internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsyn
         service => OurServer.StartAsync(service),
         (service, certificate) => OurServer.StartAsync(service, OurServer.Tls(certificate)));
 
+    public static readonly Contender OursLoop = new(
+        "ours-loop",
+        service => OurServer.StartAsync(service, OurServer.OnLoop(OurServer.Plain())),
+        (service, certificate) => OurServer.StartAsync(service, OurServer.OnLoop(OurServer.Tls(certificate))));
+
     // The buffer that the ASP.NET documentation uses.
     public static readonly Contender Kestrel = WithKestrel("kestrel-4k", 4 * 1024);
 
     public static readonly Contender KestrelTuned = WithKestrel("kestrel-64k", 64 * 1024);
 
-    public static readonly Contender[] All = [Ours, Kestrel, KestrelTuned];
+    public static readonly Contender[] All = [Ours, OursLoop, Kestrel, KestrelTuned];
 
     /// <summary>All of them and the floor under them.</summary>
     public static readonly Contender[] AndBare =

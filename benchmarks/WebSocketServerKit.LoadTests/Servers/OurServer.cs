@@ -11,6 +11,12 @@ internal static class OurServer
     public static WebSocketServerOptions Tls(X509Certificate2 certificate) =>
         new WebSocketServerOptions().Listen("https://127.0.0.1:0", TlsOptions.FromCertificate(certificate));
 
+    public static WebSocketServerOptions OnLoop(WebSocketServerOptions options)
+    {
+        options.Transport = WebSocketTransport.EventLoop;
+        return options;
+    }
+
     public static async Task<int> StartAsync(Service service, WebSocketServerOptions? options = null)
     {
         WebSocketServer server = new(options ?? Plain());

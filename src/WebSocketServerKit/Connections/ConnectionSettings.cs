@@ -1,7 +1,7 @@
 using System.Buffers;
 using WebSocketServerKit.Connections.Memory;
-using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Scheduling;
 
 namespace WebSocketServerKit.Connections;
 

@@ -139,4 +139,9 @@ internal sealed partial class ServerLog(ILogger log)
 
     [LoggerMessage(39, LogLevel.Information, "{Count} clients did not leave cleanly: {Why}. Their ids: {Ids}.")]
     public partial void Cut(int count, CutReason why, string ids);
+
+    [LoggerMessage(40, LogLevel.Warning,
+        "A handler of the client at {RemoteEndPoint} has blocked the thread of its event loop for 100 ms. Another thread goes on with the other clients. Handlers that wait should be async; for handlers "
+        + "that compute or block, the transport Sockets is the better one. Further ones are not logged.")]
+    public partial void HandlerBlocksLoop(EndPoint remoteEndPoint);
 }

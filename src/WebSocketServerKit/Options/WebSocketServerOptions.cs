@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Runtime.Versioning;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Connections.Sending;
@@ -16,6 +17,8 @@ namespace WebSocketServerKit;
 /// </summary>
 public sealed class WebSocketServerOptions
 {
+    private const string TransportSwitch = "WebSocketServerKit.Transport";
+
     private int? _maxClients;
 
     /// <summary>
@@ -314,8 +317,21 @@ public sealed class WebSocketServerOptions
     /// </summary>
     public TimeSpan ExpiryNotice { get; set; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>
+    /// How the server waits for the sockets that it has accepted. Default: <see cref="WebSocketTransport.Auto"/>. Connections that the host brings (<see cref="WebSocketServer.AcceptAsync(Stream, AcceptOptions, CancellationToken)"/>) do not
+    /// depend on it.
+    /// </summary>
+    public WebSocketTransport Transport { get; set; }
+
+    /// <summary>The number of threads that wait for sockets with <see cref="WebSocketTransport.EventLoop"/>. Default: null, as many as the process has processors. At most 1,024.</summary>
+    public int? EventLoops { get; set; }
+
     // Not public for the same reason as Places.
     internal TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+
+    [SupportedOSPlatformGuard("linux")]
+    internal bool UsesEventLoop =>
+        OperatingSystem.IsLinux() && (Transport == WebSocketTransport.Auto ? AppContext.GetData(TransportSwitch) as string == nameof(WebSocketTransport.EventLoop) : Transport == WebSocketTransport.EventLoop);
 
     internal bool HasMaxClients => _maxClients is not null;
 
@@ -482,6 +498,12 @@ public sealed class WebSocketServerOptions
         Check(MaxCloseDuration, mostHours: 12, mayBeInfinite: false);
         Check(StopTimeout, mostHours: 12, mayBeInfinite: false);
         Check(SlowHandlerThreshold, mostHours: 12, mayBeInfinite: true);
+        if (!Enum.IsDefined(Transport))
+            throw new ArgumentException($"{Name(nameof(Transport))} is {Transport}, which is no transport.");
+        if (Transport == WebSocketTransport.EventLoop && !OperatingSystem.IsLinux())
+            throw new ArgumentException($"{Name(nameof(Transport))} is {Transport}, which this system does not have. Choose {nameof(WebSocketTransport.Auto)}.");
+        if (EventLoops is { } loops)
+            Check(loops, 1, 1024, nameof(EventLoops));
         PerMessageDeflate?.Validate();
         OptionCheck.Policy(Name(nameof(HandlerExceptions)), HandlerExceptions);
         OptionCheck.Policy(Name(nameof(SlowClients)), SlowClients);

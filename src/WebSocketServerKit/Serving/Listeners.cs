@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using WebSocketServerKit.Options;
@@ -9,8 +8,8 @@ namespace WebSocketServerKit.Serving;
 
 /// <summary>The listeners of a server. Thread-safe.</summary>
 /// <param name="listen">Starts a listener on one end point; the second argument is the end points of the listeners so far.</param>
-/// <param name="pool">The pool for the buffers of connections.</param>
-internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSettings, TransportListener> listen, ArrayPool<byte> pool)
+/// <param name="connect">Makes a connection of an accepted socket.</param>
+internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSettings, TransportListener> listen, ConnectionFactory? connect = null)
 {
     // The attempts to find a port that is free on both 127.0.0.1 and [::1], for port 0.
     private const int Tries = 16;
@@ -95,7 +94,7 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
     private void Add(ListenTarget target, List<TransportListener> added)
     {
         if (target.Address is not { } address)
-            added.Add(TransportListener.Start(target.Socket!, target.Sockets, pool));
+            added.Add(TransportListener.Start(target.Socket!, target.Sockets, connect));
         else if (address.Scope == ListenScope.EndPoint)
             Listen(address.EndPoint, target, added);
         else if (address.Scope == ListenScope.Localhost)

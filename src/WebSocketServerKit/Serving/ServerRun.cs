@@ -1,16 +1,18 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Memory;
-using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Options;
 using WebSocketServerKit.Protocol.Handshake;
+using WebSocketServerKit.Scheduling;
 using WebSocketServerKit.Serving.Paths;
 using WebSocketServerKit.Transport;
+using WebSocketServerKit.Transport.EventLoops;
 using WebSocketServerKit.Transport.Pipes;
 using WebSocketServerKit.Transport.Proxies;
 using WebSocketServerKit.Transport.Sockets;
@@ -38,6 +40,7 @@ internal sealed class ServerRun
     private readonly ListenOptions _listenDefaults;
     private readonly CertificateWatch _certificates;
     private readonly Listeners _listeners;
+    private readonly EventLoopGroup? _loops; // null for the portable transport
     private readonly List<Task> _accepting = []; // the lock is the list
     private readonly OutlivingHandlers _outliving = new();
     private readonly ConcurrentDictionary<WebSocketPath, ServedPath> _paths = [];
@@ -53,6 +56,7 @@ internal sealed class ServerRun
     private int _tlsOnPlainLogged;
     private int _unknownPathLogged;
     private int _proxyHeaderLogged;
+    private int _blockedLoopLogged;
     private int _closedCleanly; // clients that closed cleanly since the stop began, and whose handlers ended
     private int _closedOtherwise;
 
@@ -80,7 +84,9 @@ internal sealed class ServerRun
 
         _listenDefaults = options.ListenDefaults;
         _certificates = new CertificateWatch(_time, log);
-        _listeners = new Listeners((endPoint, others, sockets) => TransportListener.Start(endPoint, sockets, others, Budget.Pool), Budget.Pool);
+        if (options.UsesEventLoop)
+            _loops = new EventLoopGroup(options.EventLoops ?? Environment.ProcessorCount, Budget.Pool, Settings.Clock, HandlerBlocksLoop);
+        _listeners = new Listeners((endPoint, others, sockets) => TransportListener.Start(endPoint, sockets, others, Connect), Connect);
         try
         {
             var places = options.AllPlaces().Select(place => place.ToTarget(_listenDefaults, _certificates.Add)).ToList();
@@ -95,6 +101,7 @@ internal sealed class ServerRun
         {
             _listeners.Close();
             _certificates.Stop();
+            StopLoops();
             throw;
         }
     }
@@ -312,6 +319,7 @@ internal sealed class ServerRun
         await WaitForHandlersAsync(began, timeout).ConfigureAwait(false);
 
         Heartbeat.Dispose();
+        StopLoops();
         // A client whose handler blocks its thread is still in the registry.
         WebSocketClient[] blocked = [.. _server.Clients];
         var result = new StopResult
@@ -404,6 +412,21 @@ internal sealed class ServerRun
                 _accepting.Add(accepting);
             }
         }
+    }
+
+    private TransportConnection? Connect(Socket socket, SocketSettings settings) =>
+        OperatingSystem.IsLinux() && _loops is not null ? _loops.TryAdd(socket, settings) : SocketTransportConnection.TryCreate(socket, settings, Budget.Pool);
+
+    private void HandlerBlocksLoop(TransportConnection connection)
+    {
+        if (IsFirst(ref _blockedLoopLogged))
+            Log.HandlerBlocksLoop(connection.RemoteEndPoint);
+    }
+
+    private void StopLoops()
+    {
+        if (OperatingSystem.IsLinux())
+            _loops?.Stop();
     }
 
     private void Accepted(TransportConnection transport, ListenTarget target)

@@ -1,11 +1,11 @@
 using System.Buffers;
 using System.Runtime.ExceptionServices;
 using WebSocketServerKit.Buffers;
-using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.Protocol.Messages;
+using WebSocketServerKit.Scheduling;
 
 namespace WebSocketServerKit.Serving;
 

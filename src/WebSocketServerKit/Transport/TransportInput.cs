@@ -30,6 +30,9 @@ internal abstract class TransportInput : PipeReader
 
     protected bool HasBuffer => _buffer is not null;
 
+    /// <summary>Whether the space behind the received bytes belongs to this input. If not, they are copied before more is received.</summary>
+    protected virtual bool OwnsFreeSpace => true;
+
     /// <summary>The free space behind the received bytes.</summary>
     protected Memory<byte> Free => _buffer.AsMemory(_end);
 
@@ -88,6 +91,13 @@ internal abstract class TransportInput : PipeReader
     /// <summary>Adds bytes that were written to <see cref="Free"/>.</summary>
     protected void Received(int count) => _end += count;
 
+    /// <summary>Takes bytes over that lie in an array of somebody else. Call it while there is no buffer.</summary>
+    protected void Adopt(byte[] buffer, int start, int count)
+    {
+        Debug.Assert(!HasBuffer, "Its bytes would be lost.");
+        (_buffer, _start, _examined, _end) = (buffer, start, start, start + count);
+    }
+
     /// <summary>Makes free space behind the received bytes, in a larger array if necessary.</summary>
     /// <param name="free">The bytes that are needed.</param>
     /// <param name="size">The size that an array without bytes should have at least.</param>
@@ -100,9 +110,9 @@ internal abstract class TransportInput : PipeReader
         }
 
         int kept = _end - _start;
-        if (buffer.Length - _end >= free && (kept > 0 || buffer.Length >= size))
+        if (OwnsFreeSpace && buffer.Length - _end >= free && (kept > 0 || buffer.Length >= size))
             return;
-        if (_start > 0 && kept < buffer.Length / 2 && buffer.Length - kept >= free && buffer.Length >= size)
+        if (OwnsFreeSpace && _start > 0 && kept < buffer.Length / 2 && buffer.Length - kept >= free && buffer.Length >= size)
         {
             buffer.AsSpan(_start, kept).CopyTo(buffer);
         }

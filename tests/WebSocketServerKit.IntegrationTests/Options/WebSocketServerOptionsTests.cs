@@ -28,6 +28,7 @@ public class WebSocketServerOptionsTests
         { "WebSocketServerOptions.StreamedMessageTimeout is ", o => o.StreamedMessageTimeout = TimeSpan.Zero },
         { "WebSocketServerOptions.MaxSubscriptionsPerClient is 0", o => o.MaxSubscriptionsPerClient = 0 },
         { "WebSocketServerOptions.MaxClientsPerUser is 0", o => o.MaxClientsPerUser = 0 },
+        { "WebSocketServerOptions.Transport is 7", o => o.Transport = (WebSocketTransport)7 },
         { "WebSocketServerOptions.ExpiryNotice is ", o => o.ExpiryNotice = TimeSpan.FromHours(25) },
         { "WebSocketServerOptions.ExpiryNotice is ", o => o.ExpiryNotice = Timeout.InfiniteTimeSpan },
         { "WebSocketServerOptions.OverRate is 7, which is no reaction.", o => o.OverRate = (RateLimitReaction)7 },

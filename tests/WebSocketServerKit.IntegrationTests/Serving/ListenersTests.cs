@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using WebSocketServerKit.Options;
@@ -14,7 +13,7 @@ public class ListenersTests
     private static IOException Failure(SocketError error) => new("Cannot listen.", new SocketException((int)error));
 
     private static Listeners Start(Func<EndPoint, IReadOnlyList<EndPoint>, TransportListener>? listen = null) =>
-        new((endPoint, others, _) => (listen ?? Listen)(endPoint, others), ArrayPool<byte>.Shared);
+        new((endPoint, others, _) => (listen ?? Listen)(endPoint, others));
 
     private static ListenTarget Target(string url) => new(ListenAddress.Parse(url), null, SocketSettings.Default, null, ProxyProtocol: false);
 

@@ -8,7 +8,7 @@ internal static partial class Layers
     // What a host sees, and what ties it to a connection: one floor of several rooms.
     private static readonly string[] Top = ["", "Clients", "Events", "Options", "Serving"];
 
-    private static readonly string[] BelowTop = ["Connections", "Diagnostics", "Protocol", "Transport", "Buffers"];
+    private static readonly string[] BelowTop = ["Connections", "Diagnostics", "Protocol", "Transport", "Scheduling", "Buffers"];
 
     /// <summary>For each folder the folders that it may name; the empty name is the root folder.</summary>
     public static readonly Dictionary<string, string[]> MayName = new(StringComparer.Ordinal)
@@ -18,10 +18,11 @@ internal static partial class Layers
         ["Events"] = [.. Top, .. BelowTop],
         ["Options"] = [.. Top, .. BelowTop],
         ["Serving"] = [.. Top, .. BelowTop],
-        ["Connections"] = ["Diagnostics", "Protocol", "Transport", "Buffers"],
+        ["Connections"] = ["Diagnostics", "Protocol", "Transport", "Scheduling", "Buffers"],
         ["Diagnostics"] = [],
         ["Protocol"] = ["Buffers"],
-        ["Transport"] = ["Buffers"],
+        ["Transport"] = ["Scheduling", "Buffers"],
+        ["Scheduling"] = [],
         ["Buffers"] = [],
     };
 
@@ -31,6 +32,9 @@ internal static partial class Layers
             ("Diagnostics", "DisconnectCause"), ("Diagnostics", "CutReason"), ("Connections", "DisconnectCause"), ("Connections", "ConnectionSide"),
             ("Transport", "Authority"), // The property of ProxyHeader has the name of a type of Protocol.
         ];
+
+    // Event loops wait for the sockets of the room beside.
+    private static readonly HashSet<(string From, string To)> Pairs = [("Transport/EventLoops", "Transport/Sockets")];
 
     // Whatever waits, knows the time, does input or output, or needs a second thread. Pure code takes values and returns values.
     private static readonly HashSet<string> Impure = new(StringComparer.Ordinal)
@@ -76,7 +80,7 @@ internal static partial class Layers
                where file.Layer == layer
                from word in Words(file)
                from room in declaredIn[word]
-               where room != file.Folder
+               where room != file.Folder && !Pairs.Contains((file.Folder, room))
                select $"{file.Path} names {word} of {room}";
     }
 

@@ -20,6 +20,7 @@ public sealed class MirrorTests
         ["Options/ClientCertificateMode.cs"] = "An enum; TlsOptions acts on it.",
         ["Options/HandlerExceptionPolicy.cs"] = "An enum; ConnectionLifetime acts on it.",
         ["Options/PerMessageDeflateOptions.cs"] = "Values; WebSocketServerOptions checks them.",
+        ["Options/WebSocketTransport.cs"] = "An enum; WebSocketServerOptions acts on it.",
         ["Serving/Paths/PathMatch.cs"] = "A record; RequestDecision fills it.",
         ["StopResult.cs"] = "A record of counts; WebSocketServer fills it.",
         ["Connections/Sending/CompressionSettings.cs"] = "A record; WebSocketServerOptions fills it.",
@@ -46,8 +47,8 @@ public sealed class MirrorTests
         ["Transport/Proxies/ProxyHeaderValue.cs"] = "A record; ProxyHeaderParser fills it.",
         ["Transport/HostFacts.cs"] = "A record; AcceptOptions fills it.",
         ["Transport/TlsSession.cs"] = "Values; TlsTransportConnection fills it.",
-        ["Transport/TransportInput.cs"] = "What SocketReader, PipeInput and TlsInput have in common; their tests cover it.",
-        ["Transport/TransportConnection.cs"] = "Abstract members; SocketTransportConnection keeps their promises.",
+        ["Transport/TransportInput.cs"] = "What SocketReader, EventLoopInput, PipeInput and TlsInput have in common; their tests cover it.",
+        ["Transport/TransportConnection.cs"] = "Abstract members; SocketConnection keeps their promises.",
     };
 
     private static readonly HashSet<string> Tests =

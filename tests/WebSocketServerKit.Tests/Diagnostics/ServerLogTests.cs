@@ -53,6 +53,7 @@ public sealed class ServerLogTests
             "37 Debug JsonInvalid",
             "38 Information NotReady",
             "39 Information Cut",
+            "40 Warning HandlerBlocksLoop",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }

@@ -141,6 +141,7 @@ public sealed class WebSocketServerOptionsTests
         { nameof(WebSocketServerOptions.MaxClientsPerRemoteAddress), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxConcurrentHandshakes), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxClientsPerUser), 1, int.MaxValue },
+        { nameof(WebSocketServerOptions.EventLoops), 1, 1024 },
         { nameof(WebSocketServerOptions.MaxMessagesPerSecond), 1, int.MaxValue },
         { nameof(WebSocketServerOptions.MaxBytesPerSecond), 1, long.MaxValue },
         { nameof(WebSocketServerOptions.StreamMessagesFrom), 0, long.MaxValue },
@@ -258,6 +259,23 @@ public sealed class WebSocketServerOptionsTests
         {
             ArgumentException refusal = Assert.ThrowsAny<ArgumentException>(() => Options(Set(impossible)).Validate());
             Assert.Contains($"PerMessageDeflateOptions.{option} is ", refusal.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void The_event_loop_is_chosen_where_the_system_has_it_and_refused_elsewhere()
+    {
+        Assert.False(new WebSocketServerOptions().UsesEventLoop);
+        Assert.False(new WebSocketServerOptions { Transport = WebSocketTransport.Sockets }.UsesEventLoop);
+        WebSocketServerOptions options = new() { Transport = WebSocketTransport.EventLoop };
+        if (OperatingSystem.IsLinux())
+        {
+            options.Validate();
+            Assert.True(options.UsesEventLoop);
+        }
+        else
+        {
+            Assert.Contains("Choose Auto", Assert.Throws<ArgumentException>(options.Validate).Message, StringComparison.Ordinal);
         }
     }
 }

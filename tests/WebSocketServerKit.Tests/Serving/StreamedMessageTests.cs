@@ -5,10 +5,10 @@ using System.Text;
 using System.Text.Json;
 using CsCheck;
 using WebSocketServerKit.Connections.Memory;
-using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Scheduling;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Serving;

@@ -5,10 +5,10 @@ using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Memory;
-using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Handshake;
+using WebSocketServerKit.Scheduling;
 
 namespace WebSocketServerKit.TestKit;
 

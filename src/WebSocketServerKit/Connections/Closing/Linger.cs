@@ -1,5 +1,5 @@
 using System.IO.Pipelines;
-using WebSocketServerKit.Connections.Scheduling;
+using WebSocketServerKit.Scheduling;
 
 namespace WebSocketServerKit.Connections.Closing;
 

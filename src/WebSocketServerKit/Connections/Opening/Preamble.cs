@@ -1,7 +1,7 @@
 using System.IO.Pipelines;
 using System.Security.Authentication;
-using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.Scheduling;
 using WebSocketServerKit.Transport;
 using WebSocketServerKit.Transport.Proxies;
 using WebSocketServerKit.Transport.Tls;

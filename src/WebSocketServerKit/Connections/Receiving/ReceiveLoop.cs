@@ -5,11 +5,11 @@ using System.Runtime.InteropServices;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Memory;
-using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Protocol;
 using WebSocketServerKit.Protocol.Compression;
+using WebSocketServerKit.Scheduling;
 using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Connections.Receiving;

@@ -1,4 +1,4 @@
-using WebSocketServerKit.Connections.Scheduling;
+using WebSocketServerKit.Scheduling;
 
 namespace WebSocketServerKit.Connections.Sending;
 
@@ -10,7 +10,7 @@ namespace WebSocketServerKit.Connections.Sending;
 /// <para>The <see cref="SliceClock"/> flushes what has been held back for a whole tick. So a handler that blocks its thread, or a long batch, delays no message
 /// for long.</para>
 /// </summary>
-internal sealed class Cork
+internal sealed class Cork : ITicked
 {
     /// <summary>The most that one queue holds back, in bytes. Larger writes save no more system calls.</summary>
     public const int QueueLimit = 64 * 1024;
@@ -85,8 +85,8 @@ internal sealed class Cork
         return true;
     }
 
-    /// <summary>Sends what has been held back since before the last call. The thread of the clock that the cork was put in with calls it at each tick.</summary>
-    public void FlushIfOverdue(SliceClock clock)
+    /// <summary>Sends what has been held back since before the last tick, if it is the clock that the cork was put in with.</summary>
+    public void Ticked(SliceClock clock)
     {
         if (clock != _clock)
             return;

@@ -1,4 +1,4 @@
-using WebSocketServerKit.Connections.Scheduling;
+using WebSocketServerKit.Scheduling;
 using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Connections.Sending;

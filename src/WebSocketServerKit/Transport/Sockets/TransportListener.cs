@@ -5,6 +5,9 @@ using System.Runtime.Versioning;
 
 namespace WebSocketServerKit.Transport.Sockets;
 
+/// <summary>Makes a connection of an accepted socket, which it then owns. If the peer has left already, it closes the socket and returns null.</summary>
+internal delegate TransportConnection? ConnectionFactory(Socket socket, SocketSettings settings);
+
 /// <summary>
 /// Listens on one end point from its start until it is disposed, and hands out accepted connections.
 /// </summary>
@@ -13,16 +16,16 @@ internal sealed class TransportListener : IDisposable
 {
     private readonly Socket _listener;
     private readonly SocketSettings _settings;
-    private readonly ArrayPool<byte> _pool;
+    private readonly ConnectionFactory _connect;
 
     // Never disposed: it owns neither a timer nor a wait handle, and RunAsync after Dispose has to end without an error.
     private readonly CancellationTokenSource _stopping = new();
 
-    private TransportListener(Socket listener, SocketSettings settings, ArrayPool<byte> pool)
+    private TransportListener(Socket listener, SocketSettings settings, ConnectionFactory? connect)
     {
         _listener = listener;
         _settings = settings;
-        _pool = pool;
+        _connect = connect ?? (static (socket, settings) => SocketTransportConnection.TryCreate(socket, settings, ArrayPool<byte>.Shared));
         LocalEndPoint = listener.LocalEndPoint!;
     }
 
@@ -36,7 +39,7 @@ internal sealed class TransportListener : IDisposable
     /// </param>
     /// <param name="settings">The socket options; null for the defaults.</param>
     /// <param name="others">The end points on which the same server listens already, for the message of the exception.</param>
-    /// <param name="pool">The pool for the buffers of connections.</param>
+    /// <param name="connect">Makes the connections; null for those of <see cref="SocketTransportConnection"/>.</param>
     /// <exception cref="IOException">
     /// The address cannot be listened on. The message says why and what to do; the inner exception is the socket's error.
     /// </exception>
@@ -45,7 +48,7 @@ internal sealed class TransportListener : IDisposable
     /// on which another program listens is an error all the same.
     /// </remarks>
     public static TransportListener Start(
-        EndPoint endPoint, SocketSettings? settings = null, IReadOnlyList<EndPoint>? others = null, ArrayPool<byte>? pool = null)
+        EndPoint endPoint, SocketSettings? settings = null, IReadOnlyList<EndPoint>? others = null, ConnectionFactory? connect = null)
     {
         settings ??= SocketSettings.Default;
         Socket? listener = null;
@@ -58,7 +61,7 @@ internal sealed class TransportListener : IDisposable
             if (settings.FileMode is { } mode && endPoint is UnixDomainSocketEndPoint && !OperatingSystem.IsWindows())
                 SetMode(endPoint.ToString()!, mode);
             listener.Listen(settings.Backlog);
-            return new TransportListener(listener, settings, pool ?? ArrayPool<byte>.Shared);
+            return new TransportListener(listener, settings, connect);
         }
         catch (SocketException failure)
         {
@@ -75,16 +78,16 @@ internal sealed class TransportListener : IDisposable
     /// <summary>Listens on a socket that is bound already, or listens already, such as one that systemd has passed on. Takes ownership of it.</summary>
     /// <param name="listener">A stream socket.</param>
     /// <param name="settings">The socket options of accepted connections; those of the listener itself stay as they are.</param>
-    /// <param name="pool">The pool for the buffers of connections.</param>
+    /// <param name="connect">Makes the connections; null for those of <see cref="SocketTransportConnection"/>.</param>
     /// <exception cref="IOException">It cannot be listened on.</exception>
-    public static TransportListener Start(Socket listener, SocketSettings? settings = null, ArrayPool<byte>? pool = null)
+    public static TransportListener Start(Socket listener, SocketSettings? settings = null, ConnectionFactory? connect = null)
     {
         settings ??= SocketSettings.Default;
         try
         {
             // Harmless if it listens already: then it sets the backlog.
             listener.Listen(settings.Backlog);
-            return new TransportListener(listener, settings, pool ?? ArrayPool<byte>.Shared);
+            return new TransportListener(listener, settings, connect);
         }
         catch (ObjectDisposedException closed)
         {
@@ -180,6 +183,6 @@ internal sealed class TransportListener : IDisposable
     private async ValueTask<TransportConnection?> AcceptAsync(CancellationToken cancellationToken)
     {
         Socket socket = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
-        return SocketTransportConnection.TryCreate(socket, _settings, _pool);
+        return _connect(socket, _settings);
     }
 }

@@ -1,5 +1,5 @@
-using WebSocketServerKit.Connections.Scheduling;
 using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Scheduling;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Connections.Sending;

@@ -1,4 +1,4 @@
-namespace WebSocketServerKit.Connections.Scheduling;
+namespace WebSocketServerKit.Scheduling;
 
 /// <summary>
 /// Measures how long a loop has run without waiting. When the slice is over, the loop yields its thread (<see cref="Turn"/>). Otherwise a peer that always has

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 
-namespace WebSocketServerKit.Connections.Scheduling;
+namespace WebSocketServerKit.Scheduling;
 
 /// <summary>
 /// An awaitable that yields the thread: <c>await Turn.ToOthers;</c>

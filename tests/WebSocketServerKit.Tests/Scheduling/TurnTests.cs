@@ -1,6 +1,6 @@
 using WebSocketServerKit.TestKit;
 
-namespace WebSocketServerKit.Connections.Scheduling;
+namespace WebSocketServerKit.Scheduling;
 
 public sealed class TurnTests
 {

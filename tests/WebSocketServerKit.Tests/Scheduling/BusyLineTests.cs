@@ -1,4 +1,4 @@
-namespace WebSocketServerKit.Connections.Scheduling;
+namespace WebSocketServerKit.Scheduling;
 
 public sealed class BusyLineTests
 {

@@ -1,12 +1,17 @@
-using WebSocketServerKit.Connections.Sending;
-
-namespace WebSocketServerKit.Connections.Scheduling;
+namespace WebSocketServerKit.Scheduling;
 
 /// <summary>Something that waits for the clock. See <see cref="SliceClock.Hold"/>.</summary>
 internal interface IHeldBack
 {
     /// <summary>Its time is over. Called on the clock's thread: it must not take long.</summary>
     void LetGo();
+}
+
+/// <summary>Something that the clock tells of each tick, for as long as it lives.</summary>
+internal interface ITicked
+{
+    /// <summary>A tick has passed. Called on the clock's thread: it must not take long.</summary>
+    void Ticked(SliceClock clock);
 }
 
 /// <summary>
@@ -24,7 +29,7 @@ internal sealed class SliceClock
     private static readonly TimeSpan Retirement = TimeSpan.FromSeconds(10);
 
     private readonly object _gate = new(); // a Lock cannot be waited on
-    private readonly List<WeakReference<Cork>> _corks = []; // guarded by itself; weak, since a cork lives as long as its thread
+    private readonly List<WeakReference<ITicked>> _watched = []; // guarded by itself; weak, since a cork lives as long as its thread
     private readonly Dictionary<IHeldBack, int> _held = []; // with the tick from which it is held; guarded by itself
     private readonly Action<ThreadStart> _startThread;
     private volatile int _now;
@@ -58,13 +63,13 @@ internal sealed class SliceClock
             MarkAsked();
     }
 
-    /// <summary>Registers a cork: each tick flushes what it has held back since the tick before.</summary>
-    public void Watch(Cork cork)
+    /// <summary>Calls <see cref="ITicked.Ticked"/> at each tick, as long as the object is alive.</summary>
+    public void Watch(ITicked watched)
     {
-        lock (_corks)
+        lock (_watched)
         {
-            _corks.RemoveAll(static entry => !entry.TryGetTarget(out _));
-            _corks.Add(new WeakReference<Cork>(cork));
+            _watched.RemoveAll(static entry => !entry.TryGetTarget(out _));
+            _watched.Add(new WeakReference<ITicked>(watched));
         }
     }
 
@@ -81,11 +86,11 @@ internal sealed class SliceClock
     {
         _now++;
         LetGo();
-        lock (_corks)
+        lock (_watched)
         {
-            foreach (WeakReference<Cork> entry in _corks)
-                if (entry.TryGetTarget(out Cork? cork))
-                    cork.FlushIfOverdue(this);
+            foreach (WeakReference<ITicked> entry in _watched)
+                if (entry.TryGetTarget(out ITicked? watched))
+                    watched.Ticked(this);
         }
     }
 

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace WebSocketServerKit.Connections.Scheduling;
+namespace WebSocketServerKit.Scheduling;
 
 /// <summary>
 /// A queue of the loops that have used up their time slice. Only its first entry is in the queue of the thread pool; the next one follows when that one starts

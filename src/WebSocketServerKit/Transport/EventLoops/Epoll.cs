@@ -1,0 +1,146 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+
+namespace WebSocketServerKit.Transport.EventLoops;
+
+/// <summary>What the system tells of a socket: epoll_ctl(2).</summary>
+[Flags]
+internal enum PollEvents : uint
+{
+    None = 0,
+    Readable = 0x1,         // EPOLLIN
+    Writable = 0x4,         // EPOLLOUT
+    Error = 0x8,            // EPOLLERR
+    HungUp = 0x10,          // EPOLLHUP
+    PeerEnded = 0x2000,     // EPOLLRDHUP
+    EdgeTriggered = 1u << 31, // EPOLLET
+}
+
+/// <summary>An epoll instance of Linux and the events of its last wait: epoll(7). One thread waits at a time; any thread may add sockets, and call <see cref="Wake"/>.</summary>
+/// <remarks>A socket leaves it when it is closed.</remarks>
+[SupportedOSPlatform("linux")]
+internal sealed unsafe partial class Epoll
+{
+    /// <summary>The key of the event that <see cref="Wake"/> causes.</summary>
+    public const long WakeKey = -1;
+
+    private const int MaxEvents = 256;
+    private const int CloseOnExec = 0x80000; // EPOLL_CLOEXEC, EFD_CLOEXEC
+    private const int NonBlocking = 0x800;   // EFD_NONBLOCK
+    private const int Add = 1;               // EPOLL_CTL_ADD
+    private const int Interrupted = 4;       // EINTR
+
+    // struct epoll_event is packed on x86 only.
+    private static readonly int KeyAt = RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.X86 ? 4 : 8;
+    private static readonly int EventSize = KeyAt + sizeof(long);
+
+    private readonly int _epoll;
+    private readonly int _wake;
+    private readonly byte* _events = (byte*)NativeMemory.Alloc((nuint)(MaxEvents * EventSize));
+
+    /// <exception cref="IOException">The process may open no more files.</exception>
+    public Epoll()
+    {
+        _epoll = Check(EpollCreate(CloseOnExec));
+        _wake = EventFd(0, CloseOnExec | NonBlocking);
+        if (_wake < 0 || EpollControl(_epoll, Add, _wake, PollEvents.Readable, WakeKey) < 0)
+        {
+            IOException failure = Failure();
+            Close();
+            throw failure;
+        }
+    }
+
+    /// <summary>The events of the last <see cref="Wait"/>.</summary>
+    public (PollEvents Events, long Key) this[int index]
+    {
+        get
+        {
+            byte* found = _events + (index * EventSize);
+            return (*(PollEvents*)found, *(long*)(found + KeyAt));
+        }
+    }
+
+    /// <summary>Adds a socket. Its events are told once each time they come about (edge-triggered).</summary>
+    /// <exception cref="IOException">The system has no memory, or the user's limit of watched files is reached.</exception>
+    public void Watch(SafeHandle socket, long key)
+    {
+        bool isReferenced = false;
+        try
+        {
+            socket.DangerousAddRef(ref isReferenced);
+            const PollEvents All = PollEvents.Readable | PollEvents.Writable | PollEvents.PeerEnded | PollEvents.EdgeTriggered;
+            Check(EpollControl(_epoll, Add, (int)socket.DangerousGetHandle(), All, key));
+        }
+        finally
+        {
+            if (isReferenced)
+                socket.DangerousRelease();
+        }
+    }
+
+    /// <summary>Waits for events, without a time limit.</summary>
+    /// <returns>Their number.</returns>
+    public int Wait()
+    {
+        while (true)
+        {
+            int count = EpollWait(_epoll, _events, MaxEvents, -1);
+            if (count >= 0)
+                return count;
+            if (Marshal.GetLastPInvokeError() != Interrupted)
+                throw Failure();
+        }
+    }
+
+    /// <summary>Ends a wait.</summary>
+    public void Wake()
+    {
+        long one = 1;
+        _ = Write(_wake, &one, sizeof(long));
+    }
+
+    /// <summary>Ends it. Call it once, while nobody waits and nobody calls <see cref="Wake"/>.</summary>
+    public void Close()
+    {
+        _ = Close(_epoll);
+        if (_wake >= 0)
+            _ = Close(_wake);
+        NativeMemory.Free(_events);
+    }
+
+    private static int Check(int result) => result >= 0 ? result : throw Failure();
+
+    private static IOException Failure()
+    {
+        var error = new Win32Exception(Marshal.GetLastPInvokeError());
+        return new IOException($"The event loop cannot watch sockets: {error.Message}.", error);
+    }
+
+    private static int EpollControl(int epoll, int operation, int file, PollEvents events, long key)
+    {
+        byte* change = stackalloc byte[16];
+        *(PollEvents*)change = events;
+        *(long*)(change + KeyAt) = key;
+        return EpollControl(epoll, operation, file, change);
+    }
+
+    [LibraryImport("libc", EntryPoint = "epoll_create1", SetLastError = true)]
+    private static partial int EpollCreate(int flags);
+
+    [LibraryImport("libc", EntryPoint = "epoll_ctl", SetLastError = true)]
+    private static partial int EpollControl(int epoll, int operation, int file, byte* change);
+
+    [LibraryImport("libc", EntryPoint = "epoll_wait", SetLastError = true)]
+    private static partial int EpollWait(int epoll, byte* events, int maxEvents, int timeout);
+
+    [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
+    private static partial int EventFd(uint initial, int flags);
+
+    [LibraryImport("libc", EntryPoint = "write")]
+    private static partial nint Write(int file, long* bytes, nuint count);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    private static partial int Close(int file);
+}

@@ -1,0 +1,294 @@
+using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
+using System.Net.Sockets;
+using System.Runtime.Versioning;
+using WebSocketServerKit.Scheduling;
+using WebSocketServerKit.Transport.Sockets;
+
+namespace WebSocketServerKit.Transport.EventLoops;
+
+/// <summary>
+/// A thread that waits for the events of many sockets, and goes on there with what waits for them: receiving, parsing, handlers, writing.
+/// <para>A handler may block. The clock sees a turn that takes longer than <see cref="TakeOverTicks"/>. Then another thread takes over: it goes on with the next event, and the blocked thread ends
+/// when it comes back.</para>
+/// <para>Invariants: one thread has the turn to take events; who has lost it, takes none. A connection is served by one thread at a time, since it waits only when nobody serves it.</para>
+/// </summary>
+[SupportedOSPlatform("linux")]
+internal sealed class EventLoop : ITicked
+{
+    /// <summary>The ticks of 4 ms that one turn may take.</summary>
+    public const int TakeOverTicks = 3;
+
+    /// <summary>The ticks after which a thread that was taken over, and has not come back, is told of.</summary>
+    public const int BlockedTicks = 25;
+
+    // The ticks for which the handlers of a client run on the thread pool after one of them has blocked.
+    private const int OffLoopTicks = 250;
+
+    private readonly Epoll _epoll = new();
+    private readonly ArrayPool<byte> _pool;
+    private readonly SliceClock _clock;
+    private readonly string _name;
+    private readonly Action<TransportConnection>? _blocked;
+    private readonly Lock _gate = new();
+    private readonly Stack<int> _free = new(); // guarded by _gate, as are all changes of the connections
+    private EventLoopConnection?[] _connections = new EventLoopConnection?[64];
+    private int _used;
+    private int _count;
+    private uint _added;
+
+    // The thread that has the turn writes these fields.
+    private int _found;
+    private int _next;
+    private EventLoopConnection? _served;
+
+    private LoopThread _owner; // guarded by _gate
+    private readonly List<(LoopThread Thread, int Turn, EventLoopConnection Blocking, int Ticks)> _lost = []; // those that were taken over, for the clock's thread
+    private int _isStopped;
+    private int _seenTurn;
+    private int _seenTicks;
+
+    /// <param name="pool">The pool for the buffers of connections.</param>
+    /// <param name="clock">Tells how long a turn takes.</param>
+    /// <param name="name">Of its thread.</param>
+    /// <param name="blocked">Told of a connection whose handler blocks its thread for 100 ms and more. On the thread pool.</param>
+    /// <exception cref="IOException">The system has no descriptors left.</exception>
+    public EventLoop(ArrayPool<byte> pool, SliceClock clock, string name, Action<TransportConnection>? blocked = null)
+    {
+        _pool = pool;
+        _clock = clock;
+        _name = name;
+        _blocked = blocked;
+        StartThread();
+        clock.Watch(this);
+    }
+
+    /// <summary>The number of its connections. A snapshot.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Takes an accepted socket. Throws what its constructor throws.</summary>
+    /// <exception cref="SocketException">The connection has ended already.</exception>
+    /// <exception cref="IOException">The system cannot watch more sockets.</exception>
+    public EventLoopConnection Add(Socket socket, SocketSettings settings)
+    {
+        EventLoopConnection connection = new(socket, settings, _pool, this);
+        lock (_gate)
+        {
+            if (!_free.TryPop(out int slot))
+                slot = _used++;
+            if (slot == _connections.Length)
+                Array.Resize(ref _connections, 2 * slot);
+            connection.Key = ((long)_added++ << 32) | (uint)slot;
+            _connections[slot] = connection;
+            _count++;
+        }
+
+        try
+        {
+            _epoll.Watch(connection.Handle, connection.Key);
+            return connection;
+        }
+        catch
+        {
+            Remove(connection);
+            throw;
+        }
+    }
+
+    /// <summary>Forgets a connection whose socket is closed, or is about to be.</summary>
+    public void Remove(EventLoopConnection connection)
+    {
+        int slot = (int)connection.Key;
+        lock (_gate)
+        {
+            if (_connections[slot] != connection)
+                return;
+            _connections[slot] = null;
+            _free.Push(slot);
+            _count--;
+        }
+    }
+
+    /// <summary>Ends the thread when its turn is over. Called when all connections are closed; further calls do nothing.</summary>
+    public void Stop()
+    {
+        if (Interlocked.Exchange(ref _isStopped, 1) == 0)
+            _epoll.Wake();
+    }
+
+    /// <summary>Takes the loop over if a turn has taken too long.</summary>
+    public void Ticked(SliceClock clock)
+    {
+        WatchLost(clock);
+        int turn = _owner.Position;
+        if ((turn & 1) == 0 || turn != _seenTurn)
+        {
+            (_seenTurn, _seenTicks) = (turn, 0);
+            return;
+        }
+
+        clock.Ask(); // nobody else may do so
+        if (++_seenTicks >= TakeOverTicks)
+            TakeOver(turn);
+    }
+
+    private void TakeOver(int turn)
+    {
+        lock (_gate)
+        {
+            if (!_owner.TryTakeOver(turn))
+                return;
+            EventLoopConnection blocking = _served!;
+            blocking.OffLoopUntil = _clock.Now + OffLoopTicks;
+            _lost.Add((_owner, turn, blocking, 0));
+            StartThread();
+        }
+    }
+
+    // A turn may also take long because the machine is busy. So what comes back soon is not told.
+    private void WatchLost(SliceClock clock)
+    {
+        for (int i = _lost.Count - 1; i >= 0; i--)
+        {
+            (LoopThread thread, int turn, EventLoopConnection blocking, int ticks) = _lost[i];
+            if (thread.Position == turn && ticks < BlockedTicks)
+            {
+                _lost[i] = (thread, turn, blocking, ticks + 1);
+                clock.Ask();
+                continue;
+            }
+
+            _lost.RemoveAt(i);
+            if (thread.Position == turn && _blocked is not null)
+                ThreadPool.UnsafeQueueUserWorkItem(_blocked, blocking, preferLocal: false);
+        }
+    }
+
+    [MemberNotNull(nameof(_owner))]
+    private void StartThread()
+    {
+        _owner = new LoopThread(this);
+        new Thread(_owner.Run) { IsBackground = true, Name = _name }.UnsafeStart();
+    }
+
+    private bool IsOwner(LoopThread thread)
+    {
+        lock (_gate)
+            return _owner == thread;
+    }
+
+    private EventLoopConnection? Find(long key)
+    {
+        EventLoopConnection?[] connections = Volatile.Read(ref _connections);
+        return (uint)key < (uint)connections.Length && connections[(int)key] is { } connection && connection.Key == key ? connection : null;
+    }
+
+    /// <summary>One thread of the loop, from when it takes over until it has lost the turn.</summary>
+    internal sealed class LoopThread(EventLoop loop)
+    {
+        [ThreadStatic]
+        private static LoopThread? _current;
+
+        private ReadBuffer _buffer = new(loop._pool);
+        private bool _hasBuffer;
+        private EventLoopInput? _borrower;
+        private int _lease;
+        private int _lent;
+        private int _position; // odd during a turn
+        private volatile bool _isTakenOver; // set by the clock; then this thread asks under the lock whether it has lost the turn
+
+        /// <summary>The one of this thread; null on a thread that is no loop's.</summary>
+        public static LoopThread? Current => _current;
+
+        /// <summary>Different for each turn, and odd during a turn.</summary>
+        public int Position => Volatile.Read(ref _position);
+
+        /// <summary>What to receive into.</summary>
+        public ReadBuffer Buffer
+        {
+            get
+            {
+                if (!_hasBuffer)
+                    _buffer.Take();
+                _hasBuffer = true;
+                _buffer.Rewind();
+                if (!_buffer.IsFull)
+                    return _buffer;
+                _buffer.Release();
+                _buffer = new ReadBuffer(loop._pool);
+                _buffer.Take();
+                return _buffer;
+            }
+        }
+
+        /// <summary>
+        /// Whether an input may receive into the buffer: no other one has received into it in this turn. A handler can run what waits in another client, and that client's reader, in its own turn.
+        /// </summary>
+        public bool CanLendTo(EventLoopInput input) => _borrower is null || _borrower == input;
+
+        /// <summary>Notes who has received into the buffer.</summary>
+        public void Lend(EventLoopInput borrower, int lease, int count) => (_borrower, _lease, _lent) = (borrower, lease, count);
+
+        /// <summary>Takes the turn from the thread. False if the turn is over. Called inside the loop's lock.</summary>
+        public bool TryTakeOver(int turn)
+        {
+            _isTakenOver = true;
+            // Asymmetric fence: the thread writes _position and then reads _isTakenOver without a fence. Either it sees that it is taken over, or its new position is seen here.
+            Interlocked.MemoryBarrierProcessWide();
+            return _isTakenOver = Position == turn;
+        }
+
+        public void Run()
+        {
+            _current = this;
+            while (TryServe())
+            {
+                // Until it has lost the turn, or the loop is stopped.
+            }
+
+            ReleaseBuffer();
+        }
+
+        // A loop that waits holds no memory, except what its clients have kept.
+        private void ReleaseBuffer()
+        {
+            if (_hasBuffer)
+                _buffer.Release();
+            _hasBuffer = false;
+        }
+
+        private bool TryServe()
+        {
+            if (loop._next < loop._found)
+            {
+                (PollEvents events, long key) = loop._epoll[loop._next++];
+                if (key != Epoll.WakeKey)
+                    return loop.Find(key) is not { } connection || Serve(connection, events);
+                loop._epoll.Close();
+                return false;
+            }
+
+            ReleaseBuffer();
+            loop._found = loop._epoll.Wait();
+            loop._next = 0;
+            loop._clock.Ask();
+            return true;
+        }
+
+        // False when the thread has lost the turn.
+        private bool Serve(EventLoopConnection connection, PollEvents events)
+        {
+            loop._served = connection;
+            Volatile.Write(ref _position, _position + 1);
+            connection.Signal(events, onPool: loop._clock.Now - connection.OffLoopUntil < 0);
+            if (_borrower is { } borrower)
+            {
+                _borrower = null;
+                borrower.EndLoan(_lease, _buffer, _lent);
+            }
+
+            Volatile.Write(ref _position, _position + 1);
+            return !_isTakenOver || loop.IsOwner(this);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using System.Buffers;
+using System.Net.Sockets;
+using System.Runtime.Versioning;
+using WebSocketServerKit.Scheduling;
+using WebSocketServerKit.Transport.Sockets;
+
+namespace WebSocketServerKit.Transport.EventLoops;
+
+/// <summary>The event loops of one server.</summary>
+[SupportedOSPlatform("linux")]
+internal sealed class EventLoopGroup
+{
+    private readonly EventLoop[] _loops;
+
+    /// <summary>Starts so many loops.</summary>
+    /// <param name="count">Their number.</param>
+    /// <param name="pool">The pool for the buffers of connections.</param>
+    /// <param name="clock">Tells how long a handler runs.</param>
+    /// <param name="blocked">Told of a connection whose handler blocks its thread for 100 ms and more. On the thread pool.</param>
+    /// <exception cref="IOException">The system has no descriptors left.</exception>
+    public EventLoopGroup(int count, ArrayPool<byte> pool, SliceClock clock, Action<TransportConnection>? blocked = null)
+    {
+        _loops = new EventLoop[count];
+        try
+        {
+            for (int i = 0; i < count; i++)
+                _loops[i] = new EventLoop(pool, clock, $"WebSocket loop {i}", blocked); // Linux takes 15 characters
+        }
+        catch
+        {
+            Stop();
+            throw;
+        }
+    }
+
+    /// <summary>The numbers of connections of the loops. A snapshot.</summary>
+    public IEnumerable<int> Counts => _loops.Select(loop => loop.Count);
+
+    /// <summary>
+    /// Takes ownership of an accepted socket, for the loop with the fewest connections. If the peer has left already, it closes the socket and returns null.
+    /// </summary>
+    /// <exception cref="IOException">The system cannot watch more sockets.</exception>
+    public TransportConnection? TryAdd(Socket socket, SocketSettings settings)
+    {
+        EventLoop loop = _loops[0];
+        foreach (EventLoop other in _loops)
+            if (other.Count < loop.Count)
+                loop = other;
+        try
+        {
+            return loop.Add(socket, settings);
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            socket.Dispose();
+            return null;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Stops the loops. Called when all connections are closed; further calls do nothing.</summary>
+    public void Stop()
+    {
+        foreach (EventLoop? loop in _loops)
+            loop?.Stop();
+    }
+}

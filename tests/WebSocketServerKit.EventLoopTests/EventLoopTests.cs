@@ -1,0 +1,63 @@
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit;
+
+public sealed class EventLoopTests
+{
+    [Fact]
+    public async Task The_servers_of_all_these_tests_run_on_event_loops_without_being_told_in_the_code()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Needs Linux.");
+        TaskCompletionSource<string?> thread = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using TestServer server = await TestServer.StartAsync(server => server.MessageReceived += (_, _) => thread.TrySetResult(Thread.CurrentThread.Name));
+        (TestClient raw, _) = await server.ConnectAsync();
+        using (raw)
+        {
+            await raw.SendAsync("x");
+            Assert.StartsWith("WebSocket loop", await thread.Task.WaitAsync(TestServer.Timely), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_handler_that_blocks_its_thread_holds_up_no_other_client_of_its_loop_and_is_logged_once()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Needs Linux.");
+        const int Others = 50;
+        using ManualResetEventSlim goOn = new();
+        TaskCompletionSource blocks = Async.Gate();
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.MessageReceived += (_, e) =>
+            {
+                if (e.Text == "block")
+                {
+                    blocks.TrySetResult();
+                    goOn.Wait();
+                }
+
+                e.Client.TrySend(e.Text);
+            },
+            options => options.EventLoops = 1);
+        using TestClient blocking = await server.OpenAsync();
+        List<TestClient> others = [];
+        for (int i = 0; i < Others; i++)
+            others.Add(await server.OpenAsync());
+        await blocking.SendAsync("block");
+        await blocks.Task.WaitAsync(TestServer.Timely);
+        await blocking.SendAsync("second");
+        for (int round = 0; round < 3; round++)
+        {
+            foreach (TestClient other in others)
+                await other.SendAsync($"{round}");
+            foreach (TestClient other in others)
+                Assert.Equal($"{round}", await other.ReadTextAsync());
+        }
+
+        await Polling.UntilAsync(() => server.Log.Of(40).Count > 0);
+        goOn.Set();
+        Assert.Equal("block", await blocking.ReadTextAsync());
+        Assert.Equal("second", await blocking.ReadTextAsync());
+        Assert.Single(server.Log.Of(40));
+        foreach (TestClient other in others)
+            other.Dispose();
+    }
+}

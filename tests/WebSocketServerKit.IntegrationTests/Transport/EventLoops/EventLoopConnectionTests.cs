@@ -1,0 +1,24 @@
+using System.Buffers;
+using System.Net.Sockets;
+using System.Runtime.Versioning;
+using WebSocketServerKit.Scheduling;
+using WebSocketServerKit.Transport.Sockets;
+
+namespace WebSocketServerKit.Transport.EventLoops;
+
+[SupportedOSPlatform("linux")]
+public sealed class EventLoopConnectionTests : SocketConnectionTests
+{
+    private EventLoopGroup? _loops;
+
+    public EventLoopConnectionTests() => LinuxOnly.Demand();
+
+    private protected override TransportConnection? Connect(Socket socket, SocketSettings settings) =>
+        (_loops ??= new EventLoopGroup(1, ArrayPool<byte>.Shared, new SliceClock(_ => { }))).TryAdd(socket, settings);
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        _loops?.Stop();
+    }
+}
