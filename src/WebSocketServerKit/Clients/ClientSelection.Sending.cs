@@ -80,7 +80,7 @@ public partial class ClientSelection
                         break;
                 }
 
-                cork?.FlushWhenFull();
+                cork?.FlushWhenMany();
             }
         }
         finally

@@ -405,8 +405,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             {
                 _left = left.Length;
                 // More frames have been received already: their answers leave in one write with this one's.
-                if (_left > 0)
-                    cork ??= Cork.Put(settings.Clock);
+                if (_left > 0 && cork is null && (cork = Cork.Put(settings.Clock)) is not null)
+                    connection.Queue.BeginBatch(cork);
                 _isUnfinished = _protocol.HasMore;
                 if (_byteRate is not null && _overRate is { Refuses: false })
                     CountInflated(_byteRate);
@@ -428,7 +428,11 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         finally
         {
             handlers.Leave();
-            cork?.Pull();
+            if (cork is not null)
+            {
+                connection.Queue.EndBatch();
+                cork.Pull();
+            }
         }
     }
 

@@ -18,11 +18,16 @@ internal sealed class Cork : ITicked
     // The most bytes that all queues of a batch hold back together. Above it they are flushed between two messages.
     private const int TotalLimit = 16 * 1024 * 1024;
 
-    // How many queues one thread flushes. The rest goes to other threads at the same time.
-    private const int FlushedByOneThread = 64;
+    // How many queues one thread flushes. The rest goes to other threads at the same time. For about so many buffers of a size the shared pool has room on each core.
+    private const int FlushedByOneThread = 32;
+
+    // After another thread has come to a queue whose lock was biased to this one, so many batches are worked through without bias: others may come often.
+    private const int BatchesAfterRevocation = 64;
 
     [ThreadStatic]
     private static Cork? _ofThisThread;
+
+    private readonly int _thread = Environment.CurrentManagedThreadId;
 
     // The cork's thread writes these fields, and the clock's thread reads them without a lock. So the clock may flush a queue that was flushed already, which
     // does no harm.
@@ -32,6 +37,8 @@ internal sealed class Cork : ITicked
     private int _batch;         // incremented when the first message of a batch is held back
     private int _batchSeen;     // the value at the clock's last tick
     private bool _isIn;
+    private volatile bool _isInGate;
+    private int _unbiased;      // the batches that are still to come without bias
     private SliceClock? _clock; // null until the cork is put in for the first time
 
     private Cork()
@@ -40,6 +47,15 @@ internal sealed class Cork : ITicked
 
     /// <summary>This thread's cork while it is in, or null.</summary>
     public static Cork? Current => _ofThisThread is { _isIn: true } cork ? cork : null;
+
+    public bool IsOfThisThread => _thread == Environment.CurrentManagedThreadId;
+
+    /// <summary>Whether its thread is inside the <see cref="SendGate"/> that is biased to it.</summary>
+    public bool IsInGate
+    {
+        get => _isInGate;
+        set => _isInGate = value;
+    }
 
     /// <summary>Puts this thread's cork in until <see cref="Pull"/>. Null when it is in already: then the caller that put it in also pulls it.</summary>
     public static Cork? Put(SliceClock clock)
@@ -52,6 +68,18 @@ internal sealed class Cork : ITicked
             (cork._clock = clock).Watch(cork);
         return cork;
     }
+
+    /// <summary>Whether the gate of a queue may be biased to its thread for this batch.</summary>
+    public bool MayOwnGate()
+    {
+        if (_unbiased == 0)
+            return true;
+        _unbiased--;
+        return false;
+    }
+
+    /// <summary>Another thread has come to the gate that was biased to its thread.</summary>
+    public void GateRevoked() => _unbiased = BatchesAfterRevocation;
 
     /// <summary>Ends the batch and sends all that is held back.</summary>
     public void Pull()
@@ -67,21 +95,32 @@ internal sealed class Cork : ITicked
             Flush();
     }
 
-    /// <summary>True when this thread's cork holds back a message that was appended to a queue. The queue calls this inside its lock.</summary>
+    /// <summary>
+    /// Sends all that is held back if that is for many clients. Called between two receivers of a broadcast: each gets one message, so there is nothing to wait for, and their buffers are used again.
+    /// </summary>
+    public void FlushWhenMany()
+    {
+        if (_count >= FlushedByOneThread || _heldBytes > TotalLimit)
+            Flush();
+    }
+
+    /// <summary>True when the cork holds back a message that its thread has appended to a queue. The queue calls this inside its lock.</summary>
     /// <param name="queue">The queue.</param>
     /// <param name="holder">The cork that holds back messages in this queue, or null.</param>
     /// <param name="size">The size of the message.</param>
-    public static bool TryHoldBack(SendQueue queue, ref Cork? holder, int size)
+    public bool TryHoldBack(SendQueue queue, ref Cork? holder, int size)
     {
-        if (Current is not { } cork || (holder is not null && holder != cork))
-            return false;
         if (holder is null)
         {
-            cork.Add(queue);
-            holder = cork;
+            Add(queue);
+            holder = this;
+        }
+        else if (holder != this)
+        {
+            return false;
         }
 
-        cork._heldBytes += size;
+        _heldBytes += size;
         return true;
     }
 
@@ -123,7 +162,7 @@ internal sealed class Cork : ITicked
         // Writing to many clients takes long, so pool threads do most of it in parallel.
         if (Environment.ProcessorCount > 1)
         {
-            for (; queues.Length > FlushedByOneThread; queues = queues[FlushedByOneThread..])
+            for (; queues.Length >= FlushedByOneThread; queues = queues[FlushedByOneThread..])
                 ThreadPool.UnsafeQueueUserWorkItem(static share => Flush(share), queues[..FlushedByOneThread].ToArray(), preferLocal: false);
         }
 

@@ -28,7 +28,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     private static readonly Task<SendOutcome> LineFull = Task.FromResult(SendOutcome.LineFull);
     private static readonly Task<SendOutcome> Closed = Task.FromResult(SendOutcome.Closed);
 
-    private readonly Lock _gate = new();
+    private SendGate _gate = new();
     private int _limit = limit;      // bytes
 
     // The lock guards all fields below.
@@ -46,7 +46,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     {
         get
         {
-            lock (_gate)
+            using (_gate.Enter())
                 return Buffered;
         }
     }
@@ -56,7 +56,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     {
         get
         {
-            lock (_gate)
+            using (_gate.Enter())
                 return _line is { IsEmpty: false };
         }
     }
@@ -118,14 +118,14 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         int size = FrameHeaderWriter.SizeFor(payload.Length) + payload.Length;
         SendOutcome outcome;
         bool drain;
-        lock (_gate)
+        using (SendGate.Scope gate = _gate.Enter())
         {
             outcome = Admit(size, mayWait);
             if (!outcome.IsAccepted)
                 goto Refused;
             Messages.Append(opcode, payload);
             Accepted(outcome, size, payload.Length);
-            drain = BecomesDrainer(size);
+            drain = BecomesDrainer(size, gate.Cork);
         }
 
         if (drain)
@@ -144,14 +144,14 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         int size = SizeOf(length);
         SendOutcome outcome;
         bool drain;
-        lock (_gate)
+        using (SendGate.Scope gate = _gate.Enter())
         {
             outcome = Admit(size, mayWait);
             if (!outcome.IsAccepted)
                 goto Refused;
             Messages.Append(text, length);
             Accepted(outcome, size, length);
-            drain = BecomesDrainer(size);
+            drain = BecomesDrainer(size, gate.Cork);
         }
 
         if (drain)
@@ -169,14 +169,14 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     {
         SendOutcome outcome;
         bool drain;
-        lock (_gate)
+        using (SendGate.Scope gate = _gate.Enter())
         {
             outcome = Admit(frame.Length, mayWait);
             if (!outcome.IsAccepted)
                 goto Refused;
             Messages.Append(frame);
             Accepted(outcome, frame.Length, payloadLength);
-            drain = BecomesDrainer(frame.Length);
+            drain = BecomesDrainer(frame.Length, gate.Cork);
         }
 
         if (drain)
@@ -195,7 +195,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     {
         SendOutcome outcome;
         bool drain = false;
-        lock (_gate)
+        using (SendGate.Scope gate = _gate.Enter())
         {
             // Where a message is pending already, nobody is passed by the new one. So senders in line do not matter.
             if (!IsClosed && _outgoing.Pending.TryFind(key, out int place))
@@ -215,7 +215,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
                     CountMessage(payloadLength);
                     if (outcome == SendOutcome.Queued)
                         Messages.MarkLast(frame.Length, key, budget);
-                    drain = BecomesDrainer(frame.Length);
+                    drain = BecomesDrainer(frame.Length, gate.Cork);
                 }
             }
         }
@@ -237,7 +237,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
             return TrySendFrame(frame.Span, payloadLength, mayWait);
         SendOutcome outcome;
         bool drain, isWrittenFromThere;
-        lock (_gate)
+        using (SendGate.Scope gate = _gate.Enter())
         {
             outcome = Admit(frame.Length, mayWait);
             if (!outcome.IsAccepted)
@@ -248,7 +248,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
             else
                 Messages.Append(frame.Span);
             Accepted(outcome, frame.Length, payloadLength);
-            drain = BecomesDrainer(frame.Length);
+            drain = BecomesDrainer(frame.Length, gate.Cork);
         }
 
         if (drain)
@@ -296,7 +296,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     /// <summary>Ends the turn of a message of which no fragment was sent.</summary>
     public void TakeBackFragments()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             EndTurn();
             if (IsDraining || IsClosed)
@@ -313,7 +313,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     /// </summary>
     public bool Refuses(bool mayWait, out SendOutcome outcome)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             outcome = Expect(SizeOf(0));
             if (outcome == SendOutcome.Dropped)
@@ -329,7 +329,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     /// <summary>Appends bytes that are no frame: the answer to the handshake, before anything else. <see cref="Flush"/> sends them.</summary>
     public void AppendHandshake(ReadOnlySpan<byte> response)
     {
-        lock (_gate)
+        using (_gate.Enter())
             _outgoing.Pending.Append(response);
     }
 
@@ -337,12 +337,12 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     public void Ping(ReadOnlySpan<byte> payload)
     {
         bool drain;
-        lock (_gate)
+        using (SendGate.Scope gate = _gate.Enter())
         {
             if (IsClosed)
                 return;
             _outgoing.Pending.Append(Opcode.Ping, payload);
-            drain = BecomesDrainer(payload.Length);
+            drain = BecomesDrainer(payload.Length, gate.Cork);
         }
 
         if (drain)
@@ -353,7 +353,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     public void Pong(ReadOnlySpan<byte> payload)
     {
         bool drain;
-        lock (_gate)
+        using (SendGate.Scope gate = _gate.Enter())
         {
             if (IsClosed)
                 return;
@@ -364,7 +364,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
             }
 
             _outgoing.Pending.Append(Opcode.Pong, payload);
-            drain = BecomesDrainer(payload.Length);
+            drain = BecomesDrainer(payload.Length, gate.Cork);
         }
 
         if (drain)
@@ -380,7 +380,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         Span<byte> payload = stackalloc byte[FrameHeader.MaxControlPayload];
         payload = payload[..CloseFrame.Write(payload, code, reason)];
         bool drain;
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (IsClosed)
                 return false;
@@ -402,7 +402,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     /// <summary>Refuses everything from now on; accepted messages are still sent. For a peer that has ended its side without a Close frame.</summary>
     public void End()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             EndTurnThatHasNotBegun();
             _ended = true;
@@ -415,7 +415,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     /// <summary>Sends what is pending, unless there is a drainer, which will do so.</summary>
     public void Flush()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (!BeginsToDrain())
                 return;
@@ -424,10 +424,17 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         Drain();
     }
 
+    /// <summary>This thread is about to send much: see <see cref="SendGate"/>.</summary>
+    /// <param name="cork">The cork that the thread has put in, and pulls after <see cref="EndBatch"/>.</param>
+    public void BeginBatch(Cork cork) => _gate.Bias(cork);
+
+    /// <summary>Ends <see cref="BeginBatch"/>, on the same thread.</summary>
+    public void EndBatch() => _gate.Unbias();
+
     /// <summary>Sends what the cork has held back. From the thread that pulls the cork.</summary>
     public void FlushCorked()
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _cork = null;
             if (!BeginsToDrain())
@@ -441,14 +448,16 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     public Task WhenDrained()
     {
         Flush(); // the caller may be the thread whose cork holds the messages back
-        lock (_gate)
-            return _outgoing.WhenDrained();
+        Task drained;
+        using (_gate.Enter())
+            drained = _outgoing.WhenDrained();
+        return drained;
     }
 
     /// <summary>Refuses everything from now on and drops what is pending: the connection is over.</summary>
     public void Fail(Exception failure)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _failure ??= failure;
             RefuseRest();
@@ -479,7 +488,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     // For the drainer: makes all that is pending the next bytes to write. False when nothing is; then the caller is the drainer no more.
     internal bool TryTakePending(out ReadOnlyMemory<byte> bytes)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             Debug.Assert(IsDraining, "Only the drainer takes.");
             _outgoing.Wrote(left: 0);
@@ -500,14 +509,14 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     // For the drainer: the transport has taken all but so many bytes.
     internal void Wrote(int left)
     {
-        lock (_gate)
+        using (_gate.Enter())
             _outgoing.Wrote(left);
     }
 
     // For the drainer, which ends with this.
     internal void DrainFailed(Exception failure)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             _failure ??= failure;
             RefuseRest();
@@ -522,7 +531,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     // For a sender that is cancelled. False when it has left the line already.
     internal bool TryWithdraw(WaitingSend sender)
     {
-        lock (_gate)
+        using (_gate.Enter())
         {
             if (!_line!.TryRemove(sender))
                 return false;
@@ -657,19 +666,24 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         if (cancellationToken.IsCancellationRequested)
             return Task.FromCanceled<SendOutcome>(cancellationToken);
 
+        WaitingSend? waiting;
         SendOutcome outcome;
         bool drain;
-        lock (_gate)
+        using (SendGate.Scope gate = _gate.Enter())
         {
             outcome = Admit(kind, frame.Length);
             if (outcome == SendOutcome.MustWait)
-                return WaitAsync(kind, frame, payloadLength, cancellationToken);
+            {
+                waiting = TryWait(kind, frame, payloadLength);
+                goto Waits;
+            }
+
             if (!outcome.IsAccepted)
                 goto Refused;
             Append(kind, frame.Span, payloadLength);
             if (kind == SendKind.Message && outcome == SendOutcome.Queued && DropsOldest)
                 Messages.MarkLast(frame.Length, key: null, budget);
-            drain = BecomesDrainer(frame.Length);
+            drain = BecomesDrainer(frame.Length, gate.Cork);
         }
 
         if (drain)
@@ -677,27 +691,31 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         return outcome == SendOutcome.Sent ? Sent : Queued;
     Refused:
         return Refuse(outcome) == SendOutcome.Closed ? Closed : Dropped;
+    Waits:
+        // Callers that do not await their sends ignore back-pressure, so the line has a limit.
+        if (waiting is null)
+            return LineFull;
+        waiting.CancelWith(cancellationToken); // not inside the lock: a token that is cancelled already withdraws the sender at once
+        return waiting.Task;
     }
 
-    // Inside the lock.
-    private Task<SendOutcome> WaitAsync(SendKind kind, ReadOnlyMemory<byte> frame, long payloadLength, CancellationToken cancellationToken)
+    // Inside the lock. Null if the line is full.
+    private WaitingSend? TryWait(SendKind kind, ReadOnlyMemory<byte> frame, long payloadLength)
     {
         if (kind != SendKind.Turn)
             Slow.Begin();
         _line ??= new WaitingLine(budget, _limit);
-        // Callers that do not await their sends ignore back-pressure, so the line has a limit.
         if (!_line.HasRoom(kind, frame.Length))
         {
-            // They may not see the exception either.
+            // The callers may not see the exception either.
             if (kind == SendKind.Message)
                 Slow.Drop(1);
-            return LineFull;
+            return null;
         }
 
         var sender = new WaitingSend(this, kind, frame, payloadLength);
         _line.Add(sender);
-        sender.CancelWith(cancellationToken);
-        return sender.Task;
+        return sender;
     }
 
     private void Append(SendKind kind, ReadOnlySpan<byte> frame, long payloadLength)
@@ -761,11 +779,11 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
 
     // True when the caller, which has appended this many bytes, has to drain. Bytes that another thread's cork holds back are sent with it: that thread may be
     // blocked.
-    private bool BecomesDrainer(int size)
+    private bool BecomesDrainer(int size, Cork? cork)
     {
         if (IsDraining || _outgoing.Pending.IsEmpty)
             return false;
-        if (_outgoing.Pending.Length < Math.Min(Cork.QueueLimit, DropsOldest ? _limit / 2 : _limit) && Cork.TryHoldBack(this, ref _cork, size))
+        if (_outgoing.Pending.Length < Math.Min(Cork.QueueLimit, DropsOldest ? _limit / 2 : _limit) && cork is not null && cork.TryHoldBack(this, ref _cork, size))
             return false;
         return _outgoing.TryBeginDrain();
     }
@@ -779,7 +797,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
         int size = SizeOf(payload.Length);
         SendOutcome outcome;
         bool drain, writeThrough;
-        lock (_gate)
+        using (SendGate.Scope gate = _gate.Enter())
         {
             outcome = Admit(size, mayWait);
             if (!outcome.IsAccepted)
@@ -790,7 +808,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
             else
                 Messages.Append(opcode, payload);
             Accepted(outcome, size, payload.Length);
-            drain = BecomesDrainer(size);
+            drain = BecomesDrainer(size, gate.Cork);
         }
 
         if (drain)

@@ -34,20 +34,28 @@ internal sealed class WaitingSend : TaskCompletionSource<SendOutcome>
     /// <summary>The place in the line.</summary>
     public LinkedListNode<WaitingSend> Place { get; }
 
-    public void CancelWith(CancellationToken token) => _cancellation = token.UnsafeRegister(
-        static (sender, token) =>
-        {
-            var cancelled = (WaitingSend)sender!;
-            if (cancelled._queue.TryWithdraw(cancelled))
-                cancelled.TrySetCanceled(token);
-        },
-        this);
+    /// <summary>Lets the token end the wait. Call it outside the lock of the queue: a token that is cancelled already takes the sender out of the line at once.</summary>
+    public void CancelWith(CancellationToken token)
+    {
+        _cancellation = token.UnsafeRegister(
+            static (sender, token) =>
+            {
+                var cancelled = (WaitingSend)sender!;
+                if (cancelled._queue.TryWithdraw(cancelled))
+                    cancelled.TrySetCanceled(token);
+            },
+            this);
+        Interlocked.MemoryBarrier(); // store _cancellation, then read the task's state; Complete does the reverse, so one of the two unregisters
+        if (Task.IsCompleted)
+            _cancellation.Unregister();
+    }
 
     /// <summary>Ends the wait of a sender that has left the line.</summary>
     public void Complete(SendOutcome outcome)
     {
+        TrySetResult(outcome);
+        Interlocked.MemoryBarrier();
         // Unregister, not Dispose: Dispose would wait for a running callback, which may be waiting for the queue's lock.
         _cancellation.Unregister();
-        TrySetResult(outcome);
     }
 }

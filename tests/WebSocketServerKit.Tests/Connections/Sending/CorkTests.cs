@@ -183,9 +183,24 @@ public sealed class CorkTests : IDisposable
             _cork.FlushWhenFull();
         }
 
-        // 16 MiB of frames are reached by the 274th; 64 of those at the most are this thread's share, and the thread pool has the others.
+        // 16 MiB of frames are reached by the 274th; 32 of those at the most are this thread's share, and the thread pool has the others.
         Assert.True(clients[273].Writes.Count == 1, "The last of those that were flushed are this thread's.");
         Assert.All(clients[274..], client => Assert.Empty(client.Writes));
+    }
+
+    [Fact]
+    public async Task A_broadcast_sends_to_its_first_receivers_before_it_has_come_to_the_last()
+    {
+        LeakCheckingPool pool = new();
+        Task[] written = [.. Enumerable.Range(0, 32).Select(_ =>
+        {
+            ScriptedTransport client = new();
+            new SendQueue(client, 1000, ConnectionStage.BudgetOf(pool)).TrySend("all");
+            _cork.FlushWhenMany();
+            return client.NextWriteAsync();
+        })];
+
+        await Task.WhenAll(written).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
     }
 
     [Fact]
