@@ -77,11 +77,14 @@ internal abstract class Load(ServerProcess server) : IDisposable
         long start = Stopwatch.GetTimestamp();
         while (!IsIdle)
         {
-            Epoll.Pump();
+            Pump();
             if (Stopwatch.GetElapsedTime(start) > Patience)
                 throw new TimeoutException($"{Server.Contender.Name} does not answer.");
         }
     }
+
+    /// <summary>Does what is to be done now.</summary>
+    protected virtual void Pump() => Epoll.Pump();
 
     public virtual void Dispose() => Epoll.Dispose();
 
@@ -89,7 +92,7 @@ internal abstract class Load(ServerProcess server) : IDisposable
     {
         long start = Stopwatch.GetTimestamp();
         while (Stopwatch.GetElapsedTime(start) < time)
-            Epoll.Pump();
+            Pump();
         return Stopwatch.GetElapsedTime(start);
     }
 }
