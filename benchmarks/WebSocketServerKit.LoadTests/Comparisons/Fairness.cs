@@ -35,7 +35,7 @@ internal sealed class Fairness : IDisposable
         Option<int?> flooders = new("--flooders") { Description = "Clients that send as fast as the server takes it; with this or one of the next two, the one row that they describe is measured (64)" };
         Option<int?> size = new("--size") { Description = "Bytes of each of their messages (64)" };
         Option<double?> work = new("--handler-ms") { Description = "Processor time that the handler takes for each of their messages, in milliseconds (1)" };
-        ComparisonOptions options = new(runs: 3, seconds: 10, warmUp: null, contenders: [Contender.Ours, Contender.Kestrel]);
+        ComparisonOptions options = new(runs: 3, seconds: 10, warmUp: null, contenders: [Contender.Ours, Contender.OursLoop, Contender.Kestrel]);
         Command command = new("fairness", "Some clients send more than the server can work on: how long do others wait meanwhile?") { flooders, size, work };
         foreach (Option option in options.All)
             command.Options.Add(option);
