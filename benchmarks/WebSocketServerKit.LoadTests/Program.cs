@@ -1,4 +1,5 @@
 using System.CommandLine;
+using WebSocketServerKit;
 using WebSocketServerKit.LoadTests.Comparisons;
 using WebSocketServerKit.LoadTests.Recovery;
 using WebSocketServerKit.LoadTests.Servers;
@@ -10,30 +11,41 @@ if (!OperatingSystem.IsLinux())
     return 1;
 }
 
+Option<WebSocketTransport> transport = new("--transport") { Description = "How the server waits for sockets: sockets or eventloop", DefaultValueFactory = _ => WebSocketTransport.Sockets };
 Option<int> clients = new("--clients") { Description = "Clients at once", DefaultValueFactory = _ => 10_000 };
 Option<int> messages = new("--messages") { Description = "Messages that each client exchanges", DefaultValueFactory = _ => 10 };
 Option<int> rounds = new("--rounds") { Description = "How often all of them come and leave", DefaultValueFactory = _ => 3 };
 
-Command churn = new("churn", "Clients come, exchange messages and leave, half of them by a Close frame and half by a cut: does the server get everything back?") { clients, messages, rounds };
-churn.SetAction((arguments, _) => Churn.RunAsync(arguments.GetValue(clients), arguments.GetValue(messages), arguments.GetValue(rounds)));
+Command churn = new("churn", "Clients come, exchange messages and leave, half of them by a Close frame and half by a cut: does the server get everything back?") { clients, messages, rounds, transport };
+churn.SetAction((arguments, _) => Churn.RunAsync(arguments.GetValue(clients), arguments.GetValue(messages), arguments.GetValue(rounds), arguments.GetValue(transport)));
 
 Option<double> minutes = new("--minutes") { Description = "How long", DefaultValueFactory = _ => 15 };
 
-Command soak = new("soak", "Clients of every sort come and go for a long time: does every count match, and does nothing stay behind?") { minutes };
-soak.SetAction((arguments, _) => Soak.RunAsync(arguments.GetValue(minutes)));
+Command soak = new("soak", "Clients of every sort come and go for a long time: does every count match, and does nothing stay behind?") { minutes, transport };
+soak.SetAction((arguments, _) => Soak.RunAsync(arguments.GetValue(minutes), arguments.GetValue(transport)));
 
 Option<int> slowClients = new("--clients") { Description = "Clients at once", DefaultValueFactory = _ => 1_000 };
 Option<int> rate = new("--rate") { Description = "Updates per second", DefaultValueFactory = _ => 1_000 };
 Option<int> seconds = new("--seconds") { Description = "How long, without slow clients and with them", DefaultValueFactory = _ => 60 };
 
-Command slow = new("slow", "One client in ten never reads, one reads slowly: do the others get every update as fast as without them, and is the memory bounded?") { slowClients, rate, seconds };
-slow.SetAction((arguments, _) => Slow.RunAsync(arguments.GetValue(slowClients), arguments.GetValue(rate), arguments.GetValue(seconds)));
+Command slow = new("slow", "One client in ten never reads, one reads slowly: do the others get every update as fast as without them, and is the memory bounded?") { slowClients, rate, seconds, transport };
+slow.SetAction((arguments, _) => Slow.RunAsync(arguments.GetValue(slowClients), arguments.GetValue(rate), arguments.GetValue(seconds), arguments.GetValue(transport)));
 
-Command serveSlow = new("serve-slow", "The server that slow starts as a process of its own") { Hidden = true };
-serveSlow.SetAction((_, _) => SlowServer.ServeAsync());
+Option<int> others = new("--clients") { Description = "The other clients", DefaultValueFactory = _ => 1_000 };
+Option<int> rateOfOthers = new("--rate") { Description = "Messages that each of them sends per second", DefaultValueFactory = _ => 10 };
+Option<int> sleep = new("--seconds") { Description = "How long the handler sleeps", DefaultValueFactory = _ => 5 };
 
-Command serve = new("serve", "The server that churn and soak start as a process of its own") { Hidden = true };
-serve.SetAction((_, _) => EchoChild.ServeAsync());
+Command blocked = new("blocked", "The handler of one client sleeps: how long do the other clients wait for their answers, those of its event loop too?") { others, rateOfOthers, sleep };
+blocked.SetAction((arguments, _) => Blocked.RunAsync(arguments.GetValue(others), arguments.GetValue(rateOfOthers), arguments.GetValue(sleep)));
+
+Command serveSlow = new("serve-slow", "The server that slow starts as a process of its own") { transport };
+serveSlow.Hidden = true;
+serveSlow.SetAction((arguments, _) => SlowServer.ServeAsync(arguments.GetValue(transport)));
+
+Option<int?> loops = new("--loops");
+Command serve = new("serve", "The server that churn, soak and blocked start as a process of its own") { transport, loops };
+serve.Hidden = true;
+serve.SetAction((arguments, _) => EchoChild.ServeAsync(arguments.GetValue(transport), arguments.GetValue(loops)));
 
 Argument<string> name = new("name");
 Option<Service> service = new("--service");
@@ -52,8 +64,8 @@ Command uploadServer = new("upload-server", "The server that upload starts as a 
 uploadServer.Hidden = true;
 uploadServer.SetAction((arguments, _) => UploadServer.ServeAsync(arguments.GetValue(kind)!));
 
-RootCommand root = new("Loads servers in processes of their own over loopback: churn and soak look at what stays behind, the others compare with Kestrel. For Linux.")
+RootCommand root = new("Loads servers in processes of their own over loopback: churn and soak look at what stays behind, slow and blocked at who waits, the others compare with Kestrel. For Linux.")
 {
-    Echo.Command(), FixedRate.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), Fairness.Command(), AspNet.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, slow, upload, serve, serveSlow, contender, uploadServer,
+    Echo.Command(), FixedRate.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), Fairness.Command(), AspNet.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, slow, blocked, upload, serve, serveSlow, contender, uploadServer,
 };
 return await root.Parse(args).InvokeAsync();

@@ -23,6 +23,9 @@ Option<string[]> trustedProxy = new("--trusted-proxy")
 {
     Description = "With --proxy-protocol: who is believed, an address or a network; may be repeated (default: localhost, and whoever reaches the Unix domain socket)",
 };
+Option<string> transport = new("--transport") { Description = "How the server waits for clients: eventloop takes less processor time per message, on Linux only", DefaultValueFactory = _ => "sockets" };
+transport.AcceptOnlyFromAmong("sockets", "eventloop");
+Option<int?> loops = new("--loops") { Description = "With --transport eventloop: how many threads wait for clients (default: one for each processor)" };
 port.Validators.Add(result =>
 {
     // What is no number at all is refused by the parser.
@@ -32,6 +35,7 @@ port.Validators.Add(result =>
 RootCommand command = new("Echoes WebSocket messages: text as text, binary as binary.")
 {
     host, port, path, broadcast, maxMessageSize, deflate, contextTakeover, verbose, tls, certificate, key, password, unix, systemd, proxyProtocol, trustedProxy,
+    transport, loops,
 };
 command.SetAction(async (arguments, _) =>
 {
@@ -48,8 +52,9 @@ command.SetAction(async (arguments, _) =>
         options.ListenDefaults.Tls = ReadTls(arguments);
         ReadProxies(arguments, options);
         ReadPlaces(arguments, options);
+        ReadTransport(arguments, options);
         await using WebSocketServer server = new(options);
-        return await RunAsync(server, options.ListenDefaults, arguments.GetValue(path), arguments.GetValue(broadcast), arguments.GetValue(verbose));
+        return await RunAsync(server, options, arguments.GetValue(path), arguments.GetValue(broadcast), arguments.GetValue(verbose));
     }
     catch (Exception problem) when (problem is IOException or ArgumentException)
     {
@@ -90,6 +95,19 @@ void ReadProxies(ParseResult arguments, WebSocketServerOptions options)
         throw new ArgumentException("--trusted-proxy says whose PROXY headers are believed: add --proxy-protocol.");
 }
 
+void ReadTransport(ParseResult arguments, WebSocketServerOptions options)
+{
+    bool usesLoops = arguments.GetValue(transport) == "eventloop";
+    if (usesLoops && !OperatingSystem.IsLinux())
+        throw new ArgumentException("--transport eventloop needs Linux. Leave it out here: the sockets of .NET work on every system.");
+    options.Transport = usesLoops ? WebSocketTransport.EventLoop : WebSocketTransport.Sockets;
+    options.EventLoops = arguments.GetValue(loops);
+    if (!usesLoops && options.EventLoops is not null)
+        throw new ArgumentException("--loops is the number of event loops: add --transport eventloop.");
+    if (options.EventLoops is < 1 or > 1024)
+        throw new ArgumentException("--loops is a number from 1 to 1024.");
+}
+
 void ReadPlaces(ParseResult arguments, WebSocketServerOptions options)
 {
     if (arguments.GetValue(unix) is { } file)
@@ -106,7 +124,7 @@ void ReadPlaces(ParseResult arguments, WebSocketServerOptions options)
     options.Listen(new IPEndPoint(address, arguments.GetValue(port)));
 }
 
-static async Task<int> RunAsync(WebSocketServer server, ListenOptions listen, string? path, bool broadcast, bool verbose)
+static async Task<int> RunAsync(WebSocketServer server, WebSocketServerOptions options, string? path, bool broadcast, bool verbose)
 {
     if (path is not null)
     {
@@ -143,7 +161,8 @@ static async Task<int> RunAsync(WebSocketServer server, ListenOptions listen, st
     await server.StartAsync();
     if (!server.IsListening)
         throw new ArgumentException("systemd has passed no sockets on. Start this program by a .service with a .socket of the same name, or with systemd-socket-activate.");
-    PrintEndPoints(server.EndPoints, listen, path);
+    Console.WriteLine($"Transport: {(options.Transport == WebSocketTransport.EventLoop ? $"event loops, threads: {options.EventLoops ?? Environment.ProcessorCount}" : "the sockets of .NET")}");
+    PrintEndPoints(server.EndPoints, options.ListenDefaults, path);
 
     await stop.Task;
     StopResult result = await server.StopAsync();

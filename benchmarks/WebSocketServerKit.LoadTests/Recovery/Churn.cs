@@ -9,9 +9,9 @@ internal static class Churn
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    public static async Task<int> RunAsync(int clients, int messages, int rounds)
+    public static async Task<int> RunAsync(int clients, int messages, int rounds, WebSocketTransport transport)
     {
-        using EchoChild server = await EchoChild.StartAsync();
+        using EchoChild server = await EchoChild.StartAsync(transport);
         // Compiled code, pools and thread stacks are not what is looked for.
         await RoundAsync(server, Math.Min(clients, 500), messages);
         await SettleAsync(server, Math.Min(clients, 500));

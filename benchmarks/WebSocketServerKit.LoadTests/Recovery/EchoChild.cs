@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using System.Net.WebSockets;
 using Microsoft.Extensions.Logging;
 using WebSocketServerKit.LoadTests.Servers;
 
@@ -18,7 +19,7 @@ internal sealed record ChildReport(long Connected, long Disconnected, long Clean
     }
 }
 
-/// <summary>An echo server in a process of its own: it prints its port, answers each line on its input with a report, and ends with its input.</summary>
+/// <summary>An echo server in a process of its own; the handler of a text message first sleeps for as many milliseconds as it says. It prints its port, answers each line on its input with a report, and ends with its input.</summary>
 internal sealed class EchoChild : IDisposable
 {
     private readonly Process _process;
@@ -34,9 +35,17 @@ internal sealed class EchoChild : IDisposable
     /// <summary>Open file descriptors of the server's process; its own pipes and libraries included.</summary>
     public int Handles => Directory.GetFiles($"/proc/{_process.Id}/fd").Length;
 
-    public static async Task<EchoChild> StartAsync()
+    /// <param name="transport">How it waits for sockets.</param>
+    /// <param name="loops">The number of its event loops; null for one for each processor.</param>
+    public static async Task<EchoChild> StartAsync(WebSocketTransport transport, int? loops = null)
     {
-        ProcessStartInfo start = OwnProgram.StartInfo("serve");
+        ProcessStartInfo start = OwnProgram.StartInfo("serve", "--transport", transport.ToString());
+        if (loops is { } count)
+        {
+            start.ArgumentList.Add("--loops");
+            start.ArgumentList.Add(count.ToString(CultureInfo.InvariantCulture));
+        }
+
         // One array of each size, or what the pool keeps would hide what is lost.
         start.Environment["DOTNET_SYSTEM_BUFFERS_SHAREDARRAYPOOL_MAXARRAYSPERPARTITION"] = "1";
         Process process = Process.Start(start)!;
@@ -59,7 +68,7 @@ internal sealed class EchoChild : IDisposable
         _process.Dispose();
     }
 
-    public static async Task ServeAsync()
+    public static async Task ServeAsync(WebSocketTransport transport, int? loops)
     {
         long connected = 0, disconnected = 0, clean = 0, messages = 0, unobserved = 0;
         TaskScheduler.UnobservedTaskException += (_, e) =>
@@ -68,11 +77,13 @@ internal sealed class EchoChild : IDisposable
             Console.Error.WriteLine(e.Exception);
         };
         using ErrorCounter errors = new();
-        await using WebSocketServer server = new(new IPEndPoint(IPAddress.Loopback, 0), errors);
+        await using WebSocketServer server = new(new WebSocketServerOptions { Transport = transport, EventLoops = loops }.Listen(new IPEndPoint(IPAddress.Loopback, 0)), errors);
         server.ClientConnected += (_, _) => Interlocked.Increment(ref connected);
         server.MessageReceived += async (_, e) =>
         {
             Interlocked.Increment(ref messages);
+            if (e.MessageType == WebSocketMessageType.Text)
+                Thread.Sleep(int.Parse(e.Text, CultureInfo.InvariantCulture)); // milliseconds
             await e.Client.SendAsync(e.Payload, e.MessageType);
         };
         server.ClientDisconnected += (_, e) =>

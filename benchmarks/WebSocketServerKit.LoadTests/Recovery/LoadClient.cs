@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using WebSocketServerKit.LoadTests.Client;
 
 namespace WebSocketServerKit.LoadTests.Recovery;
@@ -39,6 +41,16 @@ internal sealed class LoadClient : IDisposable
         for (int length = 0; length < 2 + PayloadSize;)
             length += await ReceiveAsync(_buffer.AsMemory(length, 2 + PayloadSize - length));
         if (_buffer[0] != 0x82 || _buffer[1] != PayloadSize || !_buffer.AsSpan(2, PayloadSize).SequenceEqual(frame.AsSpan(6)))
+            throw new InvalidDataException("The echo is not what was sent.");
+    }
+
+    /// <summary>Sends a message whose handler sleeps so long, and waits for the answer: of an <see cref="EchoChild"/>.</summary>
+    public async Task SleepAsync(TimeSpan time)
+    {
+        byte[] text = Encoding.ASCII.GetBytes(time.TotalMilliseconds.ToString(CultureInfo.InvariantCulture));
+        await SendAsync((byte[])[0x81, (byte)(0x80 | text.Length), 0, 0, 0, 0, .. text]);
+        (byte first, byte[] payload) = await ReceiveFrameAsync(slowly: false);
+        if (first != 0x81 || !payload.AsSpan().SequenceEqual(text))
             throw new InvalidDataException("The echo is not what was sent.");
     }
 

@@ -17,14 +17,14 @@ internal static class Slow
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    public static async Task<int> RunAsync(int clients, int updatesPerSecond, int seconds)
+    public static async Task<int> RunAsync(int clients, int updatesPerSecond, int seconds, WebSocketTransport transport)
     {
         int deaf = clients / 10, slow = clients / 10, quick = clients - deaf - slow;
         int perTick = Math.Max(1, updatesPerSecond / TicksPerSecond);
         Console.WriteLine($"{quick} clients read at once; {SlowServer.Keys} keys, {perTick * TicksPerSecond} updates of {SlowServer.PayloadSize} bytes per second, {seconds} s");
-        Outcome without = await RoundAsync(quick, 0, 0, perTick, seconds);
+        Outcome without = await RoundAsync(quick, 0, 0, perTick, seconds, transport);
         Console.WriteLine($"without slow clients: {without}");
-        Outcome with = await RoundAsync(quick, slow, deaf, perTick, seconds);
+        Outcome with = await RoundAsync(quick, slow, deaf, perTick, seconds, transport);
         Console.WriteLine($"with {slow} that read 10 KB/s and {deaf} that never read: {with}");
         long bound = 4L * SlowServer.QueueLimit * (slow + deaf);
         double ratio = with.P99 / without.P99;
@@ -36,9 +36,9 @@ internal static class Slow
         return without.IsComplete && with.IsComplete && with.IsNewest && isBounded ? 0 : 1;
     }
 
-    private static async Task<Outcome> RoundAsync(int quick, int slow, int deaf, int perTick, int seconds)
+    private static async Task<Outcome> RoundAsync(int quick, int slow, int deaf, int perTick, int seconds, WebSocketTransport transport)
     {
-        using SlowServer server = await SlowServer.StartAsync();
+        using SlowServer server = await SlowServer.StartAsync(transport);
         using Epoll epoll = new();
         LongHistogram latency = new(TimeStamp.Minutes(1), 3);
         List<Reader> readers = [], slowReaders = [], all = [];

@@ -39,9 +39,9 @@ internal sealed class SlowServer : IDisposable
 
     public int Port { get; }
 
-    public static async Task<SlowServer> StartAsync()
+    public static async Task<SlowServer> StartAsync(WebSocketTransport transport)
     {
-        Process process = Process.Start(OwnProgram.StartInfo("serve-slow"))!;
+        Process process = Process.Start(OwnProgram.StartInfo("serve-slow", "--transport", transport.ToString()))!;
         string port = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The server's process ended before it listened.");
         return new SlowServer(process, int.Parse(port, CultureInfo.InvariantCulture));
     }
@@ -59,12 +59,13 @@ internal sealed class SlowServer : IDisposable
         _process.Dispose();
     }
 
-    public static async Task ServeAsync()
+    public static async Task ServeAsync(WebSocketTransport transport)
     {
         long sent = 0;
         string[] keys = [.. Enumerable.Range(0, Keys).Select(key => $"key{key}")];
         await using WebSocketServer server = new(new WebSocketServerOptions
         {
+            Transport = transport,
             SendQueueLimit = QueueLimit,
             SlowClients = SlowClientPolicy.DropOldest,
             PingInterval = Timeout.InfiniteTimeSpan, // or those who never read would be cut

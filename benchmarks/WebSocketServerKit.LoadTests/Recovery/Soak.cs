@@ -19,9 +19,9 @@ internal static class Soak
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    public static async Task<int> RunAsync(double minutes)
+    public static async Task<int> RunAsync(double minutes, WebSocketTransport transport)
     {
-        using EchoChild server = await EchoChild.StartAsync();
+        using EchoChild server = await EchoChild.StartAsync(transport);
         Totals totals = new();
         // Compiled code, pools and thread stacks are not what is looked for.
         await ChurnAsync(server.Port, TimeSpan.FromSeconds(10), totals);

@@ -55,6 +55,16 @@ public sealed class ListenOptions
     public bool ExclusiveAddressUse { get; set; } = OperatingSystem.IsWindows();
 
     /// <summary>
+    /// Whether other listeners of the same user, of other programs too, may share the address and port (SO_REUSEPORT): the new program of a restart listens before the old one stops. Default:
+    /// false. Linux only; not for Unix domain sockets.
+    /// </summary>
+    /// <remarks>
+    /// All of them have to set it. The system gives each new connection to one of them, at random; the connections of a server are spread over its event loops without it. What waits in the system for a
+    /// listener that closes is reset, unless <c>net.ipv4.tcp_migrate_req</c> is 1 (Linux 5.14).
+    /// </remarks>
+    public bool ReusePort { get; set; }
+
+    /// <summary>
     /// The permissions of the file of a Unix domain socket: who may write may connect. Default: null, those that the process gives its files (its umask). Not on Windows.
     /// </summary>
     public UnixFileMode? SocketFileMode { get; set; }
@@ -74,7 +84,11 @@ public sealed class ListenOptions
         ?? Seconds(TcpKeepAliveTime)
         ?? Seconds(TcpKeepAliveInterval)
         ?? (TcpKeepAliveTime is null && (TcpKeepAliveInterval is not null || TcpKeepAliveRetryCount is not null)
-            ? $".{nameof(TcpKeepAliveTime)} is null, so the other options of TCP keep-alive have no effect. Set it too." : null);
+            ? $".{nameof(TcpKeepAliveTime)} is null, so the other options of TCP keep-alive have no effect. Set it too." : null)
+        ?? (!ReusePort ? null
+            : !OperatingSystem.IsLinux() ? $".{nameof(ReusePort)} is true, which needs Linux. Leave it out, and give each server a port of its own."
+            : ExclusiveAddressUse ? $".{nameof(ReusePort)} lets others listen on the same port, and .{nameof(ExclusiveAddressUse)} forbids it. Choose one."
+            : null);
 
     internal SocketSettings ToSocketSettings() => new()
     {
@@ -88,6 +102,7 @@ public sealed class ListenOptions
         TcpKeepAliveRetryCount = TcpKeepAliveRetryCount,
         DualMode = DualMode,
         ExclusiveAddressUse = ExclusiveAddressUse,
+        ReusePort = ReusePort,
         FileMode = SocketFileMode,
     };
 

@@ -112,6 +112,30 @@ public class EchoServerTests
         Assert.True(File.Exists(path)); // whoever has made the file removes it
     }
 
+    [Fact]
+    public async Task It_tells_its_transport_and_serves_on_the_one_that_is_asked_for()
+    {
+        await using (SampleProcess plain = await SampleProcess.StartAsync("EchoServer", "--port", "0"))
+        {
+            Assert.Equal("the sockets of .NET", plain.Told("Transport: "));
+            await EndPointClient.AssertServedAsync(IPEndPoint.Parse(plain.Told("Listening on ws://")));
+        }
+
+        string[] arguments = ["--port", "0", "--transport", "eventloop", "--loops", "3"];
+        if (!OperatingSystem.IsLinux())
+        {
+            (int exitCode, string error) = await SampleProcess.RunAsync("EchoServer", arguments);
+            Assert.StartsWith("--transport eventloop needs Linux.", error, StringComparison.Ordinal);
+            Assert.Equal(1, exitCode);
+            return;
+        }
+
+        await using SampleProcess looping = await SampleProcess.StartAsync("EchoServer", arguments);
+        Assert.Equal("event loops, threads: 3", looping.Told("Transport: "));
+        await EndPointClient.AssertServedAsync(IPEndPoint.Parse(looping.Told("Listening on ws://")));
+        Assert.Equal(3, looping.Threads("WebSocket loop "));
+    }
+
     public static TheoryData<string, string[]> Refused => new()
     {
         { "--key is the key of a certificate: add --certificate", ["--key", "key.pem"] },
@@ -121,6 +145,9 @@ public class EchoServerTests
         { "Cannot read the certificate: ", ["--certificate", "/no/such.pfx"] },
         { "--host localhost is no IP address.", ["--unix", "/tmp/unused.sock", "--host", "localhost"] },
         { "systemd has passed no sockets on.", ["--systemd"] },
+        { "--loops is the number of event loops: add --transport eventloop.", ["--loops", "2"] },
+        { OperatingSystem.IsLinux() ? "--loops is a number from 1 to 1024." : "--transport eventloop needs Linux.", ["--transport", "eventloop", "--loops", "0"] },
+        { "Argument 'threads' not recognized. Must be one of:", ["--transport", "threads"] },
     };
 
     [Theory]

@@ -39,6 +39,10 @@ internal sealed class SampleProcess : IAsyncDisposable
     /// <summary>The next line that it prints.</summary>
     public async Task<string> NextLineAsync() => await _process.StandardOutput.ReadLineAsync(TestServer.Timely) ?? "";
 
+    /// <summary>How many of its threads have names that begin so. Linux only.</summary>
+    public int Threads(string name) =>
+        Directory.EnumerateDirectories($"/proc/{_process.Id}/task").Count(thread => File.ReadAllText(Path.Combine(thread, "comm")).StartsWith(name, StringComparison.Ordinal));
+
     /// <summary>Lets it stop as by Ctrl+C, and returns the last line.</summary>
     public async Task<string> StopAsync()
     {

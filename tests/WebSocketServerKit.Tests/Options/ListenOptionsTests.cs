@@ -18,6 +18,7 @@ public sealed class ListenOptionsTests
         { ".TcpKeepAliveRetryCount is 128", new() { TcpKeepAliveTime = TimeSpan.FromSeconds(1), TcpKeepAliveRetryCount = 128 } },
         { ".TcpKeepAliveTime is null, so", new() { TcpKeepAliveInterval = TimeSpan.FromSeconds(1) } },
         { ".TcpKeepAliveTime is null, so", new() { TcpKeepAliveRetryCount = 3 } },
+        { OperatingSystem.IsLinux() ? ".ReusePort lets others listen on the same port" : ".ReusePort is true, which needs Linux.", new() { ReusePort = true, ExclusiveAddressUse = true } },
         { ".Tls is not complete: it has no certificate.", new() { Tls = new() } },
     };
 
@@ -27,6 +28,16 @@ public sealed class ListenOptionsTests
 
     [Fact]
     public void The_defaults_are_possible() => Assert.Null(new ListenOptions().Check());
+
+    [Fact]
+    public void A_port_can_be_shared_on_Linux()
+    {
+        ListenOptions options = new() { ReusePort = true, ExclusiveAddressUse = false };
+        if (OperatingSystem.IsLinux())
+            Assert.Null(options.Check());
+        else
+            Assert.StartsWith(".ReusePort is true, which needs Linux.", options.Check(), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void TLS_alone_makes_options()
@@ -54,10 +65,11 @@ public sealed class ListenOptionsTests
             TcpKeepAliveRetryCount = 6,
             DualMode = false,
             ExclusiveAddressUse = true,
+            ReusePort = true,
             SocketFileMode = UnixFileMode.UserWrite,
         }.ToSocketSettings();
         Assert.Equal((1, false, 2, 3), (settings.Backlog, settings.NoDelay, settings.SendBufferSize, settings.ReceiveBufferSize));
         Assert.Equal((4.0, 5.0, 6), (settings.TcpKeepAliveTime!.Value.TotalSeconds, settings.TcpKeepAliveInterval!.Value.TotalSeconds, settings.TcpKeepAliveRetryCount!.Value));
-        Assert.Equal((false, true, UnixFileMode.UserWrite), (settings.DualMode, settings.ExclusiveAddressUse, settings.FileMode));
+        Assert.Equal((false, true, true, UnixFileMode.UserWrite), (settings.DualMode, settings.ExclusiveAddressUse, settings.ReusePort, settings.FileMode));
     }
 }

@@ -9,6 +9,10 @@ internal sealed record SocketSettings
 
     private const int Tcp = 6; // IPPROTO_TCP
 
+    // SOL_SOCKET, SO_REUSEPORT: on Linux
+    private const int SocketLevel = 1;
+    private const int SharedPort = 15;
+
     private readonly byte[]? _unsentLimit = BitConverter.GetBytes(256 * 1024);
 
     /// <summary>The maximum number of connections that the system queues.</summary>
@@ -39,6 +43,9 @@ internal sealed record SocketSettings
     public bool DualMode { get; init; } = true;
 
     public bool ExclusiveAddressUse { get; init; }
+
+    /// <summary>SO_REUSEPORT, on Linux.</summary>
+    public bool ReusePort { get; init; }
 
     public UnixFileMode? FileMode { get; init; }
 
@@ -78,6 +85,8 @@ internal sealed record SocketSettings
             listener.DualMode = DualMode;
         if (ExclusiveAddressUse && listener.AddressFamily != AddressFamily.Unix)
             listener.ExclusiveAddressUse = true;
+        if (ReusePort && listener.AddressFamily != AddressFamily.Unix)
+            listener.SetRawSocketOption(SocketLevel, SharedPort, BitConverter.GetBytes(1));
         // TCP announces the size of its window when the connection is made, so accepted sockets inherit this one.
         if (ReceiveBufferSize is { } receive)
             listener.ReceiveBufferSize = receive;

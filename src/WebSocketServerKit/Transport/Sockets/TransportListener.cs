@@ -45,7 +45,7 @@ internal sealed class TransportListener : IDisposable
     /// </exception>
     /// <remarks>
     /// A port can be used again as soon as its listener is disposed: .NET sets SO_REUSEADDR on systems where that only ignores connections in TIME_WAIT. A port
-    /// on which another program listens is an error all the same.
+    /// on which another program listens is an error all the same, unless both share it (<see cref="SocketSettings.ReusePort"/>).
     /// </remarks>
     public static TransportListener Start(
         EndPoint endPoint, SocketSettings? settings = null, IReadOnlyList<EndPoint>? others = null, ConnectionFactory? connect = null)
@@ -54,6 +54,9 @@ internal sealed class TransportListener : IDisposable
         Socket? listener = null;
         try
         {
+            // The system would permit it.
+            if (settings.ReusePort && others is not null && others.Contains(endPoint))
+                throw new SocketException((int)SocketError.AddressAlreadyInUse);
             listener = new Socket(endPoint.AddressFamily, SocketType.Stream, endPoint is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp);
             settings.ApplyToListener(listener);
             Bind(listener, endPoint);
