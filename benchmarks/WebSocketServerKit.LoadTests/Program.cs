@@ -33,10 +33,11 @@ slow.SetAction((arguments, _) => Slow.RunAsync(arguments.GetValue(slowClients), 
 
 Option<int> others = new("--clients") { Description = "The other clients", DefaultValueFactory = _ => 1_000 };
 Option<int> rateOfOthers = new("--rate") { Description = "Messages that each of them sends per second", DefaultValueFactory = _ => 10 };
-Option<int> sleep = new("--seconds") { Description = "How long the handler sleeps", DefaultValueFactory = _ => 5 };
+Option<int> sleepers = new("--sleepers") { Description = "Clients whose handlers sleep", DefaultValueFactory = _ => 1 };
+Option<int> sleep = new("--seconds") { Description = "How long they sleep", DefaultValueFactory = _ => 5 };
 
-Command blocked = new("blocked", "The handler of one client sleeps: how long do the other clients wait for their answers, those of its event loop too?") { others, rateOfOthers, sleep };
-blocked.SetAction((arguments, _) => Blocked.RunAsync(arguments.GetValue(others), arguments.GetValue(rateOfOthers), arguments.GetValue(sleep)));
+Command blocked = new("blocked", "The handlers of some clients sleep: how long do the other clients wait for their answers, those of its event loop too?") { others, rateOfOthers, sleepers, sleep };
+blocked.SetAction((arguments, _) => Blocked.RunAsync(arguments.GetValue(others), arguments.GetValue(rateOfOthers), arguments.GetValue(sleepers), arguments.GetValue(sleep)));
 
 Command serveSlow = new("serve-slow", "The server that slow starts as a process of its own") { transport };
 serveSlow.Hidden = true;

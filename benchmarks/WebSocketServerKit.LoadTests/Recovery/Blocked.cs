@@ -8,7 +8,7 @@ using WebSocketServerKit.LoadTests.Servers;
 namespace WebSocketServerKit.LoadTests.Recovery;
 
 /// <summary>
-/// The handler of one client sleeps. Meanwhile the other clients send messages at a fixed rate: how long do they wait for the answers? With event loops, all clients are on one loop.
+/// The handlers of one or more clients sleep. Meanwhile the other clients send messages at a fixed rate: how long do they wait for the answers? With event loops, all clients are on one loop.
 /// </summary>
 internal static class Blocked
 {
@@ -17,9 +17,9 @@ internal static class Blocked
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(5); // compiles
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    public static async Task<int> RunAsync(int clients, int rate, int seconds)
+    public static async Task<int> RunAsync(int clients, int rate, int sleepers, int seconds)
     {
-        Console.WriteLine($"{clients} clients send {rate} messages per second each; the handler of another one sleeps for {seconds} s. {Machine.Describe().Processor}");
+        Console.WriteLine($"{clients} clients send {rate} messages per second each; the handlers of {sleepers} more sleep for {seconds} s. {Machine.Describe().Processor}");
         bool isFast = true;
         foreach ((string name, WebSocketTransport transport) in new[] { (Contender.Ours.Name, WebSocketTransport.Sockets), (Contender.OursLoop.Name, WebSocketTransport.EventLoop) })
         {
@@ -27,15 +27,16 @@ internal static class Blocked
             using Epoll epoll = new();
             Message message = new(size: 64, text: false, atOnce: 1);
             Caller[] callers = [.. Enumerable.Range(0, clients).Select(_ => new Caller(server.Port, epoll, message))];
-            using LoadClient blocking = new();
-            await blocking.ConnectAsync(server.Port);
+            LoadClient[] blocking = [.. Enumerable.Range(0, sleepers).Select(_ => new LoadClient())];
+            foreach (LoadClient client in blocking)
+                await client.ConnectAsync(server.Port);
 
             Load(callers, epoll, rate, WarmUp);
             LongHistogram before = Load(callers, epoll, rate, TimeSpan.FromSeconds(seconds));
             Print($"{name}, before", before);
 
             long start = Stopwatch.GetTimestamp();
-            Task sleeping = blocking.SleepAsync(TimeSpan.FromSeconds(seconds));
+            Task sleeping = Task.WhenAll(blocking.Select(client => client.SleepAsync(TimeSpan.FromSeconds(seconds))));
             LongHistogram during = Load(callers, epoll, rate, TimeSpan.FromSeconds(seconds));
             Print($"{name}, meanwhile", during);
             await sleeping;
@@ -44,9 +45,11 @@ internal static class Blocked
             isFast &= P99(during) <= MostP99Milliseconds;
             foreach (Caller caller in callers)
                 caller.Dispose();
+            foreach (LoadClient client in blocking)
+                client.Dispose();
         }
 
-        Console.WriteLine($"every message was answered, and p99 is at most {MostP99Milliseconds} ms while the handler sleeps: {isFast}");
+        Console.WriteLine($"every message was answered, and p99 is at most {MostP99Milliseconds} ms while handlers sleep: {isFast}");
         return isFast ? 0 : 1;
     }
 
