@@ -246,10 +246,27 @@ internal abstract partial class ConnectionLifetime : IHandlers, IThreadPoolWorkI
             if (_opening.IsAccepted)
             {
                 await OpenAsync().ConfigureAwait(false);
-                // An idle connection waits here. Put no other async method in between, keep no locals across the awaits, and await plain tasks only: each of
-                // these would make the state machine of every idle connection larger.
                 if (LeftMessage is null)
-                    await Receive.RunAsync().ConfigureAwait(false);
+                {
+                    Receive.Begin();
+                    try
+                    {
+                        // An idle connection waits here. Put no other async method in between, keep no locals across the awaits, and await plain tasks and value tasks only: each of these
+                        // would make the state machine of every idle connection larger.
+                        while (Receive.End is null)
+                        {
+                            await Receive.WaitForInputAsync().ConfigureAwait(false);
+                            await Receive.TakeInputAsync().ConfigureAwait(false);
+                        }
+                    }
+                    catch (Exception failure)
+                    {
+                        Receive.Fail(failure);
+                    }
+
+                    await Receive.FinishAsync().ConfigureAwait(false);
+                }
+
                 await CloseAsync().ConfigureAwait(false);
             }
         }
