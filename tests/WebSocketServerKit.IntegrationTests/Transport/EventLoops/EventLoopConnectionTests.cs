@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Net.Sockets;
 using System.Runtime.Versioning;
 using WebSocketServerKit.Scheduling;
 using WebSocketServerKit.Transport.Sockets;
