@@ -20,7 +20,7 @@ namespace WebSocketServerKit.Connections;
 /// read the state, and end the connection by <see cref="BeginClose"/>, <see cref="Abort"/>, <see cref="CloseForMemory"/> or <see cref="BeginStop"/>. There is no lock:
 /// the connection's own loop writes the shared fields, or the first thread does by compare-exchange.</para>
 /// </summary>
-internal abstract partial class ConnectionLifetime : IHandlers
+internal abstract partial class ConnectionLifetime : IHandlers, IThreadPoolWorkItem
 {
     private ConnectionWatch _watch;
     private OpeningHandshake? _opening;             // null once the connection is open
@@ -43,7 +43,7 @@ internal abstract partial class ConnectionLifetime : IHandlers
     protected ConnectionLifetime(TransportConnection transport, ConnectionSettings settings, Heartbeat heartbeat, ServerLog log)
     {
         Transport = transport;
-        RemoteAddress = EndPointAddress.Of(transport.RemoteEndPoint);
+        RemoteAddress = transport.RemoteAddress;
         Settings = settings;
         Heartbeat = heartbeat;
         Log = log;
@@ -231,9 +231,11 @@ internal abstract partial class ConnectionLifetime : IHandlers
     /// <summary>Whether both sides sent a Close frame.</summary>
     protected bool WasClean => Volatile.Read(ref _closing) is { WasClean: true };
 
-    /// <summary>Runs the connection on the thread pool, for a caller whose thread must not run handlers.</summary>
+    /// <summary>Runs the connection on a thread of its transport, for a caller whose thread must not run handlers.</summary>
     // Not an await in RunAsync: that would leave a delegate in the state machine of every idle connection.
-    public void Start() => ThreadPool.UnsafeQueueUserWorkItem(static connection => _ = connection.RunAsync(), this, preferLocal: false);
+    public void Start() => Transport.Start(this);
+
+    void IThreadPoolWorkItem.Execute() => _ = RunAsync();
 
     /// <summary>Runs the connection from the accepted socket to its release. Begins on the thread of the caller. Never throws.</summary>
     public async Task RunAsync()
@@ -244,10 +246,27 @@ internal abstract partial class ConnectionLifetime : IHandlers
             if (_opening.IsAccepted)
             {
                 await OpenAsync().ConfigureAwait(false);
-                // An idle connection waits here. Put no other async method in between, keep no locals across the awaits, and await plain tasks only: each of
-                // these would make the state machine of every idle connection larger.
                 if (LeftMessage is null)
-                    await Receive.RunAsync().ConfigureAwait(false);
+                {
+                    Receive.Begin();
+                    try
+                    {
+                        // An idle connection waits here. Put no other async method in between, keep no locals across the awaits, and await plain tasks and value tasks only: each of these
+                        // would make the state machine of every idle connection larger.
+                        while (Receive.End is null)
+                        {
+                            await Receive.WaitForInputAsync().ConfigureAwait(false);
+                            await Receive.TakeInputAsync().ConfigureAwait(false);
+                        }
+                    }
+                    catch (Exception failure)
+                    {
+                        Receive.Fail(failure);
+                    }
+
+                    await Receive.FinishAsync().ConfigureAwait(false);
+                }
+
                 await CloseAsync().ConfigureAwait(false);
             }
         }

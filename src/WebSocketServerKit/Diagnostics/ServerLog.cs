@@ -11,6 +11,9 @@ internal sealed partial class ServerLog(ILogger log)
 {
     private readonly FaultTolerantLogger _logger = new(log);
 
+    /// <summary>Whether messages of the level Debug are logged. For those whose arguments cost something.</summary>
+    internal bool IsDebugEnabled => _logger.IsEnabled(LogLevel.Debug);
+
     [LoggerMessage(1, LogLevel.Information, "Listening on {EndPoint}.")]
     public partial void Listening(EndPoint endPoint);
 

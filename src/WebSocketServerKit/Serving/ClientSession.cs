@@ -31,7 +31,7 @@ internal sealed class ClientSession : ConnectionLifetime
         _server = server;
         _run = run;
         ExpectsProxyHeader = expectsProxyHeader;
-        IsFromTrustedProxy = run.TrustedProxies.Contains(transport.RemoteEndPoint);
+        IsFromTrustedProxy = !run.TrustedProxies.IsEmpty && run.TrustedProxies.Contains(transport.RemoteEndPoint);
         IsAttributed = !IsFromTrustedProxy || !(expectsProxyHeader || run.ReadsForwardedHeaders);
     }
 
@@ -80,7 +80,8 @@ internal sealed class ClientSession : ConnectionLifetime
     {
         _client = _decision!.Client!;
         _server.Clients.Add(_client);
-        Log.ClientConnected(_client.Id, RemoteEndPoint, new PeerText(_client.Path));
+        if (Log.IsDebugEnabled) // the end point is made for the log
+            Log.ClientConnected(_client.Id, RemoteEndPoint, new PeerText(_client.Path));
         // The stop may have visited this connection while the host's handlers decided. It visits each connection only once.
         if (_run.IsStopping)
             BeginStop(_run.Plan.Code, _run.Plan.NextReason());

@@ -8,8 +8,8 @@ namespace WebSocketServerKit.Serving;
 
 /// <summary>The listeners of a server. Thread-safe.</summary>
 /// <param name="listen">Starts a listener on one end point; the second argument is the end points of the listeners so far.</param>
-/// <param name="connect">Makes a connection of an accepted socket.</param>
-internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSettings, TransportListener> listen, ConnectionFactory? connect = null)
+/// <param name="accept">Accepts for a socket that the host passes on.</param>
+internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSettings, TransportListener> listen, AcceptFactory? accept = null)
 {
     // The attempts to find a port that is free on both 127.0.0.1 and [::1], for port 0.
     private const int Tries = 16;
@@ -94,7 +94,7 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
     private void Add(ListenTarget target, List<TransportListener> added)
     {
         if (target.Address is not { } address)
-            added.Add(TransportListener.Start(target.Socket!, target.Sockets, connect));
+            added.Add(TransportListener.Start(target.Socket!, target.Sockets, accept));
         else if (address.Scope == ListenScope.EndPoint)
             Listen(address.EndPoint, target, added);
         else if (address.Scope == ListenScope.Localhost)

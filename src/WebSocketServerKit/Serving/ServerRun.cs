@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Net;
-using System.Net.Sockets;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Memory;
@@ -86,7 +85,8 @@ internal sealed class ServerRun
         _certificates = new CertificateWatch(_time, log);
         if (options.UsesEventLoop)
             _loops = new EventLoopGroup(options.EventLoops ?? Environment.ProcessorCount, Budget.Pool, Settings.Clock, HandlerBlocksLoop);
-        _listeners = new Listeners((endPoint, others, sockets) => TransportListener.Start(endPoint, sockets, others, Connect), Connect);
+        AcceptFactory accept = OperatingSystem.IsLinux() && _loops is not null ? _loops.AcceptFrom : TransportListener.AcceptWith(Budget.Pool);
+        _listeners = new Listeners((endPoint, others, sockets) => TransportListener.Start(endPoint, sockets, others, accept), accept);
         try
         {
             var places = options.AllPlaces().Select(place => place.ToTarget(_listenDefaults, _certificates.Add)).ToList();
@@ -413,9 +413,6 @@ internal sealed class ServerRun
             }
         }
     }
-
-    private TransportConnection? Connect(Socket socket, SocketSettings settings) =>
-        OperatingSystem.IsLinux() && _loops is not null ? _loops.TryAdd(socket, settings) : SocketTransportConnection.TryCreate(socket, settings, Budget.Pool);
 
     private void HandlerBlocksLoop(TransportConnection connection)
     {

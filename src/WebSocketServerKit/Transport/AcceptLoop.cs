@@ -2,6 +2,9 @@ using System.Net.Sockets;
 
 namespace WebSocketServerKit.Transport;
 
+/// <summary>Waits for the next connection. Null if the client has left already.</summary>
+internal delegate ValueTask<TransportConnection?> AcceptNext(CancellationToken stopping);
+
 /// <summary>
 /// Accepts connections until it is stopped. No error ends it: a server must not silently stop accepting.
 /// </summary>
@@ -14,7 +17,7 @@ namespace WebSocketServerKit.Transport;
 /// </param>
 /// <param name="timeProvider">Measures the pauses.</param>
 internal sealed class AcceptLoop(
-    Func<CancellationToken, ValueTask<TransportConnection?>> accept,
+    AcceptNext accept,
     Action<TransportConnection> accepted,
     Action<IOException> report,
     TimeProvider timeProvider)
@@ -35,15 +38,21 @@ internal sealed class AcceptLoop(
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
 
         TimeSpan pause = ShortestPause;
-        int accepts = 0;
+        int acceptedInARow = 0;
         while (!stopping.IsCancellationRequested)
         {
-            if (++accepts % AcceptedInARow == 0)
+            if (acceptedInARow == AcceptedInARow)
+            {
+                acceptedInARow = 0;
                 await Task.Yield(); // this thread has no context, so it goes to the thread pool's global queue
+            }
+
             TransportConnection? connection;
             try
             {
-                connection = await accept(stopping).ConfigureAwait(false);
+                ValueTask<TransportConnection?> accepting = accept(stopping);
+                acceptedInARow = accepting.IsCompleted ? acceptedInARow + 1 : 0;
+                connection = await accepting.ConfigureAwait(false);
             }
             catch (Exception) when (stopping.IsCancellationRequested)
             {

@@ -48,6 +48,9 @@ internal abstract class TransportConnection : IAsyncDisposable
     /// </summary>
     public abstract EndPoint LocalEndPoint { get; }
 
+    /// <summary>The IP address of <see cref="RemoteEndPoint"/>, or <see cref="EndPointAddress.None"/>.</summary>
+    public virtual IPAddress RemoteAddress => EndPointAddress.Of(RemoteEndPoint);
+
     /// <summary>What the host has told of a connection that it brings; null for one that the server has accepted itself.</summary>
     public virtual HostFacts? Facts => null;
 
@@ -62,6 +65,9 @@ internal abstract class TransportConnection : IAsyncDisposable
 
     /// <summary>What the TLS handshake has agreed on; null before it, and without TLS.</summary>
     public virtual TlsSession? Tls => null;
+
+    /// <summary>Calls the code that uses the connection, on a thread that may run handlers, and not before it returns. Call it once, before any read.</summary>
+    public virtual void Start(IThreadPoolWorkItem user) => ThreadPool.UnsafeQueueUserWorkItem(user, preferLocal: false);
 
     /// <summary>The TLS handshake, if there is one. Call it once, before anything is read or written here.</summary>
     /// <exception cref="System.Security.Authentication.AuthenticationException">The peer does not agree, or its certificate is refused.</exception>

@@ -17,9 +17,9 @@ internal sealed class AcceptedConnections : IAsyncDisposable
     private Task _running = Task.CompletedTask;
 
     /// <summary>Listens, and accepts at once unless told to leave clients in the backlog until <see cref="Run"/>.</summary>
-    public AcceptedConnections(EndPoint endPoint, bool run = true, ConnectionFactory? connect = null)
+    public AcceptedConnections(EndPoint endPoint, bool run = true, AcceptFactory? accept = null)
     {
-        Listener = TransportListener.Start(endPoint, connect: connect);
+        Listener = TransportListener.Start(endPoint, accept: accept);
         if (run)
             Run();
     }
@@ -30,7 +30,7 @@ internal sealed class AcceptedConnections : IAsyncDisposable
 
     public IReadOnlyList<IOException> Reports => _reports;
 
-    public static AcceptedConnections OnLoopback(ConnectionFactory? connect = null) => new(new IPEndPoint(IPAddress.Loopback, 0), connect: connect);
+    public static AcceptedConnections OnLoopback(AcceptFactory? accept = null) => new(new IPEndPoint(IPAddress.Loopback, 0), accept: accept);
 
     public void Run() =>
         _running = Listener.RunAsync(connection => _accepted.Writer.TryWrite(connection), _reports.Add, TimeProvider.System);

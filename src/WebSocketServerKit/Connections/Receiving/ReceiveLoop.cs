@@ -113,7 +113,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     /// <summary>Whether handlers that are not waited for may still read the payload. Then no buffer that may contain it goes back to the pool.</summary>
     public bool IsPayloadLeft { get; private set; }
 
-    /// <summary>Takes over the limits of the client. Call it before <see cref="RunAsync"/>, while no handler runs.</summary>
+    /// <summary>Takes over the limits of the client. Call it before <see cref="Begin"/>, while no handler runs.</summary>
     public void Apply(ConnectionSettings applied)
     {
         _protocol.Limit(applied.MaxMessageSize, applied.MaxFragmentsPerMessage);
@@ -122,45 +122,43 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _overRate = Reaction(applied, connection.Heartbeat);
     }
 
-    /// <summary>Hands on messages from a size on in parts. Call it before <see cref="RunAsync"/>.</summary>
+    /// <summary>Hands on messages from a size on in parts. Call it before <see cref="Begin"/>.</summary>
     public void Split(long from, long maxSize) => _protocol.Split(from, maxSize);
 
-    /// <summary>Enables permessage-deflate. Call it before <see cref="RunAsync"/>.</summary>
+    /// <summary>Enables permessage-deflate. Call it before <see cref="Begin"/>.</summary>
     public void Agree(PerMessageDeflateParameters agreed)
     {
         _expectsRsv1 = true;
         _protocol.Agree(new MessageInflater(contextTakeover: !agreed.ClientNoContextTakeover));
     }
 
-    /// <summary>Receives until <see cref="End"/> is set. Never throws.</summary>
-    public async Task RunAsync()
+    /// <summary>Begins to receive. Then the connection calls <see cref="WaitForInputAsync"/> and <see cref="TakeInputAsync"/> in turn until <see cref="End"/> is set, and at last <see cref="FinishAsync"/>.</summary>
+    // The loop itself is in ConnectionLifetime.RunAsync: as a method of its own it would cost each idle connection another state machine.
+    public void Begin() => _hasBegun = true;
+
+    /// <summary>Waits until there is input to take, or it has ended. An idle connection waits here.</summary>
+    public ValueTask WaitForInputAsync() => _ahead is { IsEmpty: false } ? default : WaitToReadAsync();
+
+    /// <summary>Parses the input, and raises its messages.</summary>
+    public ValueTask TakeInputAsync()
     {
-        _hasBegun = true;
-        try
-        {
-            while (_end is null)
-            {
-                // Keep no locals across this await: each would be stored in the state machine of every idle connection.
-                if (_ahead is { IsEmpty: false })
-                {
-                    await TakeAheadAsync().ConfigureAwait(false);
-                    continue;
-                }
+        if (_ahead is { IsEmpty: false })
+            return TakeAheadAsync();
+        EndWait();
+        return _input.TryRead(out ReadResult read) ? TakeAsync(read) : default;
+    }
 
-                await WaitToReadAsync().ConfigureAwait(false);
-                EndWait();
-                if (_input.TryRead(out ReadResult read))
-                    await TakeAsync(read).ConfigureAwait(false);
-            }
-        }
-        catch (Exception failure)
-        {
-            // An IOException of the network, or a bug. In both cases the connection is lost, and ClientDisconnected has to be raised.
-            EndWait();
-            Failure = failure;
-            _end = ReceiveEnd.Lost;
-        }
+    /// <summary>Ends it with what <see cref="WaitForInputAsync"/> or <see cref="TakeInputAsync"/> has thrown: an IOException of the network, or a bug. In both cases the connection is lost.</summary>
+    public void Fail(Exception failure)
+    {
+        EndWait();
+        Failure = failure;
+        _end = ReceiveEnd.Lost;
+    }
 
+    /// <summary>Lets the handlers of an incomplete message end, and releases the buffers.</summary>
+    public async ValueTask FinishAsync()
+    {
         if (_parts is { HasHandlers: true })
             await InterruptMessageAsync().ConfigureAwait(false);
         if (IsPayloadLeft)

@@ -34,8 +34,11 @@ internal readonly record struct RequestTarget(string Path, string QueryString, s
         path = PercentEncoding.DecodePath(path);
 
         // A control character could forge lines in the host's logs. It must not stay encoded either, because other code may decode the path again.
-        if (path.Any(char.IsControl))
-            return HandshakeViolation.ControlInPath;
+        foreach (char character in path)
+        {
+            if (char.IsControl(character))
+                return HandshakeViolation.ControlInPath;
+        }
 
         result = new(path is "" ? "/" : path, query, authority);
         return HandshakeViolation.None;

@@ -29,6 +29,7 @@ internal sealed unsafe partial class Epoll
     private const int CloseOnExec = 0x80000; // EPOLL_CLOEXEC, EFD_CLOEXEC
     private const int NonBlocking = 0x800;   // EFD_NONBLOCK
     private const int Add = 1;               // EPOLL_CTL_ADD
+    private const int Modify = 3;            // EPOLL_CTL_MOD
     private const int Interrupted = 4;       // EINTR
 
     // struct epoll_event is packed on x86 only.
@@ -64,14 +65,20 @@ internal sealed unsafe partial class Epoll
 
     /// <summary>Adds a socket. Its events are told once each time they come about (edge-triggered).</summary>
     /// <exception cref="IOException">The system has no memory, or the user's limit of watched files is reached.</exception>
-    public void Watch(SafeHandle socket, long key)
+    public void Watch(SafeHandle socket, long key) => Control(Add, socket, key);
+
+    /// <summary>Tells the events of a socket that it has at present once more.</summary>
+    /// <exception cref="IOException">The system has no memory.</exception>
+    public void Rearm(SafeHandle socket, long key) => Control(Modify, socket, key);
+
+    private void Control(int operation, SafeHandle socket, long key)
     {
         bool isReferenced = false;
         try
         {
             socket.DangerousAddRef(ref isReferenced);
             const PollEvents All = PollEvents.Readable | PollEvents.Writable | PollEvents.PeerEnded | PollEvents.EdgeTriggered;
-            Check(EpollControl(_epoll, Add, (int)socket.DangerousGetHandle(), All, key));
+            Check(EpollControl(_epoll, operation, (int)socket.DangerousGetHandle(), All, key));
         }
         finally
         {

@@ -1,9 +1,8 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
-using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using WebSocketServerKit.Scheduling;
-using WebSocketServerKit.Transport.Sockets;
 
 namespace WebSocketServerKit.Transport.EventLoops;
 
@@ -26,24 +25,25 @@ internal sealed class EventLoop : ITicked
     private const int OffLoopTicks = 250;
 
     private readonly Epoll _epoll = new();
-    private readonly ArrayPool<byte> _pool;
     private readonly SliceClock _clock;
     private readonly string _name;
     private readonly Action<TransportConnection>? _blocked;
     private readonly Lock _gate = new();
     private readonly Stack<int> _free = new(); // guarded by _gate, as are all changes of the connections
     private EventLoopConnection?[] _connections = new EventLoopConnection?[64];
+    private EventLoopListener[] _listeners = [];
     private int _used;
     private int _count;
     private uint _added;
+    private long _lastListenerKey = Epoll.WakeKey; // the keys of connections are positive
 
     // The thread that has the turn writes these fields.
     private int _found;
     private int _next;
-    private EventLoopConnection? _served;
+    private EventLoopConnection? _served; // null while connections are accepted
 
     private LoopThread _owner; // guarded by _gate
-    private readonly List<(LoopThread Thread, int Turn, EventLoopConnection Blocking, int Ticks)> _lost = []; // those that were taken over, for the clock's thread
+    private readonly List<(LoopThread Thread, int Turn, EventLoopConnection? Blocking, int Ticks)> _lost = []; // those that were taken over, for the clock's thread
     private int _isStopped;
     private int _seenTurn;
     private int _seenTicks;
@@ -55,7 +55,7 @@ internal sealed class EventLoop : ITicked
     /// <exception cref="IOException">The system has no descriptors left.</exception>
     public EventLoop(ArrayPool<byte> pool, SliceClock clock, string name, Action<TransportConnection>? blocked = null)
     {
-        _pool = pool;
+        Pool = pool;
         _clock = clock;
         _name = name;
         _blocked = blocked;
@@ -66,12 +66,13 @@ internal sealed class EventLoop : ITicked
     /// <summary>The number of its connections. A snapshot.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>Takes an accepted socket. Throws what its constructor throws.</summary>
-    /// <exception cref="SocketException">The connection has ended already.</exception>
+    /// <summary>The pool for the buffers of its connections.</summary>
+    public ArrayPool<byte> Pool { get; }
+
+    /// <summary>Watches a connection that was made for this loop.</summary>
     /// <exception cref="IOException">The system cannot watch more sockets.</exception>
-    public EventLoopConnection Add(Socket socket, SocketSettings settings)
+    public void Add(EventLoopConnection connection)
     {
-        EventLoopConnection connection = new(socket, settings, _pool, this);
         lock (_gate)
         {
             if (!_free.TryPop(out int slot))
@@ -85,8 +86,7 @@ internal sealed class EventLoop : ITicked
 
         try
         {
-            _epoll.Watch(connection.Handle, connection.Key);
-            return connection;
+            _epoll.Watch(connection.Socket, connection.Key);
         }
         catch
         {
@@ -94,6 +94,29 @@ internal sealed class EventLoop : ITicked
             throw;
         }
     }
+
+    /// <summary>Watches a listener until it is closed.</summary>
+    /// <exception cref="IOException">The system cannot watch more sockets.</exception>
+    public void Add(EventLoopListener listener, SafeHandle socket)
+    {
+        lock (_gate)
+        {
+            listener.Key = --_lastListenerKey;
+            _listeners = [.. _listeners, listener];
+        }
+
+        _epoll.Watch(socket, listener.Key);
+    }
+
+    /// <summary>Forgets a listener that is closed, or is about to be.</summary>
+    public void Remove(EventLoopListener listener)
+    {
+        lock (_gate)
+            _listeners = [.. _listeners.Where(other => other != listener)];
+    }
+
+    /// <summary>Tells the events of a listener once more if it is still readable, after those of others.</summary>
+    public void Rearm(EventLoopListener listener, SafeHandle socket) => _epoll.Rearm(socket, listener.Key);
 
     /// <summary>Forgets a connection whose socket is closed, or is about to be.</summary>
     public void Remove(EventLoopConnection connection)
@@ -138,8 +161,9 @@ internal sealed class EventLoop : ITicked
         {
             if (!_owner.TryTakeOver(turn))
                 return;
-            EventLoopConnection blocking = _served!;
-            blocking.OffLoopUntil = _clock.Now + OffLoopTicks;
+            EventLoopConnection? blocking = _served;
+            if (blocking is not null)
+                blocking.OffLoopUntil = _clock.Now + OffLoopTicks;
             _lost.Add((_owner, turn, blocking, 0));
             StartThread();
         }
@@ -150,7 +174,7 @@ internal sealed class EventLoop : ITicked
     {
         for (int i = _lost.Count - 1; i >= 0; i--)
         {
-            (LoopThread thread, int turn, EventLoopConnection blocking, int ticks) = _lost[i];
+            (LoopThread thread, int turn, EventLoopConnection? blocking, int ticks) = _lost[i];
             if (thread.Position == turn && ticks < BlockedTicks)
             {
                 _lost[i] = (thread, turn, blocking, ticks + 1);
@@ -159,7 +183,7 @@ internal sealed class EventLoop : ITicked
             }
 
             _lost.RemoveAt(i);
-            if (thread.Position == turn && _blocked is not null)
+            if (thread.Position == turn && blocking is not null && _blocked is not null)
                 ThreadPool.UnsafeQueueUserWorkItem(_blocked, blocking, preferLocal: false);
         }
     }
@@ -189,7 +213,7 @@ internal sealed class EventLoop : ITicked
         [ThreadStatic]
         private static LoopThread? _current;
 
-        private ReadBuffer _buffer = new(loop._pool);
+        private ReadBuffer _buffer = new(loop.Pool);
         private bool _hasBuffer;
         private EventLoopInput? _borrower;
         private int _lease;
@@ -215,7 +239,7 @@ internal sealed class EventLoop : ITicked
                 if (!_buffer.IsFull)
                     return _buffer;
                 _buffer.Release();
-                _buffer = new ReadBuffer(loop._pool);
+                _buffer = new ReadBuffer(loop.Pool);
                 _buffer.Take();
                 return _buffer;
             }
@@ -262,8 +286,10 @@ internal sealed class EventLoop : ITicked
             if (loop._next < loop._found)
             {
                 (PollEvents events, long key) = loop._epoll[loop._next++];
-                if (key != Epoll.WakeKey)
+                if (key >= 0)
                     return loop.Find(key) is not { } connection || Serve(connection, events);
+                if (key != Epoll.WakeKey)
+                    return Accept(key);
                 loop._epoll.Close();
                 return false;
             }
@@ -279,7 +305,7 @@ internal sealed class EventLoop : ITicked
         private bool Serve(EventLoopConnection connection, PollEvents events)
         {
             loop._served = connection;
-            Volatile.Write(ref _position, _position + 1);
+            BeginTurn();
             connection.Signal(events, onPool: loop._clock.Now - connection.OffLoopUntil < 0);
             if (_borrower is { } borrower)
             {
@@ -287,6 +313,24 @@ internal sealed class EventLoop : ITicked
                 borrower.EndLoan(_lease, _buffer, _lent);
             }
 
+            return EndTurn();
+        }
+
+        private bool Accept(long key)
+        {
+            loop._served = null;
+            BeginTurn();
+            foreach (EventLoopListener listener in Volatile.Read(ref loop._listeners))
+                if (listener.Key == key)
+                    listener.Signal();
+            return EndTurn();
+        }
+
+        private void BeginTurn() => Volatile.Write(ref _position, _position + 1);
+
+        // False when the thread has lost the turn.
+        private bool EndTurn()
+        {
             Volatile.Write(ref _position, _position + 1);
             return !_isTakenOver || loop.IsOwner(this);
         }

@@ -36,31 +36,23 @@ internal sealed class EventLoopGroup
     /// <summary>The numbers of connections of the loops. A snapshot.</summary>
     public IEnumerable<int> Counts => _loops.Select(loop => loop.Count);
 
-    /// <summary>
-    /// Takes ownership of an accepted socket, for the loop with the fewest connections. If the peer has left already, it closes the socket and returns null.
-    /// </summary>
-    /// <exception cref="IOException">The system cannot watch more sockets.</exception>
-    public TransportConnection? TryAdd(Socket socket, SocketSettings settings)
+    /// <summary>The loop with the fewest connections.</summary>
+    public EventLoop WithFewest
     {
-        EventLoop loop = _loops[0];
-        foreach (EventLoop other in _loops)
-            if (other.Count < loop.Count)
-                loop = other;
-        try
+        get
         {
-            return loop.Add(socket, settings);
-        }
-        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
-        {
-            socket.Dispose();
-            return null;
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
+            EventLoop fewest = _loops[0];
+            foreach (EventLoop other in _loops)
+                if (other.Count < fewest.Count)
+                    fewest = other;
+            return fewest;
         }
     }
+
+    /// <summary>Begins to accept for a listener, which stays its owner's. The connections go to the loops.</summary>
+    /// <exception cref="IOException">The system cannot watch more sockets.</exception>
+    public AcceptNext AcceptFrom(Socket listener, SocketSettings settings, CancellationToken stopping) =>
+        new EventLoopListener(listener, settings, this, _loops[0], stopping).AcceptAsync;
 
     /// <summary>Stops the loops. Called when all connections are closed; further calls do nothing.</summary>
     public void Stop()

@@ -10,7 +10,7 @@ namespace WebSocketServerKit.Transport.EventLoops;
 /// </summary>
 /// <remarks>One reader at a time. While the reader waits, the thread that ends the wait receives for it.</remarks>
 [SupportedOSPlatform("linux")]
-internal sealed class EventLoopInput(Socket socket, ArrayPool<byte> pool) : TransportInput
+internal sealed class EventLoopInput(LinuxSocket socket, ArrayPool<byte> pool, bool isTcp) : TransportInput
 {
     private const int SmallestBuffer = 4 * 1024;
 
@@ -21,8 +21,7 @@ internal sealed class EventLoopInput(Socket socket, ArrayPool<byte> pool) : Tran
     private const int Forgotten = 3;
     private const int LeaseStates = 3;
 
-    private readonly Readiness _readable = new();
-    private readonly bool _isTcp = socket.ProtocolType == ProtocolType.Tcp;
+    private readonly Readiness _readable = new(isReady: false); // the loop tells at first what the socket is
     private ReadBuffer? _shared;
     private volatile bool _isShared; // the bytes lie in the loop's buffer
     private int _lent;               // so many
@@ -177,7 +176,7 @@ internal sealed class EventLoopInput(Socket socket, ArrayPool<byte> pool) : Tran
         int count;
         try
         {
-            count = socket.Receive(room, SocketFlags.None, out error);
+            count = socket.Receive(room, out error);
         }
         catch (ObjectDisposedException closed)
         {
@@ -189,7 +188,7 @@ internal sealed class EventLoopInput(Socket socket, ArrayPool<byte> pool) : Tran
             return -1;
         // epoll(7): a read of a stream that is shorter than its buffer has taken all there is. Then the next event is an edge. But no event tells again that the connection has ended, and a read of
         // a Unix domain socket ends where the bytes of another sender begin.
-        if (error != SocketError.Success || count == 0 || count == room.Length || _isEnding || !_isTcp)
+        if (error != SocketError.Success || count == 0 || count == room.Length || _isEnding || !isTcp)
             _readable.SetReady();
         if (error != SocketError.Success)
             throw TransportErrors.ConnectionLost(new SocketException((int)error));

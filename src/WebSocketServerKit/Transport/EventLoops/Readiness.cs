@@ -7,14 +7,14 @@ namespace WebSocketServerKit.Transport.EventLoops;
 /// <para>Invariants: one user at a time calls <see cref="TryTake"/> and <see cref="TryWait"/>, which never waits while it is ready, so no signal is lost. <see cref="Signal"/> may come from any
 /// thread. Whoever gets true from it owns the direction until it calls <see cref="EndWait()"/> or <see cref="GoOnWaiting"/>.</para>
 /// </summary>
-internal sealed class Readiness : IValueTaskSource
+internal sealed class Readiness(bool isReady = true) : IValueTaskSource
 {
     private const int Drained = 0;
     private const int Ready = 1;
     private const int Waiting = 2;
 
     private ManualResetValueTaskSourceCore<bool> _wait;
-    private int _state = Ready; // the socket may have been ready before the loop watched it
+    private int _state = isReady ? Ready : Drained;
 
     /// <summary>Whether to try the socket. Call it before each try: what comes later sets it again.</summary>
     public bool TryTake() => Volatile.Read(ref _state) == Ready && Interlocked.CompareExchange(ref _state, Drained, Ready) == Ready;

@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace WebSocketServerKit.Transport.Sockets;
 
 /// <summary>
-/// A connection over an accepted <see cref="Socket"/>: plain TCP or a Unix domain socket. A subclass waits until the socket is ready. No call here blocks.
+/// A connection over an accepted <see cref="Socket"/>: plain TCP or a Unix domain socket. The subclass waits until the socket is ready. No call here blocks.
 /// </summary>
 internal abstract class SocketConnection : TransportConnection
 {

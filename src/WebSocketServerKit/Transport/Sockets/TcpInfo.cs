@@ -8,11 +8,17 @@ namespace WebSocketServerKit.Transport.Sockets;
 /// <param name="BytesAcknowledged">The bytes that the peer's system has acknowledged since the connection was made.</param>
 internal readonly record struct TcpInfo(byte State, long BytesAcknowledged)
 {
-    private const int Tcp = 6;           // IPPROTO_TCP
-    private const int Option = 11;       // TCP_INFO
+    /// <summary>IPPROTO_TCP.</summary>
+    public const int Level = 6;
+
+    /// <summary>TCP_INFO.</summary>
+    public const int Option = 11;
+
+    /// <summary>The size of what is used of the struct tcp_info.</summary>
+    public const int Size = AcknowledgedAt + sizeof(long);
+
     private const int StateAt = 0;       // tcpi_state
     private const int AcknowledgedAt = 120; // tcpi_bytes_acked, since Linux 4.1
-    private const int Size = AcknowledgedAt + sizeof(long);
 
     // include/net/tcp_states.h
     private const byte Closed = 7;
@@ -30,7 +36,7 @@ internal readonly record struct TcpInfo(byte State, long BytesAcknowledged)
         Span<byte> bytes = stackalloc byte[Size];
         try
         {
-            if (socket.GetRawSocketOption(Tcp, Option, bytes) < Size)
+            if (socket.GetRawSocketOption(Level, Option, bytes) < Size)
                 return false;
         }
         catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
@@ -38,7 +44,10 @@ internal readonly record struct TcpInfo(byte State, long BytesAcknowledged)
             return false;
         }
 
-        info = new TcpInfo(bytes[StateAt], MemoryMarshal.Read<long>(bytes[AcknowledgedAt..]));
+        info = Read(bytes);
         return true;
     }
+
+    /// <summary>Reads a struct tcp_info of <see cref="Size"/> bytes.</summary>
+    public static TcpInfo Read(ReadOnlySpan<byte> bytes) => new(bytes[StateAt], MemoryMarshal.Read<long>(bytes[AcknowledgedAt..]));
 }

@@ -5,8 +5,8 @@ using System.Runtime.Versioning;
 
 namespace WebSocketServerKit.Transport.Sockets;
 
-/// <summary>Makes a connection of an accepted socket, which it then owns. If the peer has left already, it closes the socket and returns null.</summary>
-internal delegate TransportConnection? ConnectionFactory(Socket socket, SocketSettings settings);
+/// <summary>Begins to accept the connections of a socket that listens, until the token is cancelled; then the socket is closed.</summary>
+internal delegate AcceptNext AcceptFactory(Socket listener, SocketSettings settings, CancellationToken stopping);
 
 /// <summary>
 /// Listens on one end point from its start until it is disposed, and hands out accepted connections.
@@ -15,18 +15,16 @@ internal delegate TransportConnection? ConnectionFactory(Socket socket, SocketSe
 internal sealed class TransportListener : IDisposable
 {
     private readonly Socket _listener;
-    private readonly SocketSettings _settings;
-    private readonly ConnectionFactory _connect;
+    private readonly AcceptNext _accept;
 
     // Never disposed: it owns neither a timer nor a wait handle, and RunAsync after Dispose has to end without an error.
     private readonly CancellationTokenSource _stopping = new();
 
-    private TransportListener(Socket listener, SocketSettings settings, ConnectionFactory? connect)
+    private TransportListener(Socket listener, SocketSettings settings, AcceptFactory? accept)
     {
         _listener = listener;
-        _settings = settings;
-        _connect = connect ?? (static (socket, settings) => SocketTransportConnection.TryCreate(socket, settings, ArrayPool<byte>.Shared));
         LocalEndPoint = listener.LocalEndPoint!;
+        _accept = accept is null ? AcceptWith(ArrayPool<byte>.Shared)(listener, settings, _stopping.Token) : accept(listener, settings, _stopping.Token);
     }
 
     /// <summary>The end point that it listens on, with the real port if port 0 was requested.</summary>
@@ -39,7 +37,7 @@ internal sealed class TransportListener : IDisposable
     /// </param>
     /// <param name="settings">The socket options; null for the defaults.</param>
     /// <param name="others">The end points on which the same server listens already, for the message of the exception.</param>
-    /// <param name="connect">Makes the connections; null for those of <see cref="SocketTransportConnection"/>.</param>
+    /// <param name="accept">Accepts the connections; null for those of <see cref="SocketTransportConnection"/>.</param>
     /// <exception cref="IOException">
     /// The address cannot be listened on. The message says why and what to do; the inner exception is the socket's error.
     /// </exception>
@@ -48,7 +46,7 @@ internal sealed class TransportListener : IDisposable
     /// on which another program listens is an error all the same, unless both share it (<see cref="SocketSettings.ReusePort"/>).
     /// </remarks>
     public static TransportListener Start(
-        EndPoint endPoint, SocketSettings? settings = null, IReadOnlyList<EndPoint>? others = null, ConnectionFactory? connect = null)
+        EndPoint endPoint, SocketSettings? settings = null, IReadOnlyList<EndPoint>? others = null, AcceptFactory? accept = null)
     {
         settings ??= SocketSettings.Default;
         Socket? listener = null;
@@ -64,7 +62,7 @@ internal sealed class TransportListener : IDisposable
             if (settings.FileMode is { } mode && endPoint is UnixDomainSocketEndPoint && !OperatingSystem.IsWindows())
                 SetMode(endPoint.ToString()!, mode);
             listener.Listen(settings.Backlog);
-            return new TransportListener(listener, settings, connect);
+            return new TransportListener(listener, settings, accept);
         }
         catch (SocketException failure)
         {
@@ -80,17 +78,17 @@ internal sealed class TransportListener : IDisposable
 
     /// <summary>Listens on a socket that is bound already, or listens already, such as one that systemd has passed on. Takes ownership of it.</summary>
     /// <param name="listener">A stream socket.</param>
-    /// <param name="settings">The socket options of accepted connections; those of the listener itself stay as they are.</param>
-    /// <param name="connect">Makes the connections; null for those of <see cref="SocketTransportConnection"/>.</param>
+    /// <param name="settings">The socket options of accepted connections. An event loop sets them on the listener, from which they are inherited.</param>
+    /// <param name="accept">Accepts the connections; null for those of <see cref="SocketTransportConnection"/>.</param>
     /// <exception cref="IOException">It cannot be listened on.</exception>
-    public static TransportListener Start(Socket listener, SocketSettings? settings = null, ConnectionFactory? connect = null)
+    public static TransportListener Start(Socket listener, SocketSettings? settings = null, AcceptFactory? accept = null)
     {
         settings ??= SocketSettings.Default;
         try
         {
             // Harmless if it listens already: then it sets the backlog.
             listener.Listen(settings.Backlog);
-            return new TransportListener(listener, settings, connect);
+            return new TransportListener(listener, settings, accept);
         }
         catch (ObjectDisposedException closed)
         {
@@ -102,11 +100,16 @@ internal sealed class TransportListener : IDisposable
         }
     }
 
+    /// <summary>Accepts connections for which .NET waits.</summary>
+    /// <param name="pool">The pool for their buffers.</param>
+    public static AcceptFactory AcceptWith(ArrayPool<byte> pool) => (listener, settings, _) => async stopping =>
+        SocketTransportConnection.TryCreate(await listener.AcceptAsync(stopping).ConfigureAwait(false), settings, pool);
+
     /// <summary>
     /// Accepts until the listener is disposed. Errors do not end it: see <see cref="AcceptLoop"/>. Call it once.
     /// </summary>
     public Task RunAsync(Action<TransportConnection> accepted, Action<IOException> report, TimeProvider timeProvider) =>
-        new AcceptLoop(AcceptAsync, accepted, report, timeProvider).RunAsync(_stopping.Token);
+        new AcceptLoop(_accept, accepted, report, timeProvider).RunAsync(_stopping.Token);
 
     /// <summary>
     /// Closes the listening socket and ends <see cref="RunAsync"/>. The system resets clients that were not accepted yet. Accepted connections are not affected.
@@ -183,9 +186,4 @@ internal sealed class TransportListener : IDisposable
         }
     }
 
-    private async ValueTask<TransportConnection?> AcceptAsync(CancellationToken cancellationToken)
-    {
-        Socket socket = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
-        return _connect(socket, _settings);
-    }
 }

@@ -40,6 +40,8 @@ internal sealed class TlsTransportConnection : TransportConnection
 
     public override EndPoint RemoteEndPoint => _connection.RemoteEndPoint;
 
+    public override IPAddress RemoteAddress => _connection.RemoteAddress;
+
     public override EndPoint LocalEndPoint => _connection.LocalEndPoint;
 
     public override bool HasUnread => _connection.HasUnread;
@@ -51,6 +53,8 @@ internal sealed class TlsTransportConnection : TransportConnection
     public override long BytesTaken => _connection.BytesTaken;
 
     public override int HeldBytes => _input.HeldBytes + _connection.HeldBytes;
+
+    public override void Start(IThreadPoolWorkItem user) => _connection.Start(user);
 
     public override ValueTask WaitToReadAsync() => _input.WaitToReadAsync();
 

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Net.Sockets;
 using System.Runtime.Versioning;
 using WebSocketServerKit.Scheduling;
 using WebSocketServerKit.Transport.Sockets;
@@ -13,8 +12,7 @@ public sealed class EventLoopConnectionTests : SocketConnectionTests
 
     public EventLoopConnectionTests() => LinuxOnly.Demand();
 
-    private protected override TransportConnection? Connect(Socket socket, SocketSettings settings) =>
-        (_loops ??= new EventLoopGroup(1, ArrayPool<byte>.Shared, new SliceClock(_ => { }))).TryAdd(socket, settings);
+    private protected override AcceptFactory Accept => (_loops ??= new EventLoopGroup(1, ArrayPool<byte>.Shared, new SliceClock(_ => { }))).AcceptFrom;
 
     public override async ValueTask DisposeAsync()
     {

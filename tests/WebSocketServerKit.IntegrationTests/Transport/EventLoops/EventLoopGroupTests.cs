@@ -14,7 +14,7 @@ public sealed class EventLoopGroupTests
     public async Task Each_client_goes_to_the_loop_with_the_fewest()
     {
         EventLoopGroup loops = new(3, ArrayPool<byte>.Shared, new SliceClock(_ => { }));
-        await using AcceptedConnections server = AcceptedConnections.OnLoopback(loops.TryAdd);
+        await using AcceptedConnections server = AcceptedConnections.OnLoopback(loops.AcceptFrom);
         List<(Socket Peer, TransportConnection Connection)> all = [];
         for (int i = 0; i < 9; i++)
             all.Add(await server.ConnectAsync());

@@ -18,7 +18,7 @@ public sealed class EventLoopInputTests : IAsyncLifetime
     {
         LinuxOnly.Demand();
         _loops = new EventLoopGroup(1, _pool, new SliceClock(_ => { }));
-        _server = AcceptedConnections.OnLoopback(_loops.TryAdd);
+        _server = AcceptedConnections.OnLoopback(_loops.AcceptFrom);
         return ValueTask.CompletedTask;
     }
 

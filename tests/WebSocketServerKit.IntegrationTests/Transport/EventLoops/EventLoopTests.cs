@@ -12,26 +12,26 @@ public sealed class EventLoopTests : IAsyncLifetime
 {
     private readonly SliceClock _clock = new(_ => { });
     private readonly List<TransportConnection> _blocking = [];
-    private EventLoop _loop = null!;
+    private EventLoopGroup _loops = null!;
     private AcceptedConnections _server = null!;
 
     public ValueTask InitializeAsync()
     {
         LinuxOnly.Demand();
-        _loop = new EventLoop(ArrayPool<byte>.Shared, _clock, "loop of a test", blocked =>
+        _loops = new EventLoopGroup(1, ArrayPool<byte>.Shared, _clock, blocked =>
         {
             lock (_blocking)
                 _blocking.Add(blocked);
         });
-        _server = AcceptedConnections.OnLoopback(_loop.Add);
+        _server = AcceptedConnections.OnLoopback(_loops.AcceptFrom);
         return ValueTask.CompletedTask;
     }
 
     public async ValueTask DisposeAsync()
     {
         await _server.DisposeAsync();
-        _loop.Stop();
-        _loop.Stop();
+        _loops.Stop();
+        _loops.Stop();
     }
 
     [Fact]
@@ -130,10 +130,10 @@ public sealed class EventLoopTests : IAsyncLifetime
         (Socket peer, TransportConnection connection) = await _server.ConnectAsync();
         using (peer)
         {
-            Assert.Equal(1, _loop.Count);
+            Assert.Equal(1, _loops.WithFewest.Count);
             await connection.DisposeAsync();
             await connection.DisposeAsync();
-            Assert.Equal(0, _loop.Count);
+            Assert.Equal(0, _loops.WithFewest.Count);
         }
     }
 

@@ -19,12 +19,12 @@ public abstract class SocketConnectionTests : IAsyncLifetime
 
     private static CancellationToken Token => AcceptedConnections.Timely;
 
-    /// <summary>Makes the connections.</summary>
-    private protected abstract TransportConnection? Connect(Socket socket, SocketSettings settings);
+    /// <summary>Accepts the connections.</summary>
+    private protected abstract AcceptFactory Accept { get; }
 
     public async ValueTask InitializeAsync()
     {
-        _server = AcceptedConnections.OnLoopback(Connect);
+        _server = AcceptedConnections.OnLoopback(Accept);
         (_client, _connection) = await _server.ConnectAsync();
     }
 
@@ -254,15 +254,6 @@ public abstract class SocketConnectionTests : IAsyncLifetime
 
         Assert.Equal("bye"u8.ToArray(), await ReceiveToEndAsync());
         await AssertWriteFails(_connection.WriteAsync(new byte[1]));
-    }
-
-    [Fact]
-    public void A_socket_whose_peer_is_gone_already_is_closed_and_no_connection_comes_of_it()
-    {
-        using var neverConnected = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-
-        Assert.Null(Connect(neverConnected, SocketSettings.Default));
-        Assert.True(neverConnected.SafeHandle.IsClosed);
     }
 
     private static byte[] RandomBytes(int count)

@@ -143,7 +143,7 @@ public sealed class ReceiveLoopTests
     {
         await using var stage = new ConnectionStage(settings => settings with { MaxMessagesPerSecond = 2 });
         ReceiveLoop loop = Loop(stage);
-        Task running = loop.RunAsync();
+        Task running = RunAsync(loop);
         stage.Transport.Receive(Frames.Text("1"), Frames.Text("2"));
         await stage.Transport.WhenIdle;
         Assert.Equal((2, false), (loop.MessagesReceived, loop.IsHoldingBack));
@@ -164,7 +164,7 @@ public sealed class ReceiveLoopTests
     {
         await using var stage = new ConnectionStage(settings => settings with { MaxBytesPerSecond = 100 });
         ReceiveLoop loop = Loop(stage);
-        Task running = loop.RunAsync();
+        Task running = RunAsync(loop);
         // Control frames and headers count as well.
         stage.Transport.Receive(Frames.Frame(Opcode.Pong, new byte[50]));
         await stage.Transport.WhenIdle;
@@ -205,7 +205,7 @@ public sealed class ReceiveLoopTests
     {
         await using var stage = new ConnectionStage(settings => settings with { MaxMessagesPerSecond = 1 });
         ReceiveLoop loop = Loop(stage);
-        Task running = loop.RunAsync();
+        Task running = RunAsync(loop);
         stage.Heartbeat.Dispose();
         stage.Transport.Receive(Frames.Text("1"));
         await stage.Transport.WhenIdle;
@@ -236,7 +236,7 @@ public sealed class ReceiveLoopTests
         await using var stage = new ConnectionStage();
         ReceiveLoop loop = Loop(stage);
         stage.Transport.Receive(Frames.Text("1"), Frames.Close(4000, "why"), Frames.Text("behind"));
-        await loop.RunAsync().InTime();
+        await RunAsync(loop).InTime();
         Assert.Equal(ReceiveEnd.CloseReceived, loop.End);
         Assert.Equal((4000, "why", 1), ((int)loop.CloseCode, loop.CloseReason, loop.MessagesReceived));
     }
@@ -247,7 +247,7 @@ public sealed class ReceiveLoopTests
         await using var stage = new ConnectionStage();
         ReceiveLoop loop = Loop(stage);
         stage.Transport.Receive(Frames.Frame(Opcode.Text, "half a message"u8, fin: false), Frames.Text("another"));
-        await loop.RunAsync().InTime();
+        await RunAsync(loop).InTime();
         Assert.Equal(ReceiveEnd.Violation, loop.End);
         Assert.Equal(Protocol.ProtocolViolation.MessageInterrupted, loop.Violation);
         Assert.Equal(0, stage.Pool.Rented);
@@ -260,7 +260,7 @@ public sealed class ReceiveLoopTests
         ReceiveLoop loop = Loop(stage);
         stage.Transport.Receive(Frames.Text("half a message")[..9]);
         stage.Transport.EndInput();
-        await loop.RunAsync().InTime();
+        await RunAsync(loop).InTime();
         Assert.Equal(ReceiveEnd.Lost, loop.End);
         Assert.Null(loop.Failure);
         Assert.Equal(0, stage.Pool.Rented);
@@ -272,7 +272,7 @@ public sealed class ReceiveLoopTests
         await using var stage = new ConnectionStage();
         ReceiveLoop loop = Loop(stage);
         stage.Pool.LargestRent = 100;
-        Task running = loop.RunAsync();
+        Task running = RunAsync(loop);
         stage.Transport.Receive(Frames.Text(new string('x', 5000))[..4000]);
         await running.InTime();
         Assert.Equal(ReceiveEnd.Lost, loop.End);
@@ -303,5 +303,25 @@ public sealed class ReceiveLoopTests
         stage.Transport.Reset();
         await stage.Connection.Called("Released");
         Assert.Equal(0, stage.Settings.Budget.Used);
+    }
+
+    // As the connection does.
+    private static async Task RunAsync(ReceiveLoop loop)
+    {
+        loop.Begin();
+        try
+        {
+            while (loop.End is null)
+            {
+                await loop.WaitForInputAsync();
+                await loop.TakeInputAsync();
+            }
+        }
+        catch (Exception failure)
+        {
+            loop.Fail(failure);
+        }
+
+        await loop.FinishAsync();
     }
 }
