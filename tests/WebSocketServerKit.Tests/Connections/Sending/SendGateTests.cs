@@ -40,63 +40,74 @@ public sealed class SendGateTests
     }
 
     [Fact]
-    public void Another_thread_waits_until_the_owner_has_left()
-    {
-        Cork cork = Cork.Put(ConnectionStage.StoppedClock())!;
-        _gate.Bias(cork);
-        Thread other;
-        using (_gate.Enter())
+    public void Another_thread_waits_until_the_owner_has_left() =>
+        OnThreadOfItsOwn(cork =>
         {
-            other = Start(CountOne);
-            Assert.True(SpinWait.SpinUntil(() => !_gate.IsBiased, Patience));
-            Assert.False(other.Join(0));
-            Assert.Equal(0, _count);
-        }
+            _gate.Bias(cork);
+            Thread other;
+            using (_gate.Enter())
+            {
+                other = Start(CountOne);
+                Assert.True(SpinWait.SpinUntil(() => !_gate.IsBiased, Patience));
+                Assert.False(other.Join(0));
+                Assert.Equal(0, _count);
+            }
 
-        Assert.True(other.Join(Patience));
-        CountOne();
-        Assert.Equal(2, _count);
-        _gate.Unbias();
-        cork.Pull();
-    }
+            Assert.True(other.Join(Patience));
+            CountOne();
+            Assert.Equal(2, _count);
+            _gate.Unbias();
+        });
 
     [Fact]
-    public void After_a_revocation_some_batches_pass_without_bias()
-    {
-        Cork cork = Cork.Put(ConnectionStage.StoppedClock())!;
-        _gate.Bias(cork);
-        Assert.True(_gate.IsBiased);
-        Assert.True(Start(CountOne).Join(Patience));
-        Assert.False(_gate.IsBiased);
-        _gate.Unbias();
+    public void After_a_revocation_some_batches_pass_without_bias() =>
+        OnThreadOfItsOwn(cork =>
+        {
+            _gate.Bias(cork);
+            Assert.True(_gate.IsBiased);
+            Assert.True(Start(CountOne).Join(Patience));
+            Assert.False(_gate.IsBiased);
+            _gate.Unbias();
 
-        int unbiased = 0;
-        for (_gate.Bias(cork); !_gate.IsBiased; _gate.Bias(cork))
-            unbiased++;
+            int unbiased = 0;
+            for (_gate.Bias(cork); !_gate.IsBiased; _gate.Bias(cork))
+                unbiased++;
 
-        Assert.Equal(64, unbiased);
-        _gate.Unbias();
-        cork.Pull();
-    }
+            Assert.Equal(64, unbiased);
+            _gate.Unbias();
+        });
 
     [Fact]
-    public void Who_enters_is_told_its_own_cork()
-    {
-        Cork cork = Cork.Put(ConnectionStage.StoppedClock())!;
-        using (SendGate.Scope gate = _gate.Enter())
-            Assert.Same(cork, gate.Cork);
-        _gate.Bias(cork);
-        using (SendGate.Scope gate = _gate.Enter())
-            Assert.Same(cork, gate.Cork);
-        Cork? seen = cork;
-        Assert.True(Start(() =>
+    public void Who_enters_is_told_its_own_cork() =>
+        OnThreadOfItsOwn(cork =>
         {
-            using SendGate.Scope gate = _gate.Enter();
-            seen = gate.Cork;
-        }).Join(Patience));
-        Assert.Null(seen);
-        _gate.Unbias();
-        cork.Pull();
+            using (SendGate.Scope gate = _gate.Enter())
+                Assert.Same(cork, gate.Cork);
+            _gate.Bias(cork);
+            using (SendGate.Scope gate = _gate.Enter())
+                Assert.Same(cork, gate.Cork);
+            Cork? seen = cork;
+            Assert.True(Start(() =>
+            {
+                using SendGate.Scope gate = _gate.Enter();
+                seen = gate.Cork;
+            }).Join(Patience));
+            Assert.Null(seen);
+            _gate.Unbias();
+        });
+
+    // What happened to a thread's cork before is still known to it.
+    private static void OnThreadOfItsOwn(Action<Cork> test)
+    {
+        Exception? failure = null;
+        Thread thread = Start(() =>
+        {
+            Cork cork = Cork.Put(ConnectionStage.StoppedClock())!;
+            failure = Record.Exception(() => test(cork));
+            cork.Pull();
+        });
+        Assert.True(thread.Join(2 * Patience));
+        Assert.Null(failure);
     }
 
     private static Thread Start(ThreadStart work)
