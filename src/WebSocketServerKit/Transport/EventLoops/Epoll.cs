@@ -18,7 +18,7 @@ internal enum PollEvents : uint
 }
 
 /// <summary>An epoll instance of Linux and the events of its last wait: epoll(7). One thread waits at a time; any thread may add sockets, and call <see cref="Wake"/>.</summary>
-/// <remarks>A socket leaves it when it is closed.</remarks>
+/// <remarks>A socket leaves it when it is closed, unless another process has it too: then <see cref="Forget"/> it before.</remarks>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe partial class Epoll
 {
@@ -29,6 +29,7 @@ internal sealed unsafe partial class Epoll
     private const int CloseOnExec = 0x80000; // EPOLL_CLOEXEC, EFD_CLOEXEC
     private const int NonBlocking = 0x800;   // EFD_NONBLOCK
     private const int Add = 1;               // EPOLL_CTL_ADD
+    private const int Delete = 2;            // EPOLL_CTL_DEL
     private const int Modify = 3;            // EPOLL_CTL_MOD
     private const int Interrupted = 4;       // EINTR
 
@@ -70,6 +71,19 @@ internal sealed unsafe partial class Epoll
     /// <summary>Tells the events of a socket that it has at present once more.</summary>
     /// <exception cref="IOException">The system has no memory.</exception>
     public void Rearm(SafeHandle socket, long key) => Control(Modify, socket, key);
+
+    /// <summary>Tells no more events of a socket. Does nothing if it is closed or was not added.</summary>
+    public void Forget(SafeHandle socket)
+    {
+        try
+        {
+            Control(Delete, socket, WakeKey);
+        }
+        catch (Exception gone) when (gone is IOException or ObjectDisposedException)
+        {
+            // It has no events.
+        }
+    }
 
     private void Control(int operation, SafeHandle socket, long key)
     {

@@ -108,11 +108,12 @@ internal sealed class EventLoop : ITicked
         _epoll.Watch(socket, listener.Key);
     }
 
-    /// <summary>Forgets a listener that is closed, or is about to be.</summary>
-    public void Remove(EventLoopListener listener)
+    /// <summary>Forgets a listener that is about to be closed.</summary>
+    public void Remove(EventLoopListener listener, SafeHandle socket)
     {
         lock (_gate)
             _listeners = [.. _listeners.Where(other => other != listener)];
+        _epoll.Forget(socket);
     }
 
     /// <summary>Tells the events of a listener once more if it is still readable, after those of others.</summary>

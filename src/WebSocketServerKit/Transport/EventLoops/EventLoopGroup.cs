@@ -51,8 +51,11 @@ internal sealed class EventLoopGroup
 
     /// <summary>Begins to accept for a listener, which stays its owner's. The connections go to the loops.</summary>
     /// <exception cref="IOException">The system cannot watch more sockets.</exception>
-    public AcceptNext AcceptFrom(Socket listener, SocketSettings settings, CancellationToken stopping) =>
-        new EventLoopListener(listener, settings, this, _loops[0], stopping).AcceptAsync;
+    public AcceptNext AcceptFrom(Socket listener, SocketSettings settings, CancellationToken stopping)
+    {
+        EventLoopListener accepting = new(listener, settings, this, _loops[0], stopping);
+        return _ => accepting.AcceptAsync();
+    }
 
     /// <summary>Stops the loops. Called when all connections are closed; further calls do nothing.</summary>
     public void Stop()
