@@ -11,7 +11,7 @@ public sealed class SliceClockTests
         SliceClock clock = new(_ =>
         {
             if (++started < 3)
-                throw new OutOfMemoryException("no threads left");
+                throw new InvalidOperationException("no threads left");
         });
         clock.Ask();
         Assert.False(clock.IsTicking);

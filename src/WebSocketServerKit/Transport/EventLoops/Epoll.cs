@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using Microsoft.Win32.SafeHandles;
@@ -21,6 +22,7 @@ internal enum PollEvents : uint
 /// <summary>An epoll instance of Linux and the events of its last wait: epoll(7). One thread waits at a time; any thread may add sockets, and call <see cref="Wake"/>.</summary>
 /// <remarks>A socket leaves it when it is closed, unless another process has it too: then <see cref="Forget"/> it before.</remarks>
 [SupportedOSPlatform("linux")]
+[SuppressMessage("Design", "CA1001", Justification = "Close disposes of them, on the thread that waits.")]
 internal sealed unsafe partial class Epoll
 {
     /// <summary>The key of the event that <see cref="Wake"/> causes.</summary>

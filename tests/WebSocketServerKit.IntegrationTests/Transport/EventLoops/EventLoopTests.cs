@@ -171,7 +171,7 @@ public sealed class EventLoopTests : IAsyncLifetime
         EventLoopGroup loops = new(1, ArrayPool<byte>.Shared, _clock, start: thread =>
         {
             if (!starts)
-                throw new OutOfMemoryException("no threads left");
+                throw new InvalidOperationException("no threads left");
             thread.UnsafeStart();
         });
         await using (AcceptedConnections server = AcceptedConnections.OnLoopback(loops.AcceptFrom))
@@ -207,7 +207,7 @@ public sealed class EventLoopTests : IAsyncLifetime
 
         loops.Stop();
         int before = Epolls();
-        Assert.Throws<OutOfMemoryException>(() => new EventLoopGroup(1, ArrayPool<byte>.Shared, _clock, start: _ => throw new OutOfMemoryException()));
+        Assert.Throws<InvalidOperationException>(() => new EventLoopGroup(1, ArrayPool<byte>.Shared, _clock, start: _ => throw new InvalidOperationException("no threads left")));
         await Polling.UntilAsync(() => Epolls() <= before);
     }
 
