@@ -128,7 +128,17 @@ internal sealed class SliceClock
             _hasThread = true;
         }
 
-        _startThread(Run);
+        try
+        {
+            _startThread(Run);
+        }
+        catch (Exception)
+        {
+            // The system has no threads left, or no descriptors, which a new thread needs too. Whoever asks would fail for that; so the time stands still until a later request succeeds.
+            lock (_gate)
+                _hasThread = _isTicking = false;
+            _isAsked = false;
+        }
     }
 
     private static void StartThread(ThreadStart run)

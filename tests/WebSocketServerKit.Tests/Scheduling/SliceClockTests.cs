@@ -5,6 +5,25 @@ namespace WebSocketServerKit.Scheduling;
 public sealed class SliceClockTests
 {
     [Fact]
+    public void A_clock_for_which_no_thread_can_be_started_tries_again_at_the_next_request()
+    {
+        int started = 0;
+        SliceClock clock = new(_ =>
+        {
+            if (++started < 3)
+                throw new InvalidOperationException("no threads left");
+        });
+        clock.Ask();
+        Assert.False(clock.IsTicking);
+        clock.Ask();
+        clock.AddTick();
+        clock.Ask();
+        Assert.True(clock.IsTicking);
+        clock.Ask();
+        Assert.Equal(3, started);
+    }
+
+    [Fact]
     public async Task Asked_for_the_time_it_counts_and_left_alone_it_sleeps()
     {
         var clock = new SliceClock();

@@ -638,12 +638,12 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     private async Task HoldBackAsync()
     {
-        IsHoldingBack = true;
         bool isOverRate = IsOverRate;
         if (isOverRate && _overRate!.Begins())
             connection.Notify(new Notice(NoticeKind.OverRate, (long)RateLimitReaction.ReadSlower));
         _isWaiting = true;
         Task nextBeat = connection.Heartbeat.WhenNextBeat(); // taken before each check, so that no beat is missed
+        IsHoldingBack = true; // who sees it, sees the notice too
         while (IsOverRate || IsPaused)
         {
             await nextBeat.ConfigureAwait(false);

@@ -18,21 +18,31 @@ internal struct AddressReader
     private const int IPv4At = 4;
     private const int IPv6At = 8;
     private const int ScopeAt = 24;
+    private const int LongestPath = 107; // of .NET, which puts a zero behind it; Linux takes one byte more
 
     private IPAddress? _last;
 
     /// <summary>Reads an address.</summary>
     /// <param name="bytes">A struct sockaddr.</param>
     /// <param name="port">The port; 0 for a Unix domain socket.</param>
-    /// <returns>An <see cref="IPAddress"/>, an IPv4 address as such; or a <see cref="UnixDomainSocketEndPoint"/>; null if it has no name.</returns>
+    /// <returns>An <see cref="IPAddress"/>, an IPv4 address as such; or a <see cref="UnixDomainSocketEndPoint"/>; null if it has no name, or one that cannot be shown.</returns>
     public object? Read(ReadOnlySpan<byte> bytes, out int port)
     {
         port = 0;
         ushort family = bytes.Length < sizeof(ushort) ? (ushort)0 : MemoryMarshal.Read<ushort>(bytes);
         if (family is not (IPv4 or IPv6))
-            return bytes.Length > sizeof(ushort) && bytes[2] != 0 ? new UnixDomainSocketEndPoint(Encoding.UTF8.GetString(bytes[2..].TrimEnd((byte)0))) : null;
+            return ReadPath(bytes[Math.Min(bytes.Length, sizeof(ushort))..].TrimEnd((byte)0));
         port = BinaryPrimitives.ReadUInt16BigEndian(bytes[PortAt..]);
         return family == IPv4 ? Share(bytes.Slice(IPv4At, 4), 0) : Share(bytes.Slice(IPv6At, 16), MemoryMarshal.Read<uint>(bytes[ScopeAt..]));
+    }
+
+    // A client may have bound its end to any bytes. Null for those that .NET has no end point for, and for a name of the abstract namespace.
+    private static UnixDomainSocketEndPoint? ReadPath(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty || bytes[0] == 0)
+            return null;
+        string path = Encoding.UTF8.GetString(bytes);
+        return Encoding.UTF8.GetByteCount(path) <= LongestPath ? new UnixDomainSocketEndPoint(path) : null;
     }
 
     private IPAddress Share(ReadOnlySpan<byte> bytes, uint scope)

@@ -1,6 +1,8 @@
 using System.ComponentModel;
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using Microsoft.Win32.SafeHandles;
 
 namespace WebSocketServerKit.Transport.EventLoops;
 
@@ -18,8 +20,9 @@ internal enum PollEvents : uint
 }
 
 /// <summary>An epoll instance of Linux and the events of its last wait: epoll(7). One thread waits at a time; any thread may add sockets, and call <see cref="Wake"/>.</summary>
-/// <remarks>A socket leaves it when it is closed.</remarks>
+/// <remarks>A socket leaves it when it is closed, unless another process has it too: then <see cref="Forget"/> it before.</remarks>
 [SupportedOSPlatform("linux")]
+[SuppressMessage("Design", "CA1001", Justification = "Close disposes of them, on the thread that waits.")]
 internal sealed unsafe partial class Epoll
 {
     /// <summary>The key of the event that <see cref="Wake"/> causes.</summary>
@@ -29,6 +32,7 @@ internal sealed unsafe partial class Epoll
     private const int CloseOnExec = 0x80000; // EPOLL_CLOEXEC, EFD_CLOEXEC
     private const int NonBlocking = 0x800;   // EFD_NONBLOCK
     private const int Add = 1;               // EPOLL_CTL_ADD
+    private const int Delete = 2;            // EPOLL_CTL_DEL
     private const int Modify = 3;            // EPOLL_CTL_MOD
     private const int Interrupted = 4;       // EINTR
 
@@ -36,16 +40,16 @@ internal sealed unsafe partial class Epoll
     private static readonly int KeyAt = RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.X86 ? 4 : 8;
     private static readonly int EventSize = KeyAt + sizeof(long);
 
-    private readonly int _epoll;
-    private readonly int _wake;
+    private readonly SafeFileHandle _epoll;
+    private readonly SafeFileHandle _wake;
     private readonly byte* _events = (byte*)NativeMemory.Alloc((nuint)(MaxEvents * EventSize));
 
     /// <exception cref="IOException">The process may open no more files.</exception>
     public Epoll()
     {
-        _epoll = Check(EpollCreate(CloseOnExec));
-        _wake = EventFd(0, CloseOnExec | NonBlocking);
-        if (_wake < 0 || EpollControl(_epoll, Add, _wake, PollEvents.Readable, WakeKey) < 0)
+        _epoll = new SafeFileHandle(EpollCreate(CloseOnExec), ownsHandle: true);
+        _wake = new SafeFileHandle(_epoll.IsInvalid ? -1 : EventFd(0, CloseOnExec | NonBlocking), ownsHandle: true);
+        if (_wake.IsInvalid || EpollControl(_epoll, Add, (int)_wake.DangerousGetHandle(), PollEvents.Readable, WakeKey) < 0)
         {
             IOException failure = Failure();
             Close();
@@ -71,6 +75,19 @@ internal sealed unsafe partial class Epoll
     /// <exception cref="IOException">The system has no memory.</exception>
     public void Rearm(SafeHandle socket, long key) => Control(Modify, socket, key);
 
+    /// <summary>Tells no more events of a socket. Does nothing if it is closed or was not added.</summary>
+    public void Forget(SafeHandle socket)
+    {
+        try
+        {
+            Control(Delete, socket, WakeKey);
+        }
+        catch (Exception gone) when (gone is IOException or ObjectDisposedException)
+        {
+            // It has no events.
+        }
+    }
+
     private void Control(int operation, SafeHandle socket, long key)
     {
         bool isReferenced = false;
@@ -78,7 +95,8 @@ internal sealed unsafe partial class Epoll
         {
             socket.DangerousAddRef(ref isReferenced);
             const PollEvents All = PollEvents.Readable | PollEvents.Writable | PollEvents.PeerEnded | PollEvents.EdgeTriggered;
-            Check(EpollControl(_epoll, operation, (int)socket.DangerousGetHandle(), All, key));
+            if (EpollControl(_epoll, operation, (int)socket.DangerousGetHandle(), All, key) < 0)
+                throw Failure();
         }
         finally
         {
@@ -101,23 +119,27 @@ internal sealed unsafe partial class Epoll
         }
     }
 
-    /// <summary>Ends a wait.</summary>
+    /// <summary>Ends a wait. Does nothing after <see cref="Close"/>.</summary>
     public void Wake()
     {
         long one = 1;
-        _ = Write(_wake, &one, sizeof(long));
+        try
+        {
+            _ = Write(_wake, &one, sizeof(long));
+        }
+        catch (ObjectDisposedException)
+        {
+            // Nobody waits.
+        }
     }
 
-    /// <summary>Ends it. Call it once, while nobody waits and nobody calls <see cref="Wake"/>.</summary>
+    /// <summary>Ends it. Call it once, while nobody waits. Other calls then throw <see cref="ObjectDisposedException"/>.</summary>
     public void Close()
     {
-        _ = Close(_epoll);
-        if (_wake >= 0)
-            _ = Close(_wake);
+        _epoll.Dispose();
+        _wake.Dispose();
         NativeMemory.Free(_events);
     }
-
-    private static int Check(int result) => result >= 0 ? result : throw Failure();
 
     private static IOException Failure()
     {
@@ -125,7 +147,7 @@ internal sealed unsafe partial class Epoll
         return new IOException($"The event loop cannot watch sockets: {error.Message}.", error);
     }
 
-    private static int EpollControl(int epoll, int operation, int file, PollEvents events, long key)
+    private static int EpollControl(SafeFileHandle epoll, int operation, int file, PollEvents events, long key)
     {
         byte* change = stackalloc byte[16];
         *(PollEvents*)change = events;
@@ -137,17 +159,14 @@ internal sealed unsafe partial class Epoll
     private static partial int EpollCreate(int flags);
 
     [LibraryImport("libc", EntryPoint = "epoll_ctl", SetLastError = true)]
-    private static partial int EpollControl(int epoll, int operation, int file, byte* change);
+    private static partial int EpollControl(SafeFileHandle epoll, int operation, int file, byte* change);
 
     [LibraryImport("libc", EntryPoint = "epoll_wait", SetLastError = true)]
-    private static partial int EpollWait(int epoll, byte* events, int maxEvents, int timeout);
+    private static partial int EpollWait(SafeFileHandle epoll, byte* events, int maxEvents, int timeout);
 
     [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
     private static partial int EventFd(uint initial, int flags);
 
     [LibraryImport("libc", EntryPoint = "write")]
-    private static partial nint Write(int file, long* bytes, nuint count);
-
-    [LibraryImport("libc", EntryPoint = "close")]
-    private static partial int Close(int file);
+    private static partial nint Write(SafeFileHandle file, long* bytes, nuint count);
 }

@@ -28,6 +28,7 @@ internal sealed class EventLoop : ITicked
     private readonly SliceClock _clock;
     private readonly string _name;
     private readonly Action<TransportConnection>? _blocked;
+    private readonly Action<Thread> _start;
     private readonly Lock _gate = new();
     private readonly Stack<int> _free = new(); // guarded by _gate, as are all changes of the connections
     private EventLoopConnection?[] _connections = new EventLoopConnection?[64];
@@ -52,14 +53,26 @@ internal sealed class EventLoop : ITicked
     /// <param name="clock">Tells how long a turn takes.</param>
     /// <param name="name">Of its thread.</param>
     /// <param name="blocked">Told of a connection whose handler blocks its thread for 100 ms and more. On the thread pool.</param>
+    /// <param name="start">Starts its threads; null for <see cref="Thread.UnsafeStart()"/>.</param>
     /// <exception cref="IOException">The system has no descriptors left.</exception>
-    public EventLoop(ArrayPool<byte> pool, SliceClock clock, string name, Action<TransportConnection>? blocked = null)
+    /// <exception cref="OutOfMemoryException">The system has no threads left.</exception>
+    public EventLoop(ArrayPool<byte> pool, SliceClock clock, string name, Action<TransportConnection>? blocked = null, Action<Thread>? start = null)
     {
+        _start = start ?? (static thread => thread.UnsafeStart());
         Pool = pool;
         _clock = clock;
         _name = name;
         _blocked = blocked;
-        StartThread();
+        try
+        {
+            StartThread();
+        }
+        catch
+        {
+            _epoll.Close();
+            throw;
+        }
+
         clock.Watch(this);
     }
 
@@ -68,6 +81,14 @@ internal sealed class EventLoop : ITicked
 
     /// <summary>The pool for the buffers of its connections.</summary>
     public ArrayPool<byte> Pool { get; }
+
+    /// <summary>Identifies a connection: no other one of the loop that an event may still be told of has the key, and no listener.</summary>
+    /// <param name="added">The number of connections before it, modulo 2^32. Keys come again after 2^31 of them.</param>
+    /// <param name="slot">Its place in the loop's table.</param>
+    public static long KeyOf(uint added, int slot) => ((long)(added & int.MaxValue) << 32) | (uint)slot;
+
+    /// <summary>Whether the handlers of a client run on the thread pool at this tick.</summary>
+    public static bool IsOffLoop(int now, int until) => unchecked(until - now) is > 0 and <= OffLoopTicks;
 
     /// <summary>Watches a connection that was made for this loop.</summary>
     /// <exception cref="IOException">The system cannot watch more sockets.</exception>
@@ -79,7 +100,7 @@ internal sealed class EventLoop : ITicked
                 slot = _used++;
             if (slot == _connections.Length)
                 Array.Resize(ref _connections, 2 * slot);
-            connection.Key = ((long)_added++ << 32) | (uint)slot;
+            connection.Key = KeyOf(_added++, slot);
             _connections[slot] = connection;
             _count++;
         }
@@ -108,11 +129,12 @@ internal sealed class EventLoop : ITicked
         _epoll.Watch(socket, listener.Key);
     }
 
-    /// <summary>Forgets a listener that is closed, or is about to be.</summary>
-    public void Remove(EventLoopListener listener)
+    /// <summary>Forgets a listener that is about to be closed.</summary>
+    public void Remove(EventLoopListener listener, SafeHandle socket)
     {
         lock (_gate)
             _listeners = [.. _listeners.Where(other => other != listener)];
+        _epoll.Forget(socket);
     }
 
     /// <summary>Tells the events of a listener once more if it is still readable, after those of others.</summary>
@@ -144,14 +166,12 @@ internal sealed class EventLoop : ITicked
     {
         WatchLost(clock);
         int turn = _owner.Position;
-        if ((turn & 1) == 0 || turn != _seenTurn)
-        {
+        bool isInTurn = (turn & 1) != 0;
+        if (isInTurn)
+            clock.Ask(); // nobody else may do so: the loop asks only before it waits
+        if (!isInTurn || turn != _seenTurn)
             (_seenTurn, _seenTicks) = (turn, 0);
-            return;
-        }
-
-        clock.Ask(); // nobody else may do so
-        if (++_seenTicks >= TakeOverTicks)
+        else if (++_seenTicks >= TakeOverTicks)
             TakeOver(turn);
     }
 
@@ -159,13 +179,25 @@ internal sealed class EventLoop : ITicked
     {
         lock (_gate)
         {
-            if (!_owner.TryTakeOver(turn))
+            LoopThread owner = _owner;
+            if (!owner.TryTakeOver(turn))
                 return;
             EventLoopConnection? blocking = _served;
+            try
+            {
+                StartThread();
+            }
+            catch (Exception)
+            {
+                // The system has no threads left, and this is the clock's. The owner goes on when it can, unless the next tick finds a thread.
+                _owner = owner;
+                owner.KeepTurn();
+                return;
+            }
+
             if (blocking is not null)
                 blocking.OffLoopUntil = _clock.Now + OffLoopTicks;
-            _lost.Add((_owner, turn, blocking, 0));
-            StartThread();
+            _lost.Add((owner, turn, blocking, 0));
         }
     }
 
@@ -192,7 +224,7 @@ internal sealed class EventLoop : ITicked
     private void StartThread()
     {
         _owner = new LoopThread(this);
-        new Thread(_owner.Run) { IsBackground = true, Name = _name }.UnsafeStart();
+        _start(new Thread(_owner.Run) { IsBackground = true, Name = _name });
     }
 
     private bool IsOwner(LoopThread thread)
@@ -262,6 +294,9 @@ internal sealed class EventLoop : ITicked
             return _isTakenOver = Position == turn;
         }
 
+        /// <summary>Undoes <see cref="TryTakeOver"/>. Called inside the loop's lock.</summary>
+        public void KeepTurn() => _isTakenOver = false;
+
         public void Run()
         {
             _current = this;
@@ -306,7 +341,7 @@ internal sealed class EventLoop : ITicked
         {
             loop._served = connection;
             BeginTurn();
-            connection.Signal(events, onPool: loop._clock.Now - connection.OffLoopUntil < 0);
+            connection.Signal(events, onPool: IsOffLoop(loop._clock.Now, connection.OffLoopUntil));
             if (_borrower is { } borrower)
             {
                 _borrower = null;

@@ -17,14 +17,16 @@ internal sealed class EventLoopGroup
     /// <param name="pool">The pool for the buffers of connections.</param>
     /// <param name="clock">Tells how long a handler runs.</param>
     /// <param name="blocked">Told of a connection whose handler blocks its thread for 100 ms and more. On the thread pool.</param>
+    /// <param name="start">Starts the threads; null for <see cref="Thread.UnsafeStart()"/>.</param>
     /// <exception cref="IOException">The system has no descriptors left.</exception>
-    public EventLoopGroup(int count, ArrayPool<byte> pool, SliceClock clock, Action<TransportConnection>? blocked = null)
+    /// <exception cref="OutOfMemoryException">The system has no threads left.</exception>
+    public EventLoopGroup(int count, ArrayPool<byte> pool, SliceClock clock, Action<TransportConnection>? blocked = null, Action<Thread>? start = null)
     {
         _loops = new EventLoop[count];
         try
         {
             for (int i = 0; i < count; i++)
-                _loops[i] = new EventLoop(pool, clock, $"WebSocket loop {i}", blocked); // Linux takes 15 characters
+                _loops[i] = new EventLoop(pool, clock, $"WebSocket loop {i}", blocked, start); // Linux takes 15 characters
         }
         catch
         {
@@ -51,8 +53,11 @@ internal sealed class EventLoopGroup
 
     /// <summary>Begins to accept for a listener, which stays its owner's. The connections go to the loops.</summary>
     /// <exception cref="IOException">The system cannot watch more sockets.</exception>
-    public AcceptNext AcceptFrom(Socket listener, SocketSettings settings, CancellationToken stopping) =>
-        new EventLoopListener(listener, settings, this, _loops[0], stopping).AcceptAsync;
+    public AcceptNext AcceptFrom(Socket listener, SocketSettings settings, CancellationToken stopping)
+    {
+        EventLoopListener accepting = new(listener, settings, this, _loops[0], stopping);
+        return _ => accepting.AcceptAsync();
+    }
 
     /// <summary>Stops the loops. Called when all connections are closed; further calls do nothing.</summary>
     public void Stop()

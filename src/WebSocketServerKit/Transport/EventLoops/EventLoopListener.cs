@@ -21,6 +21,7 @@ internal sealed class EventLoopListener
     private readonly bool _hasSendBufferSize;
     private readonly EventLoopGroup _loops;
     private readonly EventLoop _loop;
+    private readonly CancellationToken _stopping;
     private EndPoint _localEndPoint;
     private readonly bool _isBound; // to one address, so all connections have it
     private AddressReader _peers;
@@ -42,6 +43,7 @@ internal sealed class EventLoopListener
         _isBound = _localEndPoint is not IPEndPoint { Address: var address } || !(address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any));
         _loops = loops;
         _loop = loop;
+        _stopping = stopping;
         loop.Add(this, listener.SafeHandle);
         stopping.UnsafeRegister(static listener => ((EventLoopListener)listener!).Stop(), this);
     }
@@ -53,17 +55,21 @@ internal sealed class EventLoopListener
     /// <exception cref="SocketException">The connection cannot be accepted.</exception>
     /// <exception cref="IOException">The system cannot watch more sockets.</exception>
     /// <exception cref="ObjectDisposedException">The listener is closed.</exception>
+    /// <exception cref="OperationCanceledException">It is about to be closed.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<TransportConnection?> AcceptAsync(CancellationToken stopping)
+    public async ValueTask<TransportConnection?> AcceptAsync()
     {
         while (true)
         {
-            stopping.ThrowIfCancellationRequested();
-            if (_accepted == AcceptedInARow)
-            {
-                _accepted = 0;
+            bool hasTurn = _accepted < AcceptedInARow;
+            if (!hasTurn)
                 _readable.TryTake();
+            // The signal of the stop may just have been taken. The token is cancelled before that signal.
+            _stopping.ThrowIfCancellationRequested();
+            if (!hasTurn)
+            {
                 _loop.Rearm(this, _listener.SafeHandle);
+                _accepted = 0;
             }
 
             if (_readable.TryTake())
@@ -92,7 +98,7 @@ internal sealed class EventLoopListener
 
     private void Stop()
     {
-        _loop.Remove(this);
+        _loop.Remove(this, _listener.SafeHandle);
         Signal();
     }
 

@@ -62,7 +62,7 @@ internal sealed unsafe partial class LinuxSocket : SafeHandle
             int file;
             fixed (byte* bytes = address)
                 file = Accept(listener, bytes, &size, CloseOnExec | NonBlocking);
-            addressSize = size;
+            addressSize = Math.Min(size, address.Length); // Linux puts a zero behind the longest path, and counts it
             if (file >= 0)
                 return new LinuxSocket(file);
             SocketError error = LastError();
@@ -79,7 +79,7 @@ internal sealed unsafe partial class LinuxSocket : SafeHandle
     {
         int size = address.Length;
         fixed (byte* bytes = address)
-            return GetName(this, bytes, &size) < 0 ? 0 : size;
+            return GetName(this, bytes, &size) < 0 ? 0 : Math.Min(size, address.Length);
     }
 
     /// <returns>The number of bytes; 0 at the end of the input and after an error.</returns>

@@ -57,5 +57,23 @@ public sealed class EpollTests : IDisposable
         Assert.Throws<ObjectDisposedException>(() => _epoll.Watch(handle, 1));
     }
 
+    [Fact]
+    public void What_is_closed_touches_no_descriptor_that_the_system_has_given_out_since()
+    {
+        Epoll closed = new();
+        closed.Close();
+        Epoll[] since = [.. Enumerable.Range(0, 20).Select(_ => new Epoll())];
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        Assert.Throws<ObjectDisposedException>(() => closed.Watch(socket.SafeHandle, 1));
+        Assert.Throws<ObjectDisposedException>(() => closed.Rearm(socket.SafeHandle, 1));
+        closed.Forget(socket.SafeHandle);
+        closed.Wake();
+        foreach (Epoll epoll in since)
+        {
+            epoll.Watch(socket.SafeHandle, 1);
+            epoll.Close();
+        }
+    }
+
     private List<(PollEvents Events, long Key)> Wait() => [.. Enumerable.Range(0, _epoll.Wait()).Select(index => _epoll[index])];
 }

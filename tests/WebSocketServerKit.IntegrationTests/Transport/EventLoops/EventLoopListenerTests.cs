@@ -1,7 +1,10 @@
 using System.Buffers;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using System.Text;
 using WebSocketServerKit.Scheduling;
 using WebSocketServerKit.Transport.Sockets;
 
@@ -76,6 +79,60 @@ public sealed class EventLoopListenerTests : IDisposable
     }
 
     [Fact]
+    public async Task A_client_with_the_longest_path_is_accepted_like_any_other()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory();
+        string path = Path.Combine(folder.FullName, "s");
+        await using (AcceptedConnections server = new(new UnixDomainSocketEndPoint(path), accept: _loops.AcceptFrom))
+        {
+            using Socket peer = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            peer.Bind(new RawPath(Encoding.ASCII.GetBytes(Path.Combine(folder.FullName, "c").PadRight(108, 'c'))));
+            await peer.ConnectAsync(new UnixDomainSocketEndPoint(path), AcceptedConnections.Timely);
+            Assert.Equal(path, (await server.NextAsync()).RemoteEndPoint.ToString());
+            Assert.Empty(server.Reports);
+        }
+
+        folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task A_stop_is_seen_also_between_two_connections_that_are_accepted_in_a_row()
+    {
+        using Socket listener = Listen();
+        using CancellationTokenSource stopping = new();
+        AcceptNext accept = _loops.AcceptFrom(listener, SocketSettings.Default, stopping.Token);
+        List<Socket> peers = [];
+        for (int i = 0; i < 8; i++)
+            peers.Add(await AcceptedConnections.ConnectAsync(listener.LocalEndPoint!));
+        foreach (Socket peer in peers)
+        {
+            await using TransportConnection? connection = await accept(CancellationToken.None).AsTask().WaitAsync(AcceptedConnections.Timely);
+            peer.Dispose();
+        }
+
+        await stopping.CancelAsync();
+        // As if its caller had asked just before the stop.
+        OperationCanceledException stopped = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => accept(CancellationToken.None).AsTask().WaitAsync(AcceptedConnections.Timely));
+        Assert.Equal(stopping.Token, stopped.CancellationToken);
+    }
+
+    [Fact]
+    public async Task A_listener_that_another_process_shares_is_watched_no_longer_after_the_stop()
+    {
+        using Socket listener = Listen();
+        using Socket shared = new(new SafeSocketHandle(Duplicate((int)listener.Handle), ownsHandle: true));
+        string socket = new FileInfo($"/proc/self/fd/{shared.Handle}").LinkTarget!; // socket:[number]
+        string number = $"ino:{long.Parse(socket[8..^1], CultureInfo.InvariantCulture):x} ";
+        using CancellationTokenSource stopping = new();
+        _loops.AcceptFrom(listener, SocketSettings.Default, stopping.Token);
+        Assert.True(IsWatched());
+        await stopping.CancelAsync();
+        Assert.False(IsWatched());
+
+        bool IsWatched() => Directory.EnumerateFiles("/proc/self/fd").Any(file => new FileInfo(file).LinkTarget == "anon_inode:[eventpoll]" && Watched(Path.GetFileName(file)).Contains(number, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task The_options_of_the_listener_are_those_of_its_connections()
     {
         SocketSettings settings = new() { SendBufferSize = 40_000, UnsentLimit = 16 * 1024, TcpKeepAliveTime = TimeSpan.FromSeconds(60) };
@@ -121,11 +178,48 @@ public sealed class EventLoopListenerTests : IDisposable
         await running.WaitAsync(AcceptedConnections.Timely);
     }
 
+    private static Socket Listen()
+    {
+        Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        return listener;
+    }
+
+    // What an epoll instance watches; nothing if another test has closed it.
+    private static string Watched(string epoll)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/self/fdinfo/{epoll}");
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+
+    [DllImport("libc", EntryPoint = "dup")]
+    private static extern int Duplicate(int file);
+
     private static int Option(LinuxSocket socket, int level, int name)
     {
         byte[] value = new byte[4];
         Assert.True(socket.TryGetOption(level, name, value));
         return BitConverter.ToInt32(value);
+    }
+
+    // struct sockaddr_un with a path that .NET has no end point for.
+    private sealed class RawPath(byte[] path) : EndPoint
+    {
+        public override AddressFamily AddressFamily => AddressFamily.Unix;
+
+        public override SocketAddress Serialize()
+        {
+            SocketAddress address = new(AddressFamily.Unix, sizeof(ushort) + path.Length);
+            path.CopyTo(address.Buffer[sizeof(ushort)..]);
+            return address;
+        }
     }
 
     private sealed class User : IThreadPoolWorkItem

@@ -82,9 +82,21 @@ public sealed class EventLoopTests : IAsyncLifetime
             Assert.Empty(Blocking);
 
             Assert.True(await IsOnPoolAsync(), "on the loop");
+            await ServeOtherAsync(); // so the turn that has left the reader to the pool is over
             for (int i = 0; i < 250; i++)
                 _clock.AddTick();
             Assert.False(await IsOnPoolAsync(), "on the pool");
+        }
+
+        async Task ServeOtherAsync()
+        {
+            (Socket otherPeer, TransportConnection other) = await _server.ConnectAsync();
+            using (otherPeer)
+            {
+                Task reading = ReadAsync(other);
+                otherPeer.Send("x"u8);
+                await reading.WaitAsync(AcceptedConnections.Timely);
+            }
         }
 
         async Task<bool> IsOnPoolAsync()
@@ -112,6 +124,117 @@ public sealed class EventLoopTests : IAsyncLifetime
             Assert.Empty(Blocking);
         }
     }
+
+    [Fact]
+    public async Task The_clock_goes_on_while_one_turn_follows_another_so_that_a_reader_that_blocks_is_seen()
+    {
+        const int Turns = 60; // of a tick each
+        SliceClock clock = new();
+        EventLoopGroup loops = new(1, ArrayPool<byte>.Shared, clock);
+        await using (AcceptedConnections server = AcceptedConnections.OnLoopback(loops.AcceptFrom))
+        {
+            List<Socket> peers = [];
+            List<Task> reading = [];
+            for (int i = 0; i < Turns; i++)
+            {
+                (Socket peer, TransportConnection connection) = await server.ConnectAsync();
+                peers.Add(peer);
+                reading.Add(ReadAsync(connection, i == 0 ? SendToOthers : WaitForTick));
+            }
+
+            peers[0].Send("x"u8);
+            await Task.WhenAll(reading).WaitAsync(AcceptedConnections.Timely);
+            foreach (Socket peer in peers)
+                peer.Dispose();
+
+            // In the turn of the first, so that the loop finds all others at once.
+            void SendToOthers()
+            {
+                foreach (Socket peer in peers.Skip(1))
+                    peer.Send("x"u8);
+            }
+
+            void WaitForTick()
+            {
+                int now = clock.Now;
+                Assert.True(SpinWait.SpinUntil(() => clock.Now != now, TimeSpan.FromSeconds(20)));
+            }
+        }
+
+        loops.Stop();
+    }
+
+    [Fact]
+    public async Task A_loop_for_which_no_other_thread_can_be_started_keeps_its_own_until_one_can()
+    {
+        bool starts = true;
+        EventLoopGroup loops = new(1, ArrayPool<byte>.Shared, _clock, start: thread =>
+        {
+            if (!starts)
+                throw new InvalidOperationException("no threads left");
+            thread.UnsafeStart();
+        });
+        await using (AcceptedConnections server = AcceptedConnections.OnLoopback(loops.AcceptFrom))
+        {
+            (Socket blockingPeer, TransportConnection blocking) = await server.ConnectAsync();
+            (Socket peer, TransportConnection connection) = await server.ConnectAsync();
+            using (blockingPeer)
+            using (peer)
+            {
+                using ManualResetEventSlim goOn = new();
+                starts = false;
+                Task<(byte[] Bytes, bool OnPool)> first = await BlockAsync(blockingPeer, blocking, goOn);
+                goOn.Set();
+                await first.WaitAsync(AcceptedConnections.Timely);
+                Assert.True(await ServesAsync(), "It has lost its thread.");
+
+                goOn.Reset();
+                first = await BlockAsync(blockingPeer, blocking, goOn);
+                starts = true;
+                _clock.AddTick();
+                Assert.True(await ServesAsync(), "Nobody has taken it over.");
+                goOn.Set();
+                await first.WaitAsync(AcceptedConnections.Timely);
+            }
+
+            async Task<bool> ServesAsync()
+            {
+                Task<(byte[] Bytes, bool OnPool)> reading = ReadAsync(connection);
+                peer.Send("x"u8);
+                return !(await reading.WaitAsync(AcceptedConnections.Timely)).OnPool;
+            }
+        }
+
+        loops.Stop();
+        int before = Epolls();
+        Assert.Throws<InvalidOperationException>(() => new EventLoopGroup(1, ArrayPool<byte>.Shared, _clock, start: _ => throw new InvalidOperationException("no threads left")));
+        await Polling.UntilAsync(() => Epolls() <= before);
+    }
+
+    [Theory]
+    [InlineData(0u, 0)]
+    [InlineData(7u, 63)]
+    [InlineData(0x7fff_ffffu, 0)]
+    [InlineData(0x8000_0000u, 0)]
+    [InlineData(uint.MaxValue, int.MaxValue)]
+    public void The_key_of_a_connection_tells_its_place_and_is_no_listeners_however_many_were_before_it(uint added, int slot)
+    {
+        long key = EventLoop.KeyOf(added, slot);
+        Assert.True(key >= 0, $"{key}");
+        Assert.Equal(slot, (int)key);
+        Assert.NotEqual(key, EventLoop.KeyOf(added + 1, slot));
+    }
+
+    [Theory]
+    [InlineData(0, 0, false)]
+    [InlineData(1, 250, true)]
+    [InlineData(249, 250, true)]
+    [InlineData(250, 250, false)]
+    [InlineData(int.MinValue, 0, false)] // a process that has run for 99 days, and a client that has never blocked
+    [InlineData(-5, 0, true)]            // a client that blocks just then
+    [InlineData(int.MaxValue, int.MinValue + 1, true)]
+    public void A_client_is_off_the_loop_for_a_second_at_most_also_when_the_ticks_overflow(int now, int until, bool isOff) =>
+        Assert.Equal(isOff, EventLoop.IsOffLoop(now, until));
 
     [Fact]
     public async Task A_stopped_loop_leaves_no_thread_and_no_descriptor()

@@ -30,6 +30,16 @@ public sealed class AddressReaderTests
     public void An_end_without_a_name_has_none(byte[] bytes) =>
         Assert.Null(_reader.Read(bytes, out _));
 
+    [Theory]
+    [InlineData((byte)'a', 106)] // with one slash more: the longest that .NET takes
+    [InlineData((byte)'a', 107)] // the longest that Linux takes, without a zero at the end
+    [InlineData((byte)0xff, 60)] // no UTF-8: what stands for a byte takes three
+    public void A_path_that_cannot_be_shown_is_none(byte letter, int count)
+    {
+        byte[] path = [(byte)'/', .. Enumerable.Repeat(letter, count)];
+        Assert.Equal(count == 106 ? Encoding.UTF8.GetString(path) : null, _reader.Read([1, 0, .. path, 0], out _)?.ToString());
+    }
+
     [Fact]
     public void Equal_addresses_in_a_row_are_one_object()
     {
