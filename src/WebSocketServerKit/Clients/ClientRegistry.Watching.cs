@@ -79,7 +79,7 @@ public sealed partial class ClientRegistry
     {
         ClientFeed feed;
         lock (_gate)
-            feed = _feeds.Open(_byId.Values);
+            feed = _feeds.Open(_all.Clients);
         // Who sets a State and sees no reader must have set it before this reader reads it.
         Interlocked.MemoryBarrier();
         return feed;

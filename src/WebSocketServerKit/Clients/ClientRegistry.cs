@@ -11,14 +11,17 @@ namespace WebSocketServerKit;
 /// connect or leave meanwhile.
 /// </summary>
 // One lock guards the clients, all indexes and all memberships. No code of the host runs inside it. It is the innermost lock.
+// Every client has an id, a path and an address. So their indexes are made on first use: a host that never looks clients up by one of them does not pay for it with each client.
 public sealed partial class ClientRegistry : ClientSelection
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<long, WebSocketClient> _byId = [];
+    private readonly ClientSet _all = new(ClientSetKind.All, "");
     private readonly ClientMemberships _noMemberships;
     private readonly WebSocketServerOptions _options;
     private readonly ClientFeeds _feeds;
-    private WebSocketClient[]? _snapshot = []; // null when a client was added or removed since
+    private Dictionary<long, WebSocketClient>? _byId;
+    private ClientIndex<string>? _byPath;
+    private ClientIndex<IPAddress>? _byRemoteAddress;
     private long _searches;
 
     internal ClientRegistry(WebSocketServerOptions? options = null)
@@ -38,9 +41,41 @@ public sealed partial class ClientRegistry : ClientSelection
         }
     }
 
-    internal ClientIndex<string> ByPath { get; } = new(ClientSetKind.Path, StringComparer.Ordinal);
+    internal ClientIndex<string> ByPath
+    {
+        get
+        {
+            lock (_gate)
+            {
+                if (_byPath is null)
+                {
+                    _byPath = new ClientIndex<string>(ClientSetKind.Path, StringComparer.Ordinal);
+                    foreach (WebSocketClient client in _all.Clients)
+                        _byPath.Add(client.Path, client);
+                }
 
-    internal ClientIndex<IPAddress> ByRemoteAddress { get; } = new(ClientSetKind.RemoteAddress);
+                return _byPath;
+            }
+        }
+    }
+
+    internal ClientIndex<IPAddress> ByRemoteAddress
+    {
+        get
+        {
+            lock (_gate)
+            {
+                if (_byRemoteAddress is null)
+                {
+                    _byRemoteAddress = new ClientIndex<IPAddress>(ClientSetKind.RemoteAddress);
+                    foreach (WebSocketClient client in _all.Clients)
+                        _byRemoteAddress.Add(WithoutScope(client.RemoteAddress), client);
+                }
+
+                return _byRemoteAddress;
+            }
+        }
+    }
 
     internal ClientIndex<WebSocketPath> ByMatchedPath { get; } = new(ClientSetKind.MatchedPath);
 
@@ -54,24 +89,33 @@ public sealed partial class ClientRegistry : ClientSelection
     public WebSocketClient? Find(long id)
     {
         lock (_gate)
+        {
+            if (_byId is null)
+            {
+                _byId = new Dictionary<long, WebSocketClient>(_all.Count);
+                foreach (WebSocketClient client in _all.Clients)
+                    _byId.Add(client.Id, client);
+            }
+
             return _byId.GetValueOrDefault(id);
+        }
     }
 
-    internal override int Find() => _byId.Count;
+    internal override int Find() => _all.Count;
 
     internal void Add(WebSocketClient client)
     {
         lock (_gate)
         {
-            _byId.Add(client.Id, client);
-            ByPath.Add(client.Path, client);
-            ByRemoteAddress.Add(WithoutScope(client.RemoteAddress), client);
+            _all.Add(client);
+            _byId?.Add(client.Id, client);
+            _byPath?.Add(client.Path, client);
+            _byRemoteAddress?.Add(WithoutScope(client.RemoteAddress), client);
             if (client.MatchedPath is { } path)
                 ByMatchedPath.Add(path, client);
             if (client.UserId is { } userId)
                 ByUser.Add(userId, client);
             client.Memberships = _noMemberships;
-            _snapshot = null;
             _feeds.Add(client, ClientChangeKind.Connected);
         }
     }
@@ -81,14 +125,14 @@ public sealed partial class ClientRegistry : ClientSelection
     {
         lock (_gate)
         {
-            _byId.Remove(client.Id);
-            ByPath.Remove(client.Path, client);
-            ByRemoteAddress.Remove(WithoutScope(client.RemoteAddress), client);
+            _all.Remove(client);
+            _byId?.Remove(client.Id);
+            _byPath?.Remove(client.Path, client);
+            _byRemoteAddress?.Remove(WithoutScope(client.RemoteAddress), client);
             if (client.MatchedPath is { } path)
                 ByMatchedPath.Remove(path, client);
             if (client.UserId is { } userId)
                 ByUser.Remove(userId, client);
-            _snapshot = null;
             _feeds.Add(client, ClientChangeKind.Disconnected);
             if (client.Memberships == _noMemberships)
                 return;
@@ -165,7 +209,7 @@ public sealed partial class ClientRegistry : ClientSelection
         lock (_gate)
         {
             if (selection.IndexUses == 0)
-                return Snapshot();
+                return _all.Snapshot();
             int most = selection.FindAll(out ClientSelection smallest);
             if (most == 0)
                 return new SelectedClients([], 0);
@@ -173,12 +217,12 @@ public sealed partial class ClientRegistry : ClientSelection
             if (selection.IndexUses == 1 && sets.Length == 1)
                 return sets[0].Snapshot();
 
-            WebSocketClient[] found = ArrayPool<WebSocketClient>.Shared.Rent(Math.Min(most, _byId.Count));
+            WebSocketClient[] found = ArrayPool<WebSocketClient>.Shared.Rent(Math.Min(most, _all.Count));
             int count = 0;
             if (sets.IsEmpty)
-                AddMatching(_byId.Values, selection, found, ref count);
+                AddMatching([_all], selection, known: this, found, ref count);
             else
-                AddMatching(sets, selection, smallest, found, ref count);
+                AddMatching(sets, selection, known: smallest, found, ref count);
             return new SelectedClients(found, count, isRented: true);
         }
     }
@@ -189,7 +233,7 @@ public sealed partial class ClientRegistry : ClientSelection
         lock (_gate)
         {
             if (selection.IndexUses == 0)
-                return _byId.Count;
+                return _all.Count;
             int most = selection.FindAll(out ClientSelection smallest);
             if (most == 0 || (selection.IndexUses == 1 && smallest is IndexedSelection { Sets.Length: 1 }))
                 return most;
@@ -208,15 +252,6 @@ public sealed partial class ClientRegistry : ClientSelection
     /// <summary>An address without the scope of an IPv6 address.</summary>
     internal static IPAddress WithoutScope(IPAddress address) =>
         address is { AddressFamily: AddressFamily.InterNetworkV6, ScopeId: not 0 } ? new IPAddress(address.GetAddressBytes()) : address;
-
-    private static void AddMatching(Dictionary<long, WebSocketClient>.ValueCollection all, ClientSelection selection, WebSocketClient[] found, ref int count)
-    {
-        foreach (WebSocketClient client in all)
-        {
-            if (selection.HasAll(client))
-                found[count++] = client;
-        }
-    }
 
     private void AddMatching(ReadOnlySpan<ClientSet> sets, ClientSelection selection, ClientSelection known, WebSocketClient[] found, ref int count)
     {
@@ -239,13 +274,7 @@ public sealed partial class ClientRegistry : ClientSelection
         }
     }
 
-    private SelectedClients Snapshot()
-    {
-        _snapshot ??= [.. _byId.Values];
-        return new SelectedClients(_snapshot, _snapshot.Length);
-    }
-
-    private bool IsRegistered(WebSocketClient client) => _byId.GetValueOrDefault(client.Id) == client;
+    private bool IsRegistered(WebSocketClient client) => _all.Contains(client);
 
     private ClientIndex<string> IndexOf(ClientSetKind kind) => kind switch
     {

@@ -16,6 +16,7 @@ public sealed partial class WebSocketClient
     private readonly ConnectionLifetime _lifetime;
     private readonly long _connectedAt; // ticks of UTC
     private object? _state;
+    private int _placeInAll;
     private int _placeByPath;
     private int _placeByRemoteAddress;
 
@@ -192,6 +193,9 @@ public sealed partial class WebSocketClient
 
     /// <inheritdoc/>
     public override string ToString() => $"client {Id} ({RemoteEndPoint} {Path})";
+
+    /// <summary>Kept for the <see cref="ClientRegistry"/>, under its lock.</summary>
+    internal ref int PlaceInAll => ref _placeInAll;
 
     /// <summary>Kept for the <see cref="ClientRegistry"/>, under its lock.</summary>
     internal ref int PlaceByPath => ref _placeByPath;

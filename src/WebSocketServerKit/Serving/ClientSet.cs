@@ -6,6 +6,9 @@ namespace WebSocketServerKit.Serving;
 /// <summary>What the clients of a <see cref="ClientSet"/> have in common.</summary>
 internal enum ClientSetKind
 {
+    /// <summary>That they are connected.</summary>
+    All,
+
     /// <summary><see cref="WebSocketClient.Path"/>.</summary>
     Path,
 
@@ -41,7 +44,7 @@ internal sealed class ClientSet(ClientSetKind kind, object key)
 
     public ClientSetKind Kind => kind;
 
-    /// <summary>A string, an <see cref="IPAddress"/>, or a <see cref="WebSocketPath"/>.</summary>
+    /// <summary>A string (empty for all clients), an <see cref="IPAddress"/>, or a <see cref="WebSocketPath"/>.</summary>
     public object Key => key;
 
     public int Count { get; private set; }
@@ -49,9 +52,10 @@ internal sealed class ClientSet(ClientSetKind kind, object key)
     /// <summary>The clients, until the next change.</summary>
     public ReadOnlySpan<WebSocketClient> Clients => _clients.AsSpan(0, Count);
 
-    /// <summary>Whether a registered client is in the set.</summary>
+    /// <summary>Whether a registered client is in the set. Of the set of all clients: whether any client is.</summary>
     public bool Contains(WebSocketClient client) => kind switch
     {
+        ClientSetKind.All => client.PlaceInAll < Count && _clients[client.PlaceInAll] == client,
         ClientSetKind.Path => client.Path.Equals((string)key, StringComparison.Ordinal),
         ClientSetKind.RemoteAddress => ClientRegistry.WithoutScope(client.RemoteAddress).Equals((IPAddress)key),
         ClientSetKind.MatchedPath => client.MatchedPath == key,
@@ -90,12 +94,14 @@ internal sealed class ClientSet(ClientSetKind kind, object key)
     }
 
     // Every client has one path, one address, at most one matched path and one user: they have a field for each. Few have groups, tags and subscriptions.
-    private bool IsKeptByClients => kind is not (ClientSetKind.Path or ClientSetKind.RemoteAddress or ClientSetKind.MatchedPath or ClientSetKind.User);
+    private bool IsKeptByClients => kind is not (ClientSetKind.All or ClientSetKind.Path or ClientSetKind.RemoteAddress or ClientSetKind.MatchedPath or ClientSetKind.User);
 
     private ref int PlaceOf(WebSocketClient client)
     {
         switch (kind)
         {
+            case ClientSetKind.All:
+                return ref client.PlaceInAll;
             case ClientSetKind.Path:
                 return ref client.PlaceByPath;
             case ClientSetKind.RemoteAddress:

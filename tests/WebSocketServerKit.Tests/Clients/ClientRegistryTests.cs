@@ -33,6 +33,25 @@ public sealed class ClientRegistryTests : IDisposable
     }
 
     [Fact]
+    public void An_index_that_is_asked_late_knows_those_who_have_come_and_follows_who_comes_and_leaves()
+    {
+        WebSocketClient left = Add("/chat"), first = Add("/chat"), other = Add("/news", "203.0.113.8");
+        _clients.Remove(left);
+        ClientSelection chat = _clients.WithPath("/chat"), near = _clients.WithRemoteAddress(IPAddress.Parse("203.0.113.7"));
+        Assert.Equal([first], chat);
+        Assert.Equal([first], near);
+        Assert.Same(first, _clients.Find(first.Id));
+        Assert.Null(_clients.Find(left.Id));
+        WebSocketClient late = Add("/chat");
+        _clients.Remove(first);
+        Assert.Equal([late], chat);
+        Assert.Equal([late], near);
+        Assert.Same(late, _clients.Find(late.Id));
+        Assert.Null(_clients.Find(first.Id));
+        Assert.Equal([other, late], ById(_clients));
+    }
+
+    [Fact]
     public void An_IPv4_client_is_found_by_the_IPv6_form_of_its_address_too()
     {
         WebSocketClient client = Add(address: "203.0.113.1");

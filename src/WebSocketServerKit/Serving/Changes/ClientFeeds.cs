@@ -14,7 +14,7 @@ internal sealed class ClientFeeds(Lock gate)
     public bool Any => _any;
 
     /// <summary>Adds a reader, which is told of the present clients first. Under the lock.</summary>
-    public ClientFeed Open(IEnumerable<WebSocketClient> present)
+    public ClientFeed Open(ReadOnlySpan<WebSocketClient> present)
     {
         var feed = new ClientFeed(this, gate);
         foreach (WebSocketClient client in present)
