@@ -40,7 +40,7 @@ public class HandshakeAnswer
         if (HandshakeRules.Check(request) != HandshakeViolation.None)
             throw new InvalidOperationException("The request is in order.");
         _output.Clear();
-        HandshakeResponse.Accept(request.Key!).WriteHeadTo(ref _output, date: null);
+        HandshakeResponse.Accept().WriteHeadTo(ref _output, date: null, request.Key);
         return _output.Length;
     }
 

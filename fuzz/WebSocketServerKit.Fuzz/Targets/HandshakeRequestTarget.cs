@@ -67,7 +67,7 @@ internal static class HandshakeRequestTarget
 
         HandshakeViolation broken = HandshakeRules.Check(request);
         HandshakeResponse answer = broken == HandshakeViolation.None
-            ? HandshakeResponse.Accept(request.Key!, SubprotocolSelection.Select(request.RequestedSubprotocols, ["chat"]))
+            ? HandshakeResponse.Accept(SubprotocolSelection.Select(request.RequestedSubprotocols, ["chat"]))
             : HandshakeResponse.Refuse(broken);
 
         HandshakeViolation access = DefaultAccess.Check(request, IPAddress.Loopback);
@@ -75,13 +75,13 @@ internal static class HandshakeRequestTarget
             access != HandshakeViolation.None || request.Origin is null || !request.IsWebSocket || request.Host.Length > 0, "no page is of no host");
         return $"{request.Method} {request.Target} {request.Path} {request.QueryString} {request.Version} {request.Host} {access}\n"
             + $"{string.Join('\n', request.Headers)}\n{string.Join('\n', request.Query)}\n{string.Join('\n', request.Cookies)}\n"
-            + Written(answer);
+            + Written(answer, broken == HandshakeViolation.None ? request.Key : null);
     }
 
-    private static string Written(HandshakeResponse answer)
+    private static string Written(HandshakeResponse answer, string? key = null)
     {
         PooledBuffer written = new(ArrayPool<byte>.Shared);
-        answer.WriteHeadTo(ref written, DateTimeOffset.UnixEpoch);
+        answer.WriteHeadTo(ref written, DateTimeOffset.UnixEpoch, key);
         string text = Encoding.UTF8.GetString(written.Written.Span);
         written.Release();
         return text;

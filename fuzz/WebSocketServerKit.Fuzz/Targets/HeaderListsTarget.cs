@@ -105,7 +105,7 @@ internal static class HeaderListsTarget
         HeaderFields headers = new();
         headers.Add("Cookie", text);
         headers.Add("Sec-WebSocket-Protocol", text);
-        HandshakeRequest request = new("GET", "/", "/", text, new Version(1, 1), "localhost", headers);
+        HandshakeRequest request = new("GET", "/", "/", text, minorVersion: 1, "localhost", headers);
         foreach ((string name, string value) in request.Cookies)
             Promise.Holds(name.Length > 0 && name == name.Trim() && value == value.Trim() && !value.Contains(';', StringComparison.Ordinal));
         Promise.Holds(request.Query.Count <= text.Count(c => c == '&') + 1);

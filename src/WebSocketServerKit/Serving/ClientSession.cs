@@ -35,6 +35,12 @@ internal sealed class ClientSession : ConnectionLifetime
         IsAttributed = !IsFromTrustedProxy || !(expectsProxyHeader || run.ReadsForwardedHeaders);
     }
 
+    /// <summary>The server whose events are raised.</summary>
+    public WebSocketServer Server => _server;
+
+    /// <summary>The run of the server that the connection belongs to.</summary>
+    public ServerRun Run => _run;
+
     public override void Locate(ProxyConnection proxy)
     {
         Proxy = proxy;
@@ -63,7 +69,7 @@ internal sealed class ClientSession : ConnectionLifetime
 
     public override void ProxyRefused(string reason) => _run.AdviseOnProxyHeader(RemoteEndPoint, reason);
 
-    public override IRequestDecision Decide() => _decision = new RequestDecision(_server, _run, this);
+    public override IRequestDecision Decide() => _decision = new RequestDecision(this);
 
     public override void HandshakeEnded() => _run.HandshakeEnded(this);
 

@@ -11,7 +11,7 @@ namespace WebSocketServerKit.Serving;
 /// <summary>
 /// Decides about one request: by the server's rules first, then by the host's handlers. It exists until the client is connected. Used by one thread at a time.
 /// </summary>
-internal sealed class RequestDecision(WebSocketServer server, ServerRun run, ClientSession session) : IRequestDecision
+internal sealed class RequestDecision(ClientSession session) : IRequestDecision
 {
     private const string FailedToDecide = "The server failed to decide about this request. Try again later.\n";
 
@@ -30,8 +30,8 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
     public HandshakeResponse Refuse(HandshakeViolation violation)
     {
         HandshakeResponse answer = HandshakeResponse.Refuse(violation);
-        run.AdviseOnTls(violation, session);
-        run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, violation.ToString());
+        session.Run.AdviseOnTls(violation, session);
+        session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, violation.ToString());
         return answer;
     }
 
@@ -39,8 +39,8 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
     {
         HandshakeResponse answer = admission == Admission.TooSlow
             ? HandshakeResponse.Refuse(HttpStatusCode.RequestTimeout, "The request did not come in time. Send it right after connecting.\n")
-            : HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, WhyUnavailable(admission), headers: [new("Retry-After", admission == Admission.Stopping ? run.Plan.NextRetryAfter() : "5")]);
-        run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, admission.ToString());
+            : HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, WhyUnavailable(admission), headers: [new("Retry-After", admission == Admission.Stopping ? session.Run.Plan.NextRetryAfter() : "5")]);
+        session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, admission.ToString());
         return answer;
     }
 
@@ -58,18 +58,18 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         bool isServed = !request.IsWebSocket || FindPath(request);
         HandshakeViolation violation = request.IsWebSocket ? HandshakeRules.Check(request) : HandshakeViolation.None;
         if (violation == HandshakeViolation.None && session.Transport.Facts is not { IsOriginChecked: true })
-            violation = (_served?.Access ?? run.Access).Check(request, isForwarded && request.IsWebSocket ? IPAddress.Any : EndPointAddress.Of(session.LocalEndPoint));
+            violation = (_served?.Access ?? session.Run.Access).Check(request, isForwarded && request.IsWebSocket ? IPAddress.Any : EndPointAddress.Of(session.LocalEndPoint));
         if (violation == HandshakeViolation.None && !isServed)
             violation = HandshakeViolation.UnknownPath;
         if (violation != HandshakeViolation.None)
         {
-            run.Advise(violation, request, _match?.Path);
+            session.Run.Advise(violation, request, _match?.Path);
             _refusal = Refuse(violation);
             return false;
         }
 
         // Plain requests are still answered, such as those of a readiness check.
-        if (request.IsWebSocket && run.IsStopping)
+        if (request.IsWebSocket && session.Run.IsStopping)
         {
             _refusal = TurnAway(Admission.Stopping);
             return false;
@@ -85,10 +85,10 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         if (!request.IsWebSocket)
         {
             _http = new HttpRequestReceivedEventArgs(request, session.RemoteEndPoint, session.LocalEndPoint, session);
-            return server.HasHttpRequestHandlers;
+            return session.Server.HasHttpRequestHandlers;
         }
 
-        if (!server.HasHandshakingHandlers && _match?.Path.HandshakingHandlers is null)
+        if (!session.Server.HasHandshakingHandlers && _match?.Path.HandshakingHandlers is null)
             return false;
         _handshaking = new HandshakingEventArgs(request, session.RemoteEndPoint, session.LocalEndPoint, SelectSubprotocol(request), session, _match);
         return true;
@@ -98,11 +98,11 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
     public void Raise()
     {
         if (_handshaking is not null && _match is not null)
-            server.RaiseHandshaking(_handshaking, session, _match.Path);
+            session.Server.RaiseHandshaking(_handshaking, session, _match.Path);
         else if (_handshaking is not null)
-            server.RaiseHandshaking(_handshaking, session);
+            session.Server.RaiseHandshaking(_handshaking, session);
         else
-            server.RaiseHttpRequestReceived(_http!, session);
+            session.Server.RaiseHttpRequestReceived(_http!, session);
     }
 
     public HandshakeResponse End(OpeningHandshake opening)
@@ -120,11 +120,11 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
             return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, FailedToDecide);
         if (_http is not null)
             return _http.Answer ?? Refuse(HandshakeRules.Check(request));
-        if (run.IsStopping)
+        if (session.Run.IsStopping)
             return TurnAway(Admission.Stopping);
         if (_handshaking?.Refusal is { } refusal)
         {
-            run.Log.RequestRefused(session.RemoteEndPoint, (int)refusal.Status, "by the host");
+            session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)refusal.Status, "by the host");
             return refusal;
         }
 
@@ -142,18 +142,18 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         string? extensions = opening.AgreeOnExtensions(request.Headers["Sec-WebSocket-Extensions"]);
         string? subprotocol = _handshaking is null ? SelectSubprotocol(request) : _handshaking.Subprotocol;
         if (subprotocol is null && request.RequestedSubprotocols.Count > 0 && SelectSubprotocol(request) is null)
-            run.AdviseOnSubprotocols(request.RequestedSubprotocols, _match?.Path);
-        Client = new WebSocketClient(server.NextClientId(), session, request, _handshaking, subprotocol, extensions, run.UtcNow(), _match);
+            session.Run.AdviseOnSubprotocols(request.RequestedSubprotocols, _match?.Path);
+        Client = new WebSocketClient(session.Server.NextClientId(), session, request, _handshaking, subprotocol, extensions, session.Run.UtcNow(), _match);
         session.ExpiresAt = _handshaking?.ExpiresAt;
-        return HandshakeResponse.Accept(request.Key!, subprotocol, extensions, _handshaking?.ResponseHeaders);
+        return HandshakeResponse.Accept(subprotocol, extensions, _handshaking?.ResponseHeaders);
     }
 
     // Null if the session has not expired, and its user has a place for it.
     private HandshakeResponse? RefuseSession()
     {
-        if (_handshaking?.ExpiresAt <= run.UtcNow())
+        if (_handshaking?.ExpiresAt <= session.Run.UtcNow())
         {
-            run.Log.RequestRefused(session.RemoteEndPoint, (int)HttpStatusCode.Unauthorized, "its session has expired");
+            session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)HttpStatusCode.Unauthorized, "its session has expired");
             // RFC 9110 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header field".
             return HandshakeResponse.Refuse(
                 HttpStatusCode.Unauthorized, "The session has expired. Sign in again.\n", headers: [new("WWW-Authenticate", "Bearer error=\"invalid_token\"")]);
@@ -162,19 +162,19 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         string? userId = _handshaking?.UserId ?? WebSocketClient.IdOf(_handshaking is null ? session.Transport.Facts?.User : _handshaking.User);
         if (userId is null || session.TryTakeUserPlace(userId))
             return null;
-        run.Log.RequestRefused(session.RemoteEndPoint, (int)HttpStatusCode.TooManyRequests, "its user has too many connections");
+        session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)HttpStatusCode.TooManyRequests, "its user has too many connections");
         return HandshakeResponse.Refuse(HttpStatusCode.TooManyRequests, "There are too many connections of this user. Close one, or try again later.\n");
     }
 
     // False if the server has paths and none of them matches.
     private bool FindPath(HandshakeRequest request)
     {
-        if (server.Paths is not { } paths)
+        if (session.Server.Paths is not { } paths)
             return true;
         if (!paths.TryFind(WithoutBase(request.Path), out WebSocketPath? path, out PathValues? values))
             return false;
         _match = values is null ? path.WithoutValues : new PathMatch(path, values);
-        _served = run.Serve(path);
+        _served = session.Run.Serve(path);
         return true;
     }
 
@@ -189,14 +189,14 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
     private HandshakeResponse RefuseFull()
     {
         var answer = HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, "There are too many clients at this path. Try again later.\n", headers: [new("Retry-After", "5")]);
-        run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, "the path has as many clients as its MaxClients");
+        session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, "the path has as many clients as its MaxClients");
         return answer;
     }
 
     // False if a handler has set invalid options: that is treated as an exception of the handler.
     private bool TryChooseSettings([NotNullWhen(true)] out ConnectionSettings? settings)
     {
-        settings = _served?.Settings ?? run.Settings;
+        settings = _served?.Settings ?? session.Run.Settings;
         if (_handshaking?.ChosenOptions is not { } options)
             return true;
         try
@@ -209,7 +209,7 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
             return false;
         }
 
-        settings = options.ApplyTo(_served?.Base ?? run.Settings);
+        settings = options.ApplyTo(_served?.Base ?? session.Run.Settings);
         return true;
     }
 
@@ -218,12 +218,12 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
     private bool ReadForwardedHeaders(HandshakeRequest request)
     {
         request.IsSecure = session.Transport.IsSecure ?? (session.Proxy?.Header is { IsSecure: true } ? true : null);
-        if (!run.ReadsForwardedHeaders || !run.TrustedProxies.Contains(session.RemoteEndPoint))
+        if (!session.Run.ReadsForwardedHeaders || !session.Run.TrustedProxies.Contains(session.RemoteEndPoint))
             return false;
         // A proxy that passes bytes on, and names no address of the client in its PROXY header, has not written these headers.
         if (session.Proxy?.Header is { Source: not IPEndPoint })
             return false;
-        ForwardedClient client = ForwardedHeaders.Resolve(request.Headers, run.ForwardedHeaders, run.TrustedProxies.Contains);
+        ForwardedClient client = ForwardedHeaders.Resolve(request.Headers, session.Run.ForwardedHeaders, session.Run.TrustedProxies.Contains);
         if (client.EndPoint is not null)
         {
             ProxyConnection proxy = session.Proxy ?? new ProxyConnection(session.Transport.RemoteEndPoint, session.Transport.LocalEndPoint, header: null);
@@ -235,7 +235,7 @@ internal sealed class RequestDecision(WebSocketServer server, ServerRun run, Cli
         return client is not { EndPoint: null, Host: null, Scheme: null };
     }
 
-    private string? SelectSubprotocol(HandshakeRequest request) => SubprotocolSelection.Select(request.RequestedSubprotocols, _served?.Subprotocols ?? run.Subprotocols);
+    private string? SelectSubprotocol(HandshakeRequest request) => SubprotocolSelection.Select(request.RequestedSubprotocols, _served?.Subprotocols ?? session.Run.Subprotocols);
 
     private static string WhyUnavailable(Admission admission) => admission switch
     {

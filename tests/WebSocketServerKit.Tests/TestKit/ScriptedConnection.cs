@@ -179,7 +179,7 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
             return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError);
         if (OwnSettings is not null)
             Apply(OwnSettings(Settings));
-        return Answer?.Invoke() ?? HandshakeResponse.Accept(_request!.Key!, extensions: opening.AgreeOnExtensions(_request.Headers["Sec-WebSocket-Extensions"]));
+        return Answer?.Invoke() ?? HandshakeResponse.Accept(extensions: opening.AgreeOnExtensions(_request!.Headers["Sec-WebSocket-Extensions"]));
     }
 
     public override void HandshakeEnded() => Note("HandshakeEnded");

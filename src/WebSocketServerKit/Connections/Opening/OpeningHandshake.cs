@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Net;
+using System.Runtime.CompilerServices;
 using WebSocketServerKit.Buffers;
 using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
@@ -44,7 +45,8 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
 
     /// <summary>Reads the request and answers it. Any answer but 101 ends the connection; then this also waits until the peer has ended its side.</summary>
     /// <exception cref="IOException">The peer went away.</exception>
-    public async Task RunAsync()
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask RunAsync()
     {
         HandshakeResponse? answer = null;
         try
@@ -58,14 +60,8 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
                 connection.HandshakeEnded();
         }
 
-        if (answer is null)
+        if (answer is null || IsAccepted)
             return;
-        if (answer.Status == HttpStatusCode.SwitchingProtocols)
-        {
-            Accept(answer);
-            return;
-        }
-
         await AnswerAsync(answer).ConfigureAwait(false);
         await Linger.ReadToEndAsync(_answersOn.Input, connection.Settings.Clock).ConfigureAwait(false);
     }
@@ -124,6 +120,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     }
 
     // Null when the connection was lost, or when another thread has turned the client away.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<HandshakeResponse?> ReadAndDecideAsync()
     {
         Volatile.Write(ref _deadline, connection.Heartbeat.After(connection.Settings.HandshakeTimeout));
@@ -166,6 +163,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     }
 
     // A client of TLS 1.3 looks at the certificate after the server's last part of the TLS handshake: its refusal comes in place of the request.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<ReadResult> ReadRequestAsync(PipeReader input, bool isFirst)
     {
         try
@@ -201,18 +199,22 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     {
         IsPlainRequest = !request.IsWebSocket;
         if (!decision.Begin(request))
-            return decision.End(this);
+            return End(request, decision);
         HandlersEnd end = await connection.RaiseAsync(ConnectionEvent.Request).ConfigureAwait(false);
-        return end == HandlersEnd.Ended && !connection.IsEnding ? decision.End(this) : null;
+        return end == HandlersEnd.Ended && !connection.IsEnding ? End(request, decision) : null;
     }
 
-    private void Accept(HandshakeResponse answer)
+    private HandshakeResponse End(HandshakeRequest request, IRequestDecision decision)
     {
+        HandshakeResponse answer = decision.End(this);
+        if (answer.Status != HttpStatusCode.SwitchingProtocols)
+            return answer;
         var bytes = new PooledBuffer(connection.Pool);
-        answer.WriteHeadTo(ref bytes, date: null);
+        answer.WriteHeadTo(ref bytes, date: null, request.Key);
         connection.Queue.AppendHandshake(bytes.Written.Span);
         bytes.Release();
         IsAccepted = true;
+        return answer;
     }
 
     private async Task TurnAwayAsync(Admission why)

@@ -1,3 +1,4 @@
+using System.Net;
 using WebSocketServerKit.Protocol.Handshake;
 
 namespace WebSocketServerKit;
@@ -6,18 +7,19 @@ namespace WebSocketServerKit;
 /// <remarks>Immutable. It may be read from any thread and kept for any time.</remarks>
 public sealed class HandshakeRequest
 {
+    private readonly byte _minorVersion; // of HTTP: one digit
     private RequestValues? _query;
     private RequestValues? _cookies;
     private IReadOnlyList<string>? _requestedSubprotocols;
 
     internal HandshakeRequest(
-        string method, string target, string path, string queryString, Version version, string host, HeaderFields headers)
+        string method, string target, string path, string queryString, int minorVersion, string host, HeaderFields headers)
     {
         Method = method;
         Target = target;
         Path = path;
         QueryString = queryString;
-        Version = version;
+        _minorVersion = (byte)minorVersion;
         Host = host;
         Headers = headers;
         IsWebSocket = HeaderTokens.Contains(headers["Upgrade"], "websocket") || Key is not null;
@@ -47,7 +49,7 @@ public sealed class HandshakeRequest
     public RequestValues Query => _query ??= ParseQuery(QueryString);
 
     /// <summary>The HTTP version, 1.1 as a rule; a plain request may have 1.0.</summary>
-    public Version Version { get; }
+    public Version Version => _minorVersion switch { 0 => HttpVersion.Version10, 1 => HttpVersion.Version11, _ => new(1, _minorVersion) };
 
     /// <summary>The header lines.</summary>
     public HeaderFields Headers { get; }

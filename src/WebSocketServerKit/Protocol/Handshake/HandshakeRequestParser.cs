@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Collections.Frozen;
-using System.Net;
 using System.Numerics;
 using System.Text;
 using System.Text.Unicode;
@@ -324,8 +323,7 @@ internal struct HandshakeRequestParser
         // RFC 9112 3.2.2: "When an origin server receives a request with an absolute-form of request-target, the origin server MUST ignore
         // the received Host header field (if any) and instead use the host information of the request-target."
         string effectiveHost = _parsedTarget.Authority ?? host ?? "";
-        Version version = _minorVersion switch { 0 => HttpVersion.Version10, 1 => HttpVersion.Version11, _ => new(1, _minorVersion) };
-        Request = new(_method!, _target, _parsedTarget.Path, _parsedTarget.QueryString, version, effectiveHost, _headers);
+        Request = new(_method!, _target, _parsedTarget.Path, _parsedTarget.QueryString, _minorVersion, effectiveHost, _headers);
         _status = HandshakeParseStatus.Complete;
         return HandshakeViolation.None;
     }

@@ -20,16 +20,14 @@ internal sealed class HandshakeResponse
         "X-Content-Type-Options", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Sec-WebSocket-Version",
     ];
 
-    /// <summary>Null except in a 101.</summary>
-    private readonly string? _key;
+    // The answer to nearly every client.
+    private static readonly HandshakeResponse PlainAccept = new(HttpStatusCode.SwitchingProtocols, []);
 
-    private HandshakeResponse(
-        HttpStatusCode status, IReadOnlyList<KeyValuePair<string, string>> headers, ReadOnlyMemory<byte> body = default, string? key = null)
+    private HandshakeResponse(HttpStatusCode status, IReadOnlyList<KeyValuePair<string, string>> headers, ReadOnlyMemory<byte> body = default)
     {
         Status = status;
         Headers = headers;
         Body = body;
-        _key = key;
     }
 
     public HttpStatusCode Status { get; }
@@ -83,16 +81,14 @@ internal sealed class HandshakeResponse
     public ReadOnlyMemory<byte> Body { get; }
 
     /// <summary>The answer that opens the WebSocket.</summary>
-    /// <param name="key">The client's <c>Sec-WebSocket-Key</c>, for which <see cref="SecWebSocketAccept.IsKey"/> holds.</param>
     /// <param name="subprotocol">One that the client offered, or <see langword="null"/> for none.</param>
     /// <param name="extensions">The value of <c>Sec-WebSocket-Extensions</c>, or <see langword="null"/> for none.</param>
     /// <param name="headers">The host's headers; see <see cref="ThrowIfInvalidHeader"/>.</param>
     /// <exception cref="ArgumentException">The subprotocol is no token, or a header is invalid.</exception>
-    public static HandshakeResponse Accept(
-        string key, string? subprotocol = null, string? extensions = null, IEnumerable<KeyValuePair<string, string>>? headers = null)
+    public static HandshakeResponse Accept(string? subprotocol = null, string? extensions = null, IEnumerable<KeyValuePair<string, string>>? headers = null)
     {
         if (subprotocol is null && extensions is null && headers is null)
-            return new(HttpStatusCode.SwitchingProtocols, [], key: key);
+            return PlainAccept;
 
         List<KeyValuePair<string, string>> all = [];
         if (subprotocol is not null)
@@ -105,7 +101,7 @@ internal sealed class HandshakeResponse
         if (extensions is not null)
             all.Add(new("Sec-WebSocket-Extensions", extensions));
         AddHostHeaders(all, headers);
-        return new(HttpStatusCode.SwitchingProtocols, all, key: key);
+        return new(HttpStatusCode.SwitchingProtocols, all);
     }
 
     /// <summary>The answer to a broken rule.</summary>
@@ -172,13 +168,14 @@ internal sealed class HandshakeResponse
     /// <summary>Writes the status line and the headers; <see cref="Body"/> follows, but not in the answer to a HEAD request.</summary>
     /// <param name="output">Where to.</param>
     /// <param name="date">The time for the <c>Date</c> header; <see langword="null"/> leaves it out.</param>
-    public void WriteHeadTo(ref PooledBuffer output, DateTimeOffset? date)
+    /// <param name="key">The client's <c>Sec-WebSocket-Key</c>, for which <see cref="SecWebSocketAccept.IsKey"/> holds. A 101 needs it, and no other answer.</param>
+    public void WriteHeadTo(ref PooledBuffer output, DateTimeOffset? date, string? key = null)
     {
-        if (_key is not null)
+        if (key is not null)
         {
             // RFC 6455 4.2.2, 5: the status line and the header fields of the server's handshake.
             output.Append("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "u8);
-            SecWebSocketAccept.Write(_key, output.GetSpan(SecWebSocketAccept.Length));
+            SecWebSocketAccept.Write(key, output.GetSpan(SecWebSocketAccept.Length));
             output.Advance(SecWebSocketAccept.Length);
             output.Append("\r\n"u8);
         }

@@ -12,7 +12,7 @@ public sealed class HandshakeResponseTests
     [Fact]
     public void Writes_the_answer_of_RFC_6455()
     {
-        HandshakeResponse response = HandshakeResponse.Accept(RequestHeads.SampleKey, subprotocol: "chat");
+        HandshakeResponse response = HandshakeResponse.Accept(subprotocol: "chat");
 
         Assert.Equal(HttpStatusCode.SwitchingProtocols, response.Status);
         Assert.Equal(
@@ -29,7 +29,6 @@ public sealed class HandshakeResponseTests
     public void Writes_extensions_and_the_headers_of_the_host()
     {
         HandshakeResponse response = HandshakeResponse.Accept(
-            RequestHeads.SampleKey,
             extensions: "permessage-deflate; server_no_context_takeover",
             headers: [new("Set-Cookie", "a=1"), new("Set-Cookie", "b=2"), new("X-Name", "J\u00FCrgen\t\u00A0\u00FF"), new("X-Empty", "")]);
 
@@ -52,7 +51,7 @@ public sealed class HandshakeResponseTests
     [InlineData("a,b")]
     [InlineData("a\r\nSet-Cookie: b")]
     public void Refuses_a_subprotocol_that_is_no_token(string subprotocol) =>
-        Assert.Throws<ArgumentException>(nameof(subprotocol), () => HandshakeResponse.Accept(RequestHeads.SampleKey, subprotocol));
+        Assert.Throws<ArgumentException>(nameof(subprotocol), () => HandshakeResponse.Accept(subprotocol));
 
     [Fact]
     public void Writes_a_refusal_with_all_that_a_closing_answer_needs() =>
@@ -225,7 +224,7 @@ public sealed class HandshakeResponseTests
     public void Has_the_reason_phrases_of_the_registry(int status, string phrase)
     {
         HandshakeResponse response = status == 101
-            ? HandshakeResponse.Accept(RequestHeads.SampleKey)
+            ? HandshakeResponse.Accept()
             : HandshakeResponse.Answer((HttpStatusCode)status, default, "text/plain");
         Assert.Equal(phrase, response.ReasonPhrase);
         Assert.StartsWith($"HTTP/1.1 {status} {phrase}\r\n", Written(response), StringComparison.Ordinal);
@@ -261,7 +260,7 @@ public sealed class HandshakeResponseTests
         foreach (Action use in (Action[])
             [
                 () => HandshakeResponse.ThrowIfInvalidHeader("X", null!),
-                () => HandshakeResponse.Accept(RequestHeads.SampleKey, headers: headers),
+                () => HandshakeResponse.Accept(headers: headers),
                 () => HandshakeResponse.Refuse(HttpStatusCode.NotFound, headers: headers),
                 () => HandshakeResponse.Answer(HttpStatusCode.OK, default, "text/plain", headers),
             ])
@@ -297,7 +296,7 @@ public sealed class HandshakeResponseTests
         Assert.Contains(message, thrown.Message, StringComparison.Ordinal);
 
         KeyValuePair<string, string>[] headers = [new(name, value)];
-        Assert.Throws<ArgumentException>(parameter, () => HandshakeResponse.Accept(RequestHeads.SampleKey, headers: headers));
+        Assert.Throws<ArgumentException>(parameter, () => HandshakeResponse.Accept(headers: headers));
         Assert.Throws<ArgumentException>(parameter, () => HandshakeResponse.Refuse(HttpStatusCode.NotFound, headers: headers));
         Assert.Throws<ArgumentException>(parameter, () => HandshakeResponse.Answer(HttpStatusCode.OK, default, "text/plain", headers));
     }
@@ -305,7 +304,7 @@ public sealed class HandshakeResponseTests
     private static string Written(HandshakeResponse response, DateTimeOffset? date = null, bool omitBody = false)
     {
         PooledBuffer output = new(ArrayPool<byte>.Shared);
-        response.WriteHeadTo(ref output, date);
+        response.WriteHeadTo(ref output, date, response.Status == HttpStatusCode.SwitchingProtocols ? RequestHeads.SampleKey : null);
         if (!omitBody)
             output.Append(response.Body.Span);
         string written = Encoding.Latin1.GetString(output.Written.Span);
