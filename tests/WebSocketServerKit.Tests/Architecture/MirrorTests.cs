@@ -48,7 +48,7 @@ public sealed class MirrorTests
         ["Transport/HostFacts.cs"] = "A record; AcceptOptions fills it.",
         ["Transport/TlsSession.cs"] = "Values; TlsTransportConnection fills it.",
         ["Transport/TransportInput.cs"] = "What SocketReader, EventLoopInput, PipeInput and TlsInput have in common; their tests cover it.",
-        ["Transport/TransportConnection.cs"] = "Abstract members; SocketConnection keeps their promises.",
+        ["Transport/TransportConnection.cs"] = "Abstract members; its subclasses keep their promises.",
     };
 
     private static readonly HashSet<string> Tests =
