@@ -126,7 +126,15 @@ internal sealed class EventLoop : ITicked
             _listeners = [.. _listeners, listener];
         }
 
-        _epoll.Watch(socket, listener.Key);
+        try
+        {
+            _epoll.Watch(socket, listener.Key);
+        }
+        catch
+        {
+            Remove(listener, socket);
+            throw;
+        }
     }
 
     /// <summary>Forgets a listener that is about to be closed.</summary>

@@ -22,8 +22,8 @@ internal sealed class EventLoopListener
     private readonly EventLoopGroup _loops;
     private readonly EventLoop _loop;
     private readonly CancellationToken _stopping;
-    private EndPoint _localEndPoint;
     private readonly bool _isBound; // to one address, so all connections have it
+    private EndPoint _localEndPoint;
     private AddressReader _peers;
     private AddressReader _locals;
     private int _accepted;
