@@ -10,6 +10,9 @@ internal sealed class LogLines : ILoggerFactory
 
     public IReadOnlyList<FakeLogRecord> All => _logger.Collector.GetSnapshot();
 
+    /// <summary>The warnings and errors, without the one that tells of an event loop that is blocked: on a busy machine, the lock of this logger can block it for long.</summary>
+    public IReadOnlyList<FakeLogRecord> Troubles => [.. All.Where(line => line.Level > LogLevel.Information && line.Id.Id != 40)];
+
     /// <summary>The lines of one event, by its id in ServerLog.</summary>
     public IReadOnlyList<FakeLogRecord> Of(int id) => [.. All.Where(line => line.Id.Id == id)];
 

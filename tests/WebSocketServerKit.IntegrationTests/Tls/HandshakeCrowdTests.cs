@@ -46,7 +46,7 @@ public class HandshakeCrowdTests
             stream.Dispose();
         await Polling.UntilAsync(() => server.Clients.Count == 1);
         await bystander.EchoAsync("afterwards");
-        Assert.DoesNotContain(server.Log.All, line => line.Level > Microsoft.Extensions.Logging.LogLevel.Information);
+        Assert.Empty(server.Log.Troubles);
     }
 
     [Fact]
@@ -76,7 +76,7 @@ public class HandshakeCrowdTests
         }
 
         await bystander.EchoAsync("meanwhile");
-        Assert.InRange(server.Server.BufferedBytes, 0, 40 * 16 * 1024);
+        await Polling.UntilAsync(() => server.Server.BufferedBytes <= 40 * 16 * 1024);
         hanging.ForEach(client => client.Dispose());
         await Polling.UntilAsync(() => server.Server.BufferedBytes == 0);
         using SecureStream other = await SecureStream.ConnectAsync(server.EndPoint);

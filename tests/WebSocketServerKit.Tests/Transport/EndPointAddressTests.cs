@@ -27,4 +27,13 @@ public sealed class EndPointAddressTests
         Assert.Equal("unknown", unknown.ToString());
         Assert.Equal(EndPointAddress.None, EndPointAddress.Of(unknown));
     }
+
+    [Theory]
+    [InlineData("/run/a \"b\".sock", "/run/a \"b\".sock")]
+    [InlineData("/run/a\nwarn: forged", "unknown")]
+    [InlineData("/run/a\u2028b", "unknown")]
+    [InlineData("/run/a\u2029b", "unknown")]
+    [InlineData("/run/\u001b[31m", "unknown")]
+    public void A_path_that_would_forge_lines_of_the_log_is_not_shown(string path, string shown) =>
+        Assert.Equal(shown, EndPointAddress.Shown(new UnixDomainSocketEndPoint(path)).ToString());
 }

@@ -36,13 +36,13 @@ internal struct AddressReader
         return family == IPv4 ? Share(bytes.Slice(IPv4At, 4), 0) : Share(bytes.Slice(IPv6At, 16), MemoryMarshal.Read<uint>(bytes[ScopeAt..]));
     }
 
-    // A client may have bound its end to any bytes. Null for those that .NET has no end point for, and for a name of the abstract namespace.
+    // A client may have bound its end to any bytes. Null for those that .NET has no end point for or that are not printable, and for a name of the abstract namespace.
     private static UnixDomainSocketEndPoint? ReadPath(ReadOnlySpan<byte> bytes)
     {
         if (bytes.IsEmpty || bytes[0] == 0)
             return null;
         string path = Encoding.UTF8.GetString(bytes);
-        return Encoding.UTF8.GetByteCount(path) <= LongestPath ? new UnixDomainSocketEndPoint(path) : null;
+        return Encoding.UTF8.GetByteCount(path) <= LongestPath && EndPointAddress.IsPrintable(path) ? new UnixDomainSocketEndPoint(path) : null;
     }
 
     private IPAddress Share(ReadOnlySpan<byte> bytes, uint scope)

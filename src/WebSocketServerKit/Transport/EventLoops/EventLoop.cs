@@ -21,6 +21,9 @@ internal sealed class EventLoop : ITicked
     /// <summary>The ticks after which a thread that was taken over, and has not come back, is told of.</summary>
     public const int BlockedTicks = 25;
 
+    // Of those ticks: with a longer run delay, it is the machine that is busy.
+    private static readonly TimeSpan BusyRunDelay = TimeSpan.FromMilliseconds(50);
+
     // The ticks for which the handlers of a client run on the thread pool after one of them has blocked.
     private const int OffLoopTicks = 250;
 
@@ -44,7 +47,7 @@ internal sealed class EventLoop : ITicked
     private EventLoopConnection? _served; // null while connections are accepted
 
     private LoopThread _owner; // guarded by _gate
-    private readonly List<(LoopThread Thread, int Turn, EventLoopConnection? Blocking, int Ticks)> _lost = []; // those that were taken over, for the clock's thread
+    private readonly List<LostTurn> _lost = []; // of threads that were taken over, for the clock's thread
     private int _isStopped;
     private int _seenTurn;
     private int _seenTicks;
@@ -205,26 +208,36 @@ internal sealed class EventLoop : ITicked
 
             if (blocking is not null)
                 blocking.OffLoopUntil = _clock.Now + OffLoopTicks;
-            _lost.Add((owner, turn, blocking, 0));
+            if (blocking is not null && _blocked is not null)
+                _lost.Add(new LostTurn(owner, turn, blocking, owner.RunDelay, Ticks: 0));
         }
     }
 
-    // A turn may also take long because the machine is busy. So what comes back soon is not told.
+    // A turn may also take long because the machine is busy. So what comes back soon is not told, nor what has waited for a core for most of the time.
     private void WatchLost(SliceClock clock)
     {
         for (int i = _lost.Count - 1; i >= 0; i--)
         {
-            (LoopThread thread, int turn, EventLoopConnection? blocking, int ticks) = _lost[i];
-            if (thread.Position == turn && ticks < BlockedTicks)
+            LostTurn lost = _lost[i];
+            if (lost.Thread.Position != lost.Turn)
             {
-                _lost[i] = (thread, turn, blocking, ticks + 1);
-                clock.Ask();
+                _lost.RemoveAt(i);
+                continue;
+            }
+
+            clock.Ask();
+            _lost[i] = lost with { Ticks = lost.Ticks + 1 };
+            if (lost.Ticks < BlockedTicks)
+                continue;
+            TimeSpan delay = lost.Thread.RunDelay;
+            if (delay - lost.RunDelay >= BusyRunDelay)
+            {
+                _lost[i] = lost with { RunDelay = delay, Ticks = 0 };
                 continue;
             }
 
             _lost.RemoveAt(i);
-            if (thread.Position == turn && blocking is not null && _blocked is not null)
-                ThreadPool.UnsafeQueueUserWorkItem(_blocked, blocking, preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(_blocked!, lost.Blocking, preferLocal: false);
         }
     }
 
@@ -247,6 +260,13 @@ internal sealed class EventLoop : ITicked
         return (uint)key < (uint)connections.Length && connections[(int)key] is { } connection && connection.Key == key ? connection : null;
     }
 
+    /// <param name="Thread">The thread, which was taken over.</param>
+    /// <param name="Turn">Its position at that time.</param>
+    /// <param name="Blocking">Whom it served.</param>
+    /// <param name="RunDelay">The thread's run delay when the ticks began.</param>
+    /// <param name="Ticks">So long it has not come back.</param>
+    private readonly record struct LostTurn(LoopThread Thread, int Turn, EventLoopConnection Blocking, TimeSpan RunDelay, int Ticks);
+
     /// <summary>One thread of the loop, from when it takes over until it has lost the turn.</summary>
     internal sealed class LoopThread(EventLoop loop)
     {
@@ -259,6 +279,7 @@ internal sealed class EventLoop : ITicked
         private int _lease;
         private int _lent;
         private int _position; // odd during a turn
+        private RunDelay? _runDelay; // null until it runs
         private volatile bool _isTakenOver; // set by the clock; then this thread asks under the lock whether it has lost the turn
 
         /// <summary>The one of this thread; null on a thread that is no loop's.</summary>
@@ -266,6 +287,9 @@ internal sealed class EventLoop : ITicked
 
         /// <summary>Different for each turn, and odd during a turn.</summary>
         public int Position => Volatile.Read(ref _position);
+
+        /// <summary>How long it has waited for a core.</summary>
+        public TimeSpan RunDelay => _runDelay?.Total ?? TimeSpan.Zero;
 
         /// <summary>What to receive into.</summary>
         public ReadBuffer Buffer
@@ -308,6 +332,7 @@ internal sealed class EventLoop : ITicked
         public void Run()
         {
             _current = this;
+            _runDelay = EventLoops.RunDelay.OfThisThread();
             while (TryServe())
             {
                 // Until it has lost the turn, or the loop is stopped.

@@ -43,7 +43,7 @@ public sealed class EventLoopTests : IAsyncLifetime
         using (peer)
         {
             using ManualResetEventSlim goOn = new();
-            Task<(byte[] Bytes, bool OnPool)> first = await BlockAsync(blockingPeer, blocking, goOn);
+            Task<(byte[] Bytes, bool OnPool)> first = await BlockAsync(blockingPeer, blocking, goOn.Wait);
             Assert.Empty(Blocking);
             for (int i = 0; i < 3; i++)
             {
@@ -55,15 +55,49 @@ public sealed class EventLoopTests : IAsyncLifetime
             }
 
             Assert.False(first.IsCompleted);
-            for (int i = 0; i <= EventLoop.BlockedTicks; i++)
-                _clock.AddTick();
-            await Polling.UntilAsync(() => Blocking.Length > 0);
-            _clock.AddTick();
+            await Polling.UntilAsync(() =>
+            {
+                for (int i = 0; i <= EventLoop.BlockedTicks; i++)
+                    _clock.AddTick();
+                return Blocking.Length > 0;
+            });
             Assert.Equal([blocking], Blocking);
             blockingPeer.Send("2"u8);
             goOn.Set();
             Assert.Equal("1"u8.ToArray(), (await first.WaitAsync(AcceptedConnections.Timely)).Bytes);
             Assert.Equal("2"u8.ToArray(), (await ReadAsync(blocking).WaitAsync(AcceptedConnections.Timely)).Bytes);
+        }
+    }
+
+    [Fact]
+    public async Task A_reader_whose_thread_waits_for_a_core_is_not_told_to_block()
+    {
+        (Socket peer, TransportConnection connection) = await _server.ConnectAsync();
+        using (peer)
+        {
+            bool isOver = false;
+            RunDelay delay = null!;
+            Thread[] others = [.. Enumerable.Range(0, 2 * Environment.ProcessorCount).Select(_ => new Thread(Spin))];
+            Task<(byte[] Bytes, bool OnPool)> reading = await BlockAsync(peer, connection, () =>
+            {
+                delay = RunDelay.OfThisThread();
+                Spin();
+            });
+            Array.ForEach(others, other => other.Start());
+            TimeSpan before = delay.Total;
+            await Polling.UntilAsync(() => delay.Total - before > TimeSpan.FromMilliseconds(60));
+            for (int i = 0; i <= EventLoop.BlockedTicks; i++)
+                _clock.AddTick();
+            Volatile.Write(ref isOver, true);
+            Array.ForEach(others, other => other.Join());
+            await reading.WaitAsync(AcceptedConnections.Timely);
+            Assert.Empty(Blocking);
+
+            void Spin()
+            {
+                while (!Volatile.Read(ref isOver))
+                    Thread.SpinWait(100);
+            }
         }
     }
 
@@ -74,7 +108,7 @@ public sealed class EventLoopTests : IAsyncLifetime
         using (peer)
         {
             using ManualResetEventSlim goOn = new();
-            Task<(byte[] Bytes, bool OnPool)> reading = await BlockAsync(peer, connection, goOn);
+            Task<(byte[] Bytes, bool OnPool)> reading = await BlockAsync(peer, connection, goOn.Wait);
             goOn.Set();
             await reading.WaitAsync(AcceptedConnections.Timely);
             for (int i = 0; i <= EventLoop.BlockedTicks; i++)
@@ -183,13 +217,13 @@ public sealed class EventLoopTests : IAsyncLifetime
             {
                 using ManualResetEventSlim goOn = new();
                 starts = false;
-                Task<(byte[] Bytes, bool OnPool)> first = await BlockAsync(blockingPeer, blocking, goOn);
+                Task<(byte[] Bytes, bool OnPool)> first = await BlockAsync(blockingPeer, blocking, goOn.Wait);
                 goOn.Set();
                 await first.WaitAsync(AcceptedConnections.Timely);
                 Assert.True(await ServesAsync(), "It has lost its thread.");
 
                 goOn.Reset();
-                first = await BlockAsync(blockingPeer, blocking, goOn);
+                first = await BlockAsync(blockingPeer, blocking, goOn.Wait);
                 starts = true;
                 _clock.AddTick();
                 Assert.True(await ServesAsync(), "Nobody has taken it over.");
@@ -269,14 +303,14 @@ public sealed class EventLoopTests : IAsyncLifetime
         }
     }
 
-    // A reader that blocks the thread of the loop until it may go on, and the loop was taken over.
-    private async Task<Task<(byte[] Bytes, bool OnPool)>> BlockAsync(Socket peer, TransportConnection connection, ManualResetEventSlim goOn)
+    // A reader that blocks the thread of the loop until the action returns, and the loop was taken over.
+    private async Task<Task<(byte[] Bytes, bool OnPool)>> BlockAsync(Socket peer, TransportConnection connection, Action block)
     {
         TaskCompletionSource blocks = Async.Gate();
         Task<(byte[] Bytes, bool OnPool)> reading = ReadAsync(connection, () =>
         {
             blocks.SetResult();
-            goOn.Wait();
+            block();
         });
         peer.Send("1"u8);
         await blocks.Task.WaitAsync(AcceptedConnections.Timely);

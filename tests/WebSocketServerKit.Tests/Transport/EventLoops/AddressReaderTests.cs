@@ -34,6 +34,7 @@ public sealed class AddressReaderTests
     [InlineData((byte)'a', 106)] // with one slash more: the longest that .NET takes
     [InlineData((byte)'a', 107)] // the longest that Linux takes, without a zero at the end
     [InlineData((byte)0xff, 60)] // no UTF-8: what stands for a byte takes three
+    [InlineData((byte)'\n', 1)]
     public void A_path_that_cannot_be_shown_is_none(byte letter, int count)
     {
         byte[] path = [(byte)'/', .. Enumerable.Repeat(letter, count)];
