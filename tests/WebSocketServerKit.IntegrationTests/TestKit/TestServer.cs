@@ -34,7 +34,8 @@ internal sealed class TestServer : IAsyncDisposable
 
     public static async Task<TestServer> StartAsync(Action<WebSocketServer>? subscribe = null, Action<WebSocketServerOptions>? configure = null)
     {
-        var options = new WebSocketServerOptions();
+        // On a busy machine a client may be silent for longer than the default, and then a ping would come where a test expects a message.
+        var options = new WebSocketServerOptions { PingInterval = TimeSpan.FromMinutes(5) };
         configure?.Invoke(options);
         if (options.Places.Count + options.Urls.Count == 0)
             options.Listen(new IPEndPoint(IPAddress.Loopback, 0), OverTlsAttribute.Server);
