@@ -126,7 +126,7 @@ public class ClientSessionTests
     [Fact]
     public async Task Decisions_that_come_too_late_or_cannot_be_sent_throw()
     {
-        TaskCompletionSource<HandshakingEventArgs> kept = new();
+        TaskCompletionSource<HandshakingEventArgs> kept = new(TaskCreationOptions.RunContinuationsAsynchronously);
         await using TestServer server = await TestServer.StartAsync(server => server.Handshaking += (_, e) =>
         {
             Assert.Throws<ArgumentException>(() => e.Subprotocol = "not offered");

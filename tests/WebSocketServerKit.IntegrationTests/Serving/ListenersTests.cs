@@ -114,7 +114,7 @@ public class ListenersTests
 
         Listeners listeners = Start();
         TransportListener listener = Assert.Single(listeners.Add(new ListenTarget(null, socket, SocketSettings.Default, null, ProxyProtocol: false)));
-        TaskCompletionSource<EndPoint> accepted = new();
+        TaskCompletionSource<EndPoint> accepted = new(TaskCreationOptions.RunContinuationsAsynchronously);
         Task accepting = listener.RunAsync(
             connection =>
             {

@@ -112,7 +112,7 @@ public sealed class WebSocketClientRequestsTests : RequestTest
     [Fact]
     public async Task A_handler_of_ClientConnected_may_await_the_reply()
     {
-        TaskCompletionSource<string> replied = new();
+        TaskCompletionSource<string> replied = new(TaskCreationOptions.RunContinuationsAsynchronously);
         Connection.OnConnected = async () => replied.SetResult(await AskAsync(1));
         _stage.Start();
         Transport.Receive(RequestHeads.Handshake);
@@ -129,7 +129,7 @@ public sealed class WebSocketClientRequestsTests : RequestTest
         using TestContextThread context = new();
         await using var stage = new ConnectionStage(settings => settings with { EventContext = context });
         WebSocketClient client = ClientOf(stage);
-        TaskCompletionSource<(string, int, int)> replied = new();
+        TaskCompletionSource<(string, int, int)> replied = new(TaskCreationOptions.RunContinuationsAsynchronously);
         stage.Connection.OnMessage = async () =>
         {
             int matched = 0;

@@ -170,8 +170,8 @@ public sealed class AcceptLoopTests : IDisposable
     [Fact]
     public async Task Whatever_accept_throws_after_the_stop_is_not_reported()
     {
-        var acceptEntered = new TaskCompletionSource();
-        var accepting = new TaskCompletionSource<TransportConnection?>();
+        var acceptEntered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var accepting = new TaskCompletionSource<TransportConnection?>(TaskCreationOptions.RunContinuationsAsynchronously);
         var loop = new AcceptLoop(
             _ =>
             {
@@ -194,8 +194,8 @@ public sealed class AcceptLoopTests : IDisposable
     public async Task A_connection_that_arrives_with_the_stop_is_dropped()
     {
         var late = new FakeConnection();
-        var accepting = new TaskCompletionSource<TransportConnection?>();
-        var acceptEntered = new TaskCompletionSource();
+        var accepting = new TaskCompletionSource<TransportConnection?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var acceptEntered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var loop = new AcceptLoop(
             _ =>
             {
@@ -219,7 +219,7 @@ public sealed class AcceptLoopTests : IDisposable
     public async Task Connections_are_never_handed_over_under_the_callers_synchronization_context()
     {
         Arrive();
-        var seen = new TaskCompletionSource<SynchronizationContext?>();
+        var seen = new TaskCompletionSource<SynchronizationContext?>(TaskCreationOptions.RunContinuationsAsynchronously);
         SynchronizationContext? before = SynchronizationContext.Current;
         var window = new SynchronizationContext();
         SynchronizationContext.SetSynchronizationContext(window);

@@ -137,7 +137,7 @@ public sealed class EventLoopListenerTests : IDisposable
     {
         SocketSettings settings = new() { SendBufferSize = 40_000, UnsentLimit = 16 * 1024, TcpKeepAliveTime = TimeSpan.FromSeconds(60) };
         using TransportListener listener = TransportListener.Start(new IPEndPoint(IPAddress.Loopback, 0), settings, accept: _loops.AcceptFrom);
-        TaskCompletionSource<TransportConnection> accepted = new();
+        TaskCompletionSource<TransportConnection> accepted = new(TaskCreationOptions.RunContinuationsAsynchronously);
         Task running = listener.RunAsync(accepted.SetResult, _ => { }, TimeProvider.System);
         using Socket peer = await AcceptedConnections.ConnectAsync(listener.LocalEndPoint);
         TransportConnection connection = await accepted.Task.WaitAsync(AcceptedConnections.Timely);
