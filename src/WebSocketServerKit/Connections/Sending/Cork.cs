@@ -130,6 +130,8 @@ internal sealed class Cork : ITicked
         if (clock != _clock)
             return;
         int count = Volatile.Read(ref _count);
+        if (count > 0)
+            clock.Ask(); // a handler that blocks its thread may send more after any time
         bool isOverdue = count > 0 && _batch == _batchSeen;
         _batchSeen = _batch;
         if (!isOverdue)

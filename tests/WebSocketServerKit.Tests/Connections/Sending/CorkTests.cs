@@ -188,20 +188,40 @@ public sealed class CorkTests : IDisposable
         Assert.All(clients[274..], client => Assert.Empty(client.Writes));
     }
 
+    // On a thread of its own: a thread of the pool must not go back to it with its cork in.
     [Fact]
-    public async Task A_broadcast_sends_to_its_first_receivers_before_it_has_come_to_the_last()
+    public void A_broadcast_sends_to_its_first_receivers_before_it_has_come_to_the_last() => OnAnotherThread(() =>
     {
         LeakCheckingPool pool = new();
+        Cork cork = Cork.Put(_clock)!;
         Task[] written = [.. Enumerable.Range(0, 32).Select(_ =>
         {
             ScriptedTransport client = new();
             new SendQueue(client, 1000, ConnectionStage.BudgetOf(pool)).TrySend("all");
-            _cork.FlushWhenMany();
+            cork.FlushWhenMany();
             return client.NextWriteAsync();
         })];
 
-        await Task.WhenAll(written).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
-    }
+        Assert.True(SpinWait.SpinUntil(() => Array.TrueForAll(written, one => one.IsCompleted), TimeSpan.FromSeconds(30)));
+        cork.Pull();
+    });
+
+    [Fact]
+    public void What_a_thread_sends_that_is_kept_for_long_is_sent_each_time_though_the_clock_sleeps_when_nobody_asks() => OnAnotherThread(() =>
+    {
+        SliceClock clock = new();
+        Cork cork = Cork.Put(clock)!;
+        ScriptedTransport transport = new();
+        SendQueue queue = QueueTo(transport);
+        queue.TrySend("1");
+        Assert.True(SpinWait.SpinUntil(() => transport.Writes.Count == 1, TimeSpan.FromSeconds(30)));
+        int began = clock.Now;
+        Assert.True(SpinWait.SpinUntil(() => clock.Now - began > 60 || !clock.IsTicking, TimeSpan.FromSeconds(30)));
+        queue.TrySend("2");
+        Assert.True(SpinWait.SpinUntil(() => transport.Writes.Count == 2, TimeSpan.FromSeconds(30)));
+        cork.Pull();
+        AssertSent(transport, "Text 1", "Text 2");
+    });
 
     [Fact]
     public async Task Many_queues_are_flushed_by_several_threads_and_none_is_forgotten()
