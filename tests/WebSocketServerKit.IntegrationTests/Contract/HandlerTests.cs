@@ -65,7 +65,8 @@ public class HandlerTests
             options => options.CloseTimeout = TimeSpan.FromMilliseconds(100));
         (TestClient good, WebSocketClient goodClient) = await server.ConnectAsync("/good");
         using TestClient bad = await server.OpenAsync("/bad");
-        WebSocketClient badClient = await server.NextClientAsync();
+        await Polling.UntilAsync(() => server.Clients.Count == 2); // its handler of ClientConnected may never end
+        WebSocketClient badClient = server.Clients.Single(client => client != goodClient);
         if (which == "MessageReceived")
             await bad.SendAsync("x");
         if (which == "ClientDisconnected")

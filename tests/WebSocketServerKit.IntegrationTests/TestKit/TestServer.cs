@@ -15,8 +15,6 @@ internal sealed class TestServer : IAsyncDisposable
     {
         Options = options;
         Server = new WebSocketServer(options, Log);
-        Server.ClientConnected += (_, e) => _connected.Writer.TryWrite(e.Client);
-        Server.ClientDisconnected += (_, e) => _disconnected.Writer.TryWrite(e);
     }
 
     /// <summary>A new token that is cancelled after 30 s: what would hang fails.</summary>
@@ -41,6 +39,9 @@ internal sealed class TestServer : IAsyncDisposable
             options.Listen(new IPEndPoint(IPAddress.Loopback, 0), OverTlsAttribute.Server);
         var server = new TestServer(options);
         subscribe?.Invoke(server.Server);
+        // Behind the handlers of the test: a test that takes a client relies on what they have done.
+        server.Server.ClientConnected += (_, e) => server._connected.Writer.TryWrite(e.Client);
+        server.Server.ClientDisconnected += (_, e) => server._disconnected.Writer.TryWrite(e);
         await server.Server.StartAsync();
         return server;
     }
