@@ -66,6 +66,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         options.Validate();
         _options = options;
         Clients = new ClientRegistry(options);
+        Metrics = new ServerMetrics(this, options.MeterFactory, options.Name);
         _log = new ServerLog((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<WebSocketServer>());
     }
 
@@ -269,7 +270,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             run = _run;
             if (run is null)
             {
-                Clients.EndFeeds();
+                End();
                 return;
             }
 
@@ -286,7 +287,14 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         lock (_gate)
             _disposed = true;
         await StopAsync().ConfigureAwait(false);
+        End();
+    }
+
+    // It is disposed of, and has stopped.
+    private void End()
+    {
         Clients.EndFeeds();
+        Metrics.Dispose();
     }
 
     // The server's loops must not carry the AsyncLocals of whoever happened to call.
@@ -407,7 +415,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             _run = null;
             _stopping = null;
             if (_disposed)
-                Clients.EndFeeds();
+                End();
         }
 
         return result;

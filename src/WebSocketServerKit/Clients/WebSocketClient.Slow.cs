@@ -22,6 +22,8 @@ public sealed partial class WebSocketClient
     /// <summary>Pending messages whose place a newer one with the same key took.</summary>
     public long MessagesReplaced => _lifetime.Queue.MessagesReplaced;
 
+    internal long PendingBytes => _lifetime.Queue.PendingBytes;
+
     /// <summary>
     /// Sends a text message of which only the newest with its key counts, such as a price: <c>client.TrySendLatest("EURUSD", quote)</c>. While a message with the same key is pending, because
     /// the client reads slowly, the new one takes its place in the order, and the old one is not sent. Otherwise it is sent like any other. Never waits.

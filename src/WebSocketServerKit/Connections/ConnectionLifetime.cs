@@ -107,6 +107,9 @@ internal abstract partial class ConnectionLifetime : IHandlers, IThreadPoolWorkI
 
     public long BytesReceived => Receive.BytesReceived;
 
+    /// <summary>What it has received and sent so far. From any thread.</summary>
+    public Traffic Traffic => new(Receive.MessagesReceived, Receive.BytesReceived, Receive.BytesRead, Queue.MessagesSent, Queue.BytesSent, Queue.BytesTaken);
+
     /// <summary>The payload of the message that is being handled. Valid while <see cref="HandlerScope.Run"/> keeps its value.</summary>
     public ReadOnlyMemory<byte> Payload => Receive.Payload;
 
@@ -583,6 +586,7 @@ internal abstract partial class ConnectionLifetime : IHandlers, IThreadPoolWorkI
         }
 
         Log.HandlerFailed(exception, @event, RemoteEndPoint);
+        Settings.Metrics?.HandlerFailed(@event);
         if (Settings.CloseOnHandlerException)
             BeginClose(new ConnectionEnding(
                 DisconnectCause.HandlerFailed, ConnectionSide.Server, CloseCode.InternalError, "handler failed", exception));

@@ -1,6 +1,7 @@
 using System.Buffers;
 using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Scheduling;
 
 namespace WebSocketServerKit.Connections;
@@ -26,6 +27,9 @@ internal sealed record ConnectionSettings
 
     /// <summary>Counts what is dropped for all connections of the server.</summary>
     public SendTotals SendTotals { get; init; } = new();
+
+    /// <summary>The instruments of the server; null if nobody measures.</summary>
+    public ServerMetrics? Metrics { get; init; }
 
     /// <summary>Messages that one client may send per second; null for no limit.</summary>
     public long? MaxMessagesPerSecond { get; init; }

@@ -1,5 +1,6 @@
 using System.Net;
 using WebSocketServerKit.Connections.Opening;
+using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.Connections;
 
@@ -33,6 +34,7 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
     private int _count;
     private int _admitted;
     private bool _stopping;
+    private Traffic _past; // of connections that were removed
     private TaskCompletionSource? _empty;
 
     /// <summary>The number of connections in the table.</summary>
@@ -126,6 +128,7 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
             moved.TableIndex = connection.TableIndex;
             _all[last] = null!;
             Volatile.Write(ref _count, last);
+            _past += connection.Traffic;
 
             if (connection.Admission == Admission.Admitted)
             {
@@ -154,6 +157,28 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
     {
         lock (_gate)
             return _all.AsSpan(0, _count).ToArray();
+    }
+
+    /// <summary>The number of connections in the opening handshake.</summary>
+    public int Handshakes
+    {
+        get
+        {
+            lock (_gate)
+                return _handshakes.Count;
+        }
+    }
+
+    /// <summary>What all its connections have received and sent, those that were removed included. Never falls, since a connection counts nothing more once it is removed.</summary>
+    public Traffic ReadTraffic()
+    {
+        Traffic total;
+        ConnectionLifetime[] connections;
+        lock (_gate)
+            (total, connections) = (_past, Snapshot());
+        foreach (ConnectionLifetime connection in connections)
+            total += connection.Traffic;
+        return total;
     }
 
     /// <summary>Completes when no connection is left.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -407,6 +408,25 @@ public sealed class WebSocketServerOptions
         return this;
     }
 
+    /// <summary>
+    /// Tells the server from others of the process in metrics and traces: the tag <c>websocket.server.name</c>. Default: null, without the tag. Choose one of a few fixed names.
+    /// </summary>
+    public string? Name { get; set; }
+
+    internal IMeterFactory? MeterFactory { get; private set; }
+
+    /// <summary>
+    /// Has this factory make the meter <c>WebSocketServerKit</c>, such as the one of a service provider, which tests and dependency injection can tell apart. Without it the server makes a meter of
+    /// its own, which every listener of the process hears, and which ends when the server is disposed of.
+    /// </summary>
+    /// <returns>These options.</returns>
+    public WebSocketServerOptions UseMeterFactory(IMeterFactory meterFactory)
+    {
+        ArgumentNullException.ThrowIfNull(meterFactory);
+        MeterFactory = meterFactory;
+        return this;
+    }
+
     /// <summary>Uses this time provider instead of <see cref="TimeProvider.System"/>, for example a fake one in tests.</summary>
     /// <returns>These options.</returns>
     public WebSocketServerOptions UseTimeProvider(TimeProvider timeProvider)
@@ -425,13 +445,13 @@ public sealed class WebSocketServerOptions
         CheckList(AllowedOrigins);
         CheckList(AllowedHosts);
         if (ListenDefaults is null)
-            throw new ArgumentException($"{Name(nameof(ListenDefaults))} is null. For the defaults set it to new().");
+            throw new ArgumentException($"{NameOf(nameof(ListenDefaults))} is null. For the defaults set it to new().");
         if (ListenDefaults.Check() is { } wrong)
-            throw new ArgumentException($"{Name(nameof(ListenDefaults))}{wrong}");
+            throw new ArgumentException($"{NameOf(nameof(ListenDefaults))}{wrong}");
         foreach (string url in Urls)
         {
             if (ListenAddress.Validate(url) is { } problem)
-                throw new ArgumentException($"{Name(nameof(Urls))}: {problem}");
+                throw new ArgumentException($"{NameOf(nameof(Urls))}: {problem}");
         }
 
         foreach (ListenPlace place in AllPlaces())
@@ -440,29 +460,29 @@ public sealed class WebSocketServerOptions
                 throw new ArgumentException(problem);
         }
 
-        OptionCheck.Subprotocols(Name(nameof(Subprotocols)), Subprotocols);
-        OptionCheck.Origins(Name(nameof(AllowedOrigins)), AllowedOrigins);
+        OptionCheck.Subprotocols(NameOf(nameof(Subprotocols)), Subprotocols);
+        OptionCheck.Origins(NameOf(nameof(AllowedOrigins)), AllowedOrigins);
         if (AllowedHosts.Contains(null!))
-            throw new ArgumentException($"{Name(nameof(AllowedHosts))} has an entry that is null.");
+            throw new ArgumentException($"{NameOf(nameof(AllowedHosts))} has an entry that is null.");
         foreach (string host in AllowedHosts)
         {
             if (HostRules.Validate(host) is { } problem)
-                throw new ArgumentException($"{Name(nameof(AllowedHosts))}: {problem}");
+                throw new ArgumentException($"{NameOf(nameof(AllowedHosts))}: {problem}");
         }
 
         CheckList(TrustedProxies);
         foreach (string proxy in TrustedProxies)
         {
             if (WebSocketServerKit.Transport.Proxies.TrustedProxies.Validate(proxy) is { } problem)
-                throw new ArgumentException($"{Name(nameof(TrustedProxies))}: {problem}");
+                throw new ArgumentException($"{NameOf(nameof(TrustedProxies))}: {problem}");
         }
 
         if (!Enum.IsDefined(ForwardedHeaders))
-            throw new ArgumentException($"{Name(nameof(ForwardedHeaders))} is {ForwardedHeaders}, which is no kind of headers.");
+            throw new ArgumentException($"{NameOf(nameof(ForwardedHeaders))} is {ForwardedHeaders}, which is no kind of headers.");
         if (TrustedProxies.Count == 0 && ForwardedHeaders != ForwardedHeaderKind.None)
-            throw new ArgumentException($"{Name(nameof(ForwardedHeaders))} is {ForwardedHeaders}, but {nameof(TrustedProxies)} is empty, so nobody would be believed. Add the proxy's address.");
+            throw new ArgumentException($"{NameOf(nameof(ForwardedHeaders))} is {ForwardedHeaders}, but {nameof(TrustedProxies)} is empty, so nobody would be believed. Add the proxy's address.");
         if (TrustedProxies.Count == 0 && AllPlaces().FirstOrDefault(place => (place.Options ?? ListenDefaults).ProxyProtocol) is { } proxied)
-            throw new ArgumentException($"{proxied.Name} expects the PROXY protocol, but {Name(nameof(TrustedProxies))} is empty, so nobody could connect. Add the proxy's address.");
+            throw new ArgumentException($"{proxied.Name} expects the PROXY protocol, but {NameOf(nameof(TrustedProxies))} is empty, so nobody could connect. Add the proxy's address.");
         Check(MaxMessageSize, 1, Array.MaxLength / 2);
         Check(MaxFragmentsPerMessage, 1, int.MaxValue);
         Check(MaxRequestHeadSize, 256, 1024 * 1024);
@@ -490,7 +510,7 @@ public sealed class WebSocketServerOptions
         if (ExpiryNotice != TimeSpan.Zero)
             Check(ExpiryNotice, mostHours: 24, mayBeInfinite: false);
         if (!Enum.IsDefined(OverRate))
-            throw new ArgumentException($"{Name(nameof(OverRate))} is {OverRate}, which is no reaction.");
+            throw new ArgumentException($"{NameOf(nameof(OverRate))} is {OverRate}, which is no reaction.");
         Check(HandshakeTimeout, mostHours: 1, mayBeInfinite: false);
         Check(PingInterval, mostHours: 12, mayBeInfinite: true);
         Check(PingTimeout, mostHours: 12, mayBeInfinite: true);
@@ -499,14 +519,14 @@ public sealed class WebSocketServerOptions
         Check(StopTimeout, mostHours: 12, mayBeInfinite: false);
         Check(SlowHandlerThreshold, mostHours: 12, mayBeInfinite: true);
         if (!Enum.IsDefined(Transport))
-            throw new ArgumentException($"{Name(nameof(Transport))} is {Transport}, which is no transport.");
+            throw new ArgumentException($"{NameOf(nameof(Transport))} is {Transport}, which is no transport.");
         if (Transport == WebSocketTransport.EventLoop && !OperatingSystem.IsLinux())
-            throw new ArgumentException($"{Name(nameof(Transport))} is {Transport}, which this system does not have. Choose {nameof(WebSocketTransport.Auto)}.");
+            throw new ArgumentException($"{NameOf(nameof(Transport))} is {Transport}, which this system does not have. Choose {nameof(WebSocketTransport.Auto)}.");
         if (EventLoops is { } loops)
             Check(loops, 1, 1024, nameof(EventLoops));
         PerMessageDeflate?.Validate();
-        OptionCheck.Policy(Name(nameof(HandlerExceptions)), HandlerExceptions);
-        OptionCheck.Policy(Name(nameof(SlowClients)), SlowClients);
+        OptionCheck.Policy(NameOf(nameof(HandlerExceptions)), HandlerExceptions);
+        OptionCheck.Policy(NameOf(nameof(SlowClients)), SlowClients);
     }
 
     internal int EffectiveMaxConcurrentHandshakesPerRemoteAddress => MaxConcurrentHandshakesPerRemoteAddress ?? Math.Max(1, MaxConcurrentHandshakes / 2);
@@ -567,17 +587,17 @@ public sealed class WebSocketServerOptions
             : throw new ArgumentException("The socket has no address. Bind it first, or use Listen(EndPoint).", nameof(socket));
     }
 
-    private static string Name(string option) => $"{nameof(WebSocketServerOptions)}.{option}";
+    private static string NameOf(string option) => $"{nameof(WebSocketServerOptions)}.{option}";
 
     private static void Check(long value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "") =>
-        OptionCheck.Range(Name(option), value, least, most);
+        OptionCheck.Range(NameOf(option), value, least, most);
 
     private static void CheckList<T>(IList<T>? list, [CallerArgumentExpression(nameof(list))] string option = "")
     {
         if (list is null)
-            throw new ArgumentException($"{Name(option)} is null. For an empty list set it to [].");
+            throw new ArgumentException($"{NameOf(option)} is null. For an empty list set it to [].");
     }
 
     private static void Check(TimeSpan value, int mostHours, bool mayBeInfinite, [CallerArgumentExpression(nameof(value))] string option = "") =>
-        OptionCheck.Time(Name(option), value, mostHours, mayBeInfinite);
+        OptionCheck.Time(NameOf(option), value, mostHours, mayBeInfinite);
 }

@@ -24,8 +24,10 @@ internal interface ITicked
 /// </remarks>
 internal sealed class SliceClock
 {
+    /// <summary>The time between two ticks.</summary>
+    public static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(4);
+
     private const int IdleTicks = 25; // the thread sleeps after this many ticks without a request
-    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(4);
     private static readonly TimeSpan Retirement = TimeSpan.FromSeconds(10);
 
     private readonly object _gate = new(); // a Lock cannot be waited on

@@ -166,6 +166,7 @@ internal sealed class ClientSession : ConnectionLifetime
         _isOfStop = _run.IsStopping;
         if (_isOfStop && !WasClean)
             _run.ClientCut(_client!, WhyCut);
+        _server.Metrics.ClientClosed(Ending!.Cause, Ending.Code.Value, isClientsCode: Ending.ClosedBy == ConnectionSide.Client, _run.UtcNow() - _client!.ConnectedAt);
         Log.ClientDisconnected(_client!.Id, Ending!.Cause, Ending.Code.Value, new PeerText(Ending.Reason));
     }
 

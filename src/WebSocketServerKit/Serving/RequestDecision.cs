@@ -31,8 +31,7 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
     {
         HandshakeResponse answer = HandshakeResponse.Refuse(violation);
         session.Run.AdviseOnTls(violation, session);
-        session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, violation.ToString());
-        return answer;
+        return Refused(answer, violation.ToString());
     }
 
     public HandshakeResponse TurnAway(Admission admission)
@@ -40,8 +39,7 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
         HandshakeResponse answer = admission == Admission.TooSlow
             ? HandshakeResponse.Refuse(HttpStatusCode.RequestTimeout, "The request did not come in time. Send it right after connecting.\n")
             : HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, WhyUnavailable(admission), headers: [new("Retry-After", admission == Admission.Stopping ? session.Run.Plan.NextRetryAfter() : "5")]);
-        session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, admission.ToString());
-        return answer;
+        return Refused(answer, admission.ToString());
     }
 
     public bool Begin(HandshakeRequest request)
@@ -117,19 +115,18 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
         if (_refusal is not null)
             return _refusal;
         if (opening.HasHandlerFailed)
-            return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, FailedToDecide);
+            return RefuseUndecided();
         if (_http is not null)
             return _http.Answer ?? Refuse(HandshakeRules.Check(request));
         if (session.Run.IsStopping)
             return TurnAway(Admission.Stopping);
         if (_handshaking?.Refusal is { } refusal)
         {
-            session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)refusal.Status, "by the host");
-            return refusal;
+            return Refused(refusal, "by the host", "Host");
         }
 
         if (!TryChooseSettings(out ConnectionSettings? settings))
-            return HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, FailedToDecide);
+            return RefuseUndecided();
         if (_match is not null && !session.TryTakePlace(_match.Path))
             return RefuseFull();
         if (RefuseSession() is { } noSession)
@@ -145,7 +142,18 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
             session.Run.AdviseOnSubprotocols(request.RequestedSubprotocols, _match?.Path);
         Client = new WebSocketClient(session.Server.NextClientId(), session, request, _handshaking, subprotocol, extensions, session.Run.UtcNow(), _match);
         session.ExpiresAt = _handshaking?.ExpiresAt;
+        session.Server.Metrics.HandshakeAnswered((int)HttpStatusCode.SwitchingProtocols, reason: null);
         return HandshakeResponse.Accept(subprotocol, extensions, _handshaking?.ResponseHeaders);
+    }
+
+    private HandshakeResponse RefuseUndecided() => Refused(HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, FailedToDecide), "its handler has failed", "HandlerFailed");
+
+    // The reason for the log, and where that is a sentence, its name for the metrics.
+    private HandshakeResponse Refused(HandshakeResponse answer, string reason, string? name = null)
+    {
+        session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, reason);
+        session.Server.Metrics.HandshakeAnswered((int)answer.Status, name ?? reason);
+        return answer;
     }
 
     // Null if the session has not expired, and its user has a place for it.
@@ -153,17 +161,17 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
     {
         if (_handshaking?.ExpiresAt <= session.Run.UtcNow())
         {
-            session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)HttpStatusCode.Unauthorized, "its session has expired");
             // RFC 9110 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header field".
-            return HandshakeResponse.Refuse(
+            var expired = HandshakeResponse.Refuse(
                 HttpStatusCode.Unauthorized, "The session has expired. Sign in again.\n", headers: [new("WWW-Authenticate", "Bearer error=\"invalid_token\"")]);
+            return Refused(expired, "its session has expired", "SessionExpired");
         }
 
         string? userId = _handshaking?.UserId ?? WebSocketClient.IdOf(_handshaking is null ? session.Transport.Facts?.User : _handshaking.User);
         if (userId is null || session.TryTakeUserPlace(userId))
             return null;
-        session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)HttpStatusCode.TooManyRequests, "its user has too many connections");
-        return HandshakeResponse.Refuse(HttpStatusCode.TooManyRequests, "There are too many connections of this user. Close one, or try again later.\n");
+        return Refused(
+            HandshakeResponse.Refuse(HttpStatusCode.TooManyRequests, "There are too many connections of this user. Close one, or try again later.\n"), "its user has too many connections", "TooManyFromUser");
     }
 
     // False if the server has paths and none of them matches.
@@ -189,8 +197,7 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
     private HandshakeResponse RefuseFull()
     {
         var answer = HandshakeResponse.Refuse(HttpStatusCode.ServiceUnavailable, "There are too many clients at this path. Try again later.\n", headers: [new("Retry-After", "5")]);
-        session.Run.Log.RequestRefused(session.RemoteEndPoint, (int)answer.Status, "the path has as many clients as its MaxClients");
-        return answer;
+        return Refused(answer, "the path has as many clients as its MaxClients", "PathFull");
     }
 
     // False if a handler has set invalid options: that is treated as an exception of the handler.

@@ -73,7 +73,8 @@ internal sealed class ServerRun
             limits.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes, options.EffectiveMaxConcurrentHandshakesPerRemoteAddress);
         Log = log;
         Budget = new MemoryBudget(options.EffectiveMaxBufferedBytes, ArrayPool<byte>.Shared, log) { BecameShort = Relieve };
-        Settings = options.ToConnectionSettings(Budget) with { SendTotals = server.SendTotals };
+        Settings = options.ToConnectionSettings(Budget) with { SendTotals = server.SendTotals, Metrics = server.Metrics };
+        server.Traffic.Add(_table);
         Access = new AccessRules(new HostRules(options.AllowedHosts), new OriginRules(options.AllowedOrigins));
         Subprotocols = [.. options.Subprotocols];
 
@@ -141,6 +142,9 @@ internal sealed class ServerRun
 
     /// <summary>How it stops, when <see cref="IsStopping"/>.</summary>
     public StopPlan Plan { get; private set; } = StopPlan.Default;
+
+    /// <summary>The number of connections in the opening handshake.</summary>
+    public int HandshakeCount => _table.Handshakes;
 
     public DateTimeOffset UtcNow() => _time.GetUtcNow();
 
@@ -383,6 +387,16 @@ internal sealed class ServerRun
     {
         _table.Beat(now);
         Relieve();
+        MeasureLag();
+    }
+
+    private void MeasureLag()
+    {
+        if (!_server.Metrics.MeasuresLag)
+            return;
+        _server.Metrics.TimerRan(Heartbeat.Lateness);
+        if (OperatingSystem.IsLinux() && _loops is not null)
+            _server.Metrics.LoopTurned(_loops.TakeLongestTurn());
     }
 
     private void Relieve() => Budget.Relieve(_table.Snapshot, Heartbeat);

@@ -29,6 +29,7 @@ public sealed class MirrorTests
         ["Connections/Opening/IRequestDecision.cs"] = "Members; RequestDecision keeps their promises.",
         ["Connections/ConnectionSettings.cs"] = "A record; WebSocketServerOptions fills it.",
         ["Connections/Handling/Notice.cs"] = "A record; Notices raises it.",
+        ["Diagnostics/IMeasuredServer.cs"] = "Members; ServerMetrics reads them.",
         ["Events/ClientSlowEventArgs.cs"] = "Two properties; ClientSession fills them.",
         ["Events/ConnectionSide.cs"] = "An enum; ConnectionLifetime tells it.",
         ["Events/DisconnectCause.cs"] = "An enum; ConnectionLifetime tells it.",

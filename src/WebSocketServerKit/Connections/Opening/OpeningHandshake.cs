@@ -26,6 +26,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     private TransportConnection _answersOn = connection.Transport;
     private bool _isHead;                     // a HEAD request: the answer has no body
     private volatile RequestState _request;
+    private readonly long _began = connection.Settings.Metrics is null ? 0 : connection.Heartbeat.Timestamp();
 
     private enum RequestState : byte
     {
@@ -57,7 +58,10 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         {
             // A thread that turned the client away has called HandshakeEnded already. If the connection was lost, this also keeps others from turning it away later.
             if (Interlocked.CompareExchange(ref _request, RequestState.Came, RequestState.Pending) != RequestState.TurnedAway)
+            {
                 connection.HandshakeEnded();
+                Measure(answer);
+            }
         }
 
         if (answer is null || IsAccepted)
@@ -230,6 +234,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
 
         HandshakeResponse answer = connection.Decide().TurnAway(why);
         connection.HandshakeEnded();
+        Measure(answer);
         try
         {
             await AnswerAsync(answer).ConfigureAwait(false);
@@ -239,6 +244,9 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
             // The connection is lost. The reader finds that out as well, and ends.
         }
     }
+
+    private void Measure(HandshakeResponse? answer) =>
+        connection.Settings.Metrics?.HandshakeEnded(connection.Heartbeat.Elapsed(_began, connection.Heartbeat.Timestamp()), (int?)answer?.Status);
 
     // Sends any answer but 101. The connection ends with it.
     private async Task AnswerAsync(HandshakeResponse answer)

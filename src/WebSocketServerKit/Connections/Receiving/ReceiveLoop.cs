@@ -7,6 +7,7 @@ using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Memory;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Connections.Watching;
+using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol;
 using WebSocketServerKit.Protocol.Compression;
 using WebSocketServerKit.Scheduling;
@@ -83,8 +84,10 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     public long MessagesReceived { get; private set; }
 
     /// <summary>Payload bytes of the data messages received so far.</summary>
-
     public long BytesReceived { get; private set; }
+
+    /// <summary>Bytes of frames received so far.</summary>
+    public long BytesRead { get; private set; }
 
     /// <summary>Messages that were not raised because the client had sent too many. From any thread.</summary>
     public long MessagesRefused => _overRate?.Refused ?? 0;
@@ -353,7 +356,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 CountUnpooled();
             if (IsOverRate || IsPaused)
                 await HoldBackAsync().ConfigureAwait(false);
-            if (ParseSegment())
+            if (ParseSegment(out long measuredFrom))
                 continue;
             if (_parts is not null)
             {
@@ -365,6 +368,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             if (end == HandlersEnd.GoOn && !await connection.Handlers.WhenPayloadReleased().ConfigureAwait(false))
                 end = HandlersEnd.GivenUp;
             EndMessage(end);
+            if (measuredFrom != 0)
+                settings.Metrics!.HandlersEnded(heartbeat.Elapsed(measuredFrom, heartbeat.Timestamp()));
         }
 
         (_segment, _left) = (default, 0);
@@ -388,9 +393,11 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         settings.MaxMessagesPerSecond is null && settings.MaxBytesPerSecond is null ? null : new OverRate(settings.OverRate, heartbeat);
 
     // Parses until the bytes are used up, a rate limit is reached, the time slice is over or the loop has to end. False when handlers of a message have to be
-    // awaited, or a part of a message has to be handed on.
-    private bool ParseSegment()
+    // awaited, or a part of a message has to be handed on. Handlers that have to be awaited are measured from that timestamp on, if it is not 0.
+    private bool ParseSegment(out long measuredFrom)
     {
+        measuredFrom = 0;
+        ServerMetrics? metrics = settings.Metrics is { MeasuresMessages: true } measuring ? measuring : null;
         HandlerScope handlers = connection.Handlers;
         Memory<byte> left = _segment[^_left..]; // a local is cheaper to update than a field
         handlers.Enter();
@@ -408,8 +415,14 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 _isUnfinished = _protocol.HasMore;
                 if (_byteRate is not null && _overRate is { Refuses: false })
                     CountInflated(_byteRate);
-                if (!(found == ProtocolEvent.Message ? TakeMessage(handlers) : Take(found, handlers)))
+                if (!(found != ProtocolEvent.Message ? Take(found, handlers)
+                    : metrics is null || !ServerMetrics.IsSampled(MessagesReceived + 1) ? TakeMessage(handlers)
+                    : MeasureMessage(handlers, metrics, out measuredFrom)))
+                {
                     return false;
+                }
+
+
                 WaitForVisitor();
                 if (!_isUnfinished)
                     _protocol.ReleasePayload();
@@ -444,6 +457,17 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         if (_overRate is not null)
             CountMessage(_overRate);
         return handlers.Raise();
+    }
+
+    private bool MeasureMessage(HandlerScope handlers, ServerMetrics metrics, out long measuredFrom)
+    {
+        metrics.MessageReceived(_protocol.Payload.Length);
+        long began = heartbeat.Timestamp();
+        bool ended = TakeMessage(handlers);
+        if (ended)
+            metrics.HandlersEnded(heartbeat.Elapsed(began, heartbeat.Timestamp()));
+        measuredFrom = ended ? 0 : began;
+        return ended;
     }
 
     // Of a message that is handed on in parts, the first part begins the event.
@@ -520,6 +544,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     private void CountRead(long bytes)
     {
+        BytesRead += bytes;
         if (_byteRate is not null && _overRate is { Refuses: false })
             _byteRate.Count(bytes, connection.Heartbeat.Now);
     }

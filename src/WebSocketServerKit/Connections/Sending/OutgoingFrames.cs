@@ -25,6 +25,9 @@ internal struct OutgoingFrames(ArrayPool<byte> pool)
     /// <summary>Bytes that the drainer has taken, and the transport has not.</summary>
     public int BytesInFlight { get; private set; }
 
+    /// <summary>Bytes that the transport has taken so far.</summary>
+    public long BytesTaken { get; private set; }
+
     /// <summary>Bytes that the transport has not taken yet.</summary>
     public readonly int Length => Pending.Length + BytesInFlight;
 
@@ -49,6 +52,7 @@ internal struct OutgoingFrames(ArrayPool<byte> pool)
     /// <summary>The transport has taken all that was in flight, but for so many bytes.</summary>
     public void Wrote(int left)
     {
+        BytesTaken += BytesInFlight - left;
         BytesInFlight = left;
         if (left == 0)
             _inFlight.Clear();

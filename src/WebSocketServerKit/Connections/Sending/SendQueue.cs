@@ -82,6 +82,12 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     /// <summary>Payload bytes of the data messages accepted so far.</summary>
     public long BytesSent { get; private set; }
 
+    /// <summary>Bytes of frames that the transport has taken so far, and of the answer to the handshake.</summary>
+    public long BytesTaken => _outgoing.BytesTaken;
+
+    /// <summary>About the bytes accepted and not yet taken by the transport. From any thread, without the lock.</summary>
+    public long PendingBytes => _outgoing.Length + (Volatile.Read(ref _turn)?.Behind.Length ?? 0);
+
     /// <summary>Whether the transport is still busy with a write. From any thread.</summary>
     public bool IsDraining => _outgoing.IsDraining;
 

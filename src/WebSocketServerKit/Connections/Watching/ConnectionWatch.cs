@@ -20,7 +20,11 @@ internal struct ConnectionWatch(long now)
     /// <summary>Notes that bytes were received.</summary>
     public void Heard(long now) => _keepAlive.Heard(now);
 
-    public void PongReceived(ConnectionLifetime connection, ReadOnlySpan<byte> payload) => _ping.End(connection.Heartbeat, payload);
+    public void PongReceived(ConnectionLifetime connection, ReadOnlySpan<byte> payload)
+    {
+        if (_ping.End(connection.Heartbeat, payload) is { } roundTrip)
+            connection.Settings.Metrics?.PingAnswered(roundTrip);
+    }
 
     /// <summary>Sends a ping, unless one is already waiting for its pong and has not timed out. Completes with the round-trip time; with null if the connection ends before the pong.</summary>
     public Task<TimeSpan?> PingAsync(ConnectionLifetime connection)

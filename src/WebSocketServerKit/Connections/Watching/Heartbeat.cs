@@ -34,6 +34,9 @@ internal sealed class Heartbeat : IDisposable
 
     public TimeProvider TimeProvider => _time;
 
+    /// <summary>How late the latest beat was. Read it in the beat.</summary>
+    public TimeSpan Lateness { get; private set; }
+
     /// <summary>
     /// A deadline: when <see cref="Now"/> has reached it, at least <paramref name="time"/> has passed. One interval is added, because <see cref="Now"/> may be
     /// that old.
@@ -98,6 +101,7 @@ internal sealed class Heartbeat : IDisposable
         long sinceLastBeat = time - _lastBeat;
         if (sinceLastBeat >= _interval / 2 && sinceLastBeat <= 2 * _interval)
             _counted = _lastBeat;
+        Lateness = sinceLastBeat > _interval ? _time.GetElapsedTime(0, sinceLastBeat - _interval) : TimeSpan.Zero;
         long passed = Math.Min(time - _counted, 2 * _interval);
         _lastBeat = time;
         _counted += passed;

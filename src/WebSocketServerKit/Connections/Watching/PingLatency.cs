@@ -53,17 +53,19 @@ internal struct PingLatency()
     }
 
     /// <summary>Ends the measurement if the payload is that of the latest ping. Any other pong is ignored.</summary>
-    public void End(Heartbeat heartbeat, ReadOnlySpan<byte> payload)
+    /// <returns>The round-trip time; null for any other pong.</returns>
+    public TimeSpan? End(Heartbeat heartbeat, ReadOnlySpan<byte> payload)
     {
         long sentAt = Volatile.Read(ref _sentAt);
         // 5.5.3: "A Pong frame sent in response to a Ping frame must have identical "Application data" as found in the message body of the Ping
         // frame being replied to."
         if (sentAt == 0 || payload.Length != PayloadSize || BinaryPrimitives.ReadInt64BigEndian(payload) != sentAt)
-            return;
+            return null;
         TimeSpan latency = heartbeat.Elapsed(sentAt, heartbeat.Timestamp());
         Volatile.Write(ref _latency, latency.Ticks);
         Interlocked.CompareExchange(ref _sentAt, 0, sentAt); // unless the next ping was sent meanwhile
         Interlocked.Exchange(ref _answer, null)?.TrySetResult(latency);
+        return latency;
     }
 
     /// <summary>Ends the wait for a pong. The connection is marked as ending before.</summary>

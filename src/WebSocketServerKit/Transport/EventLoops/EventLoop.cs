@@ -51,6 +51,7 @@ internal sealed class EventLoop : ITicked
     private int _isStopped;
     private int _seenTurn;
     private int _seenTicks;
+    private int _longestTurn; // in ticks, since it was taken
 
     /// <param name="pool">The pool for the buffers of connections.</param>
     /// <param name="clock">Tells how long a turn takes.</param>
@@ -172,6 +173,9 @@ internal sealed class EventLoop : ITicked
             _epoll.Wake();
     }
 
+    /// <summary>The most ticks that a turn has taken since the last call. From any thread; one of several calls at the same time gets them.</summary>
+    public int TakeLongestTurn() => Interlocked.Exchange(ref _longestTurn, 0);
+
     /// <summary>Takes the loop over if a turn has taken too long.</summary>
     public void Ticked(SliceClock clock)
     {
@@ -184,6 +188,8 @@ internal sealed class EventLoop : ITicked
             (_seenTurn, _seenTicks) = (turn, 0);
         else if (++_seenTicks >= TakeOverTicks)
             TakeOver(turn);
+        if (_seenTicks > _longestTurn)
+            _longestTurn = _seenTicks;
     }
 
     private void TakeOver(int turn)

@@ -38,6 +38,9 @@ internal sealed class EventLoopGroup
     /// <summary>The numbers of connections of the loops. A snapshot.</summary>
     public IEnumerable<int> Counts => _loops.Select(loop => loop.Count);
 
+    /// <summary>The longest turn of a loop since the last call, in steps of 4 ms; a blocked one counts until it was taken over.</summary>
+    public TimeSpan TakeLongestTurn() => _loops.Max(loop => loop.TakeLongestTurn()) * SliceClock.Tick;
+
     /// <summary>The loop with the fewest connections.</summary>
     public EventLoop WithFewest
     {
