@@ -66,7 +66,8 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         options.Validate();
         _options = options;
         Clients = new ClientRegistry(options);
-        Metrics = new ServerMetrics(this, options.MeterFactory, options.Name);
+        Name = options.Name;
+        Metrics = new ServerMetrics(this, options.MeterFactory, Name);
         _log = new ServerLog((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<WebSocketServer>());
     }
 
@@ -99,6 +100,9 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
 
     /// <summary>Whether the server listens. One without a place to listen serves only what <see cref="AcceptAsync(Stream, AcceptOptions?, CancellationToken)"/> is given.</summary>
     public bool IsListening => EndPoints.Count > 0;
+
+    /// <summary>Tells the server from others in metrics, traces and logs: <see cref="WebSocketServerOptions.Name"/> when it was made. Null for none.</summary>
+    public string? Name { get; }
 
     internal bool HasHandshakingHandlers => Handshaking is not null;
 

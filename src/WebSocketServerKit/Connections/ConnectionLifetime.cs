@@ -627,6 +627,11 @@ internal abstract partial class ConnectionLifetime : IHandlers, IThreadPoolWorkI
     /// <param name="run">The value of <see cref="HandlerScope.Run"/> while these handlers run.</param>
     protected abstract void Raise(ConnectionEvent what, long run);
 
+    /// <summary>Called when the handlers of a message have ended, or are no longer waited for, if they had to be waited for.</summary>
+    public virtual void MessageHandled()
+    {
+    }
+
     /// <summary>Whether there are handlers for <see cref="ConnectionEvent.MessageInParts"/>. Otherwise all messages are raised as a whole.</summary>
     protected abstract bool HandlesMessageStreams { get; }
 

@@ -413,6 +413,12 @@ public sealed class WebSocketServerOptions
     /// </summary>
     public string? Name { get; set; }
 
+    /// <summary>
+    /// Whether each message of a traced client has a span of its own, beside those of the handshake and the connection: of a trace of its own, which the sampler decides about, with a link to the
+    /// connection's. Default: false.
+    /// </summary>
+    public bool TraceMessages { get; set; }
+
     internal IMeterFactory? MeterFactory { get; private set; }
 
     /// <summary>

@@ -1,7 +1,10 @@
+using System.Diagnostics;
+using System.Net.WebSockets;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Opening;
 using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.Protocol.Handshake;
 using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Serving;
@@ -19,6 +22,8 @@ internal sealed class ClientSession : ConnectionLifetime
     private WebSocketClient? _client;     // null until the connection is open
     private string? _userPlace;           // the user of whom it holds one of the places
     private WebSocketPath? _place;        // not null while it has one of the places of a path
+    private Activity? _trace;             // of its handshake, and then of the connection, if somebody traces; handlers run in it
+    private Activity? _message;           // of the message whose handlers run, if they are traced
     private bool _isOfStop;               // it was closed while the server stops, so the result of the stop counts it
 
     /// <param name="server">The server whose events are raised.</param>
@@ -71,7 +76,28 @@ internal sealed class ClientSession : ConnectionLifetime
 
     public override IRequestDecision Decide() => _decision = new RequestDecision(this);
 
-    public override void HandshakeEnded() => _run.HandshakeEnded(this);
+    public override void HandshakeEnded()
+    {
+        if (_decision?.Client is null)
+            _trace?.Stop();
+        _run.HandshakeEnded(this);
+    }
+
+    /// <summary>Begins the trace of the client, if somebody listens.</summary>
+    public void BeginTrace(HandshakeRequest request, WebSocketPath? path)
+    {
+        if (ServerActivities.IsListenedTo)
+            _trace = ServerActivities.BeginHandshake(request.Method, request.Path, path?.Template, _server.Name, name => request.Headers[name]);
+    }
+
+    /// <summary>Notes the answer to the request for the trace.</summary>
+    public void TraceAnswer(HandshakeResponse answer, WebSocketClient? client)
+    {
+        if (_trace is null)
+            return;
+        ServerActivities.EndHandshake(_trace, (int)answer.Status, client?.Id, client?.Subprotocol);
+        _trace = client is null ? null : ServerActivities.BeginConnection(_trace, client.Id);
+    }
 
     /// <summary>Takes a place in the path for as long as the client is in the registry. False if there is none.</summary>
     public bool TryTakePlace(WebSocketPath path)
@@ -94,6 +120,41 @@ internal sealed class ClientSession : ConnectionLifetime
     }
 
     protected override void Raise(ConnectionEvent what, long handlersRun)
+    {
+        if (_trace is null)
+            RaiseUntraced(what, handlersRun);
+        else
+            RaiseTraced(_trace, what, handlersRun);
+    }
+
+    /// <summary>The handlers of a message, which were awaited, have ended.</summary>
+    public override void MessageHandled()
+    {
+        _message?.Stop();
+        _message = null;
+    }
+
+    private void RaiseTraced(Activity trace, ConnectionEvent what, long handlersRun)
+    {
+        Activity? outer = Activity.Current;
+        bool isMessage = what is ConnectionEvent.Message && _run.TracesMessages;
+        if (isMessage)
+            _message = ServerActivities.BeginMessage(trace, _client!.Id, Payload.Length, MessageType == WebSocketMessageType.Text);
+        Activity.Current = _message ?? trace;
+        try
+        {
+            RaiseUntraced(what, handlersRun);
+        }
+        finally
+        {
+            // Handlers that go on end it in MessageHandled.
+            if (isMessage && !Handlers.HasOperations)
+                MessageHandled();
+            Activity.Current = outer;
+        }
+    }
+
+    private void RaiseUntraced(ConnectionEvent what, long handlersRun)
     {
         WebSocketPath? path = _client?.MatchedPath;
         switch (what)
@@ -172,6 +233,8 @@ internal sealed class ClientSession : ConnectionLifetime
 
     protected override void Ended(bool handlersEnded)
     {
+        if (_trace is not null)
+            ServerActivities.EndConnection(_trace, Ending!.Cause, Ending.Code.Value);
         if (_isOfStop)
             _run.ClientEnded(WasClean && handlersEnded);
     }

@@ -54,6 +54,7 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
         }
 
         bool isServed = !request.IsWebSocket || FindPath(request);
+        session.BeginTrace(request, _match?.Path);
         HandshakeViolation violation = request.IsWebSocket ? HandshakeRules.Check(request) : HandshakeViolation.None;
         if (violation == HandshakeViolation.None && session.Transport.Facts is not { IsOriginChecked: true })
             violation = (_served?.Access ?? session.Run.Access).Check(request, isForwarded && request.IsWebSocket ? IPAddress.Any : EndPointAddress.Of(session.LocalEndPoint));
@@ -107,7 +108,9 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
     {
         _handshaking?.Decide();
         _http?.Decide();
-        return Answer(Request!, opening);
+        HandshakeResponse answer = Answer(Request!, opening);
+        session.TraceAnswer(answer, Client);
+        return answer;
     }
 
     private HandshakeResponse Answer(HandshakeRequest request, OpeningHandshake opening)

@@ -79,6 +79,7 @@ internal sealed class ServerRun
         Subprotocols = [.. options.Subprotocols];
 
         UserPlaces = options.MaxClientsPerUser is { } perUser ? new UserPlaces(perUser) : null;
+        TracesMessages = options.TraceMessages;
         TrustedProxies = new TrustedProxies(options.TrustedProxies);
         ForwardedHeaders = options.ForwardedHeaders;
 
@@ -122,6 +123,9 @@ internal sealed class ServerRun
 
     /// <summary>Null without a limit.</summary>
     public UserPlaces? UserPlaces { get; }
+
+    /// <summary>Whether each message of a traced client has an activity of its own.</summary>
+    public bool TracesMessages { get; }
 
     /// <summary>The proxies that are believed what they tell about their clients.</summary>
     public TrustedProxies TrustedProxies { get; }

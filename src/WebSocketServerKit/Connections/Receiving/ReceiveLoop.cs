@@ -575,6 +575,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
 
     private void EndHandlers(HandlersEnd end)
     {
+        connection.MessageHandled();
         if (end != HandlersEnd.Ended)
             connection.RenewHandlers(end);
         WaitForVisitor();

@@ -1,0 +1,114 @@
+using System.Diagnostics;
+
+namespace WebSocketServerKit.Diagnostics;
+
+/// <summary>
+/// The spans of a server, as activities: one for each opening handshake, which belongs to the trace that the request names, below it one for the connection, and on demand one for each message. Without a
+/// listener nothing is made.
+/// </summary>
+internal static class ServerActivities
+{
+    /// <summary>The name of the activity source.</summary>
+    public const string SourceName = "WebSocketServerKit";
+
+    private const string NameTag = "websocket.server.name";
+    private const string ClientTag = "websocket.client.id";
+
+    private static readonly ActivitySource Source = new(SourceName, typeof(ServerActivities).Assembly.GetName().Version?.ToString(3));
+
+    /// <summary>Whether somebody listens.</summary>
+    public static bool IsListenedTo => Source.HasListeners();
+
+    /// <summary>Begins the span of a handshake, or, if it is not sampled, an activity that only carries the trace and the baggage of the request. Null if there is nothing to carry.</summary>
+    /// <param name="method">The HTTP method.</param>
+    /// <param name="path">The path of the request.</param>
+    /// <param name="route">The template that matches the path; null without one.</param>
+    /// <param name="server">The name of the server; null for none.</param>
+    /// <param name="header">Gives the value of a header, or null.</param>
+    public static Activity? BeginHandshake(string method, string path, string? route, string? server, Func<string, string?> header)
+    {
+        DistributedContextPropagator propagator = DistributedContextPropagator.Current;
+        void Get(object? carrier, string name, out string? value, out IEnumerable<string>? values) => (value, values) = (header(name), null);
+        propagator.ExtractTraceIdAndState(null, Get, out string? id, out string? state);
+        bool hasParent = ActivityContext.TryParse(id, state, isRemote: true, out ActivityContext parent);
+        KeyValuePair<string, string?>[] baggage = [.. propagator.ExtractBaggage(null, Get) ?? []];
+
+        Activity? outer = Activity.Current;
+        Activity.Current = null;
+        // Samplers see these.
+        TagList tags = new() { { "http.request.method", method }, { "url.path", path }, { "network.protocol.name", "http" } };
+        if (route is not null)
+            tags.Add("http.route", route);
+        if (server is not null)
+            tags.Add(NameTag, server);
+        Activity? activity = Source.StartActivity(ActivityKind.Server, parent, tags, name: route is null ? method : $"{method} {route}");
+        if (activity is null && (hasParent || baggage.Length > 0))
+            activity = Carrier(parent);
+        foreach ((string key, string? value) in baggage)
+            activity?.AddBaggage(key, value);
+        Activity.Current = outer;
+        return activity;
+    }
+
+    /// <summary>Ends the span of a handshake with its answer.</summary>
+    public static void EndHandshake(Activity handshake, int status, long? client, string? subprotocol)
+    {
+        if (handshake.IsAllDataRequested)
+            handshake.SetTag("http.response.status_code", status).SetTag(ClientTag, client).SetTag("websocket.subprotocol", subprotocol);
+        if (status >= 500)
+            handshake.SetStatus(ActivityStatusCode.Error);
+        handshake.Stop();
+    }
+
+    /// <summary>Begins the span of a connection, below that of its handshake and with its baggage. What handlers begin is below it.</summary>
+    public static Activity BeginConnection(Activity handshake, long client) => Begin("websocket.connection", ActivityKind.Internal, handshake.Context, [], handshake, [new(ClientTag, client)]);
+
+    /// <summary>Ends the span of a connection.</summary>
+    public static void EndConnection(Activity connection, DisconnectCause cause, int code)
+    {
+        if (connection.IsAllDataRequested)
+            connection.SetTag("websocket.disconnect.cause", ServerMetrics.SnakeCase(cause.ToString())).SetTag("websocket.close.code", code);
+        connection.Stop();
+    }
+
+    /// <summary>
+    /// Begins the span of a message: of a trace of its own, since a client may stay for days, with a link to the connection and its baggage. If it is not sampled, the activity is not recorded, and
+    /// neither is what begins below it.
+    /// </summary>
+    /// <param name="connection">That of the client.</param>
+    /// <param name="client">Its id.</param>
+    /// <param name="size">Of the payload, in bytes.</param>
+    /// <param name="isText">Whether it is a text message.</param>
+    public static Activity BeginMessage(Activity connection, long client, int size, bool isText) => Begin(
+        "websocket.message",
+        ActivityKind.Consumer,
+        default,
+        [new ActivityLink(connection.Context)],
+        connection,
+        [new(ClientTag, client), new("websocket.message.size", size), new("websocket.message.type", isText ? "text" : "binary")]);
+
+    // It has the baggage and the server's name of the one that it follows. The current activity stays.
+    private static Activity Begin(string name, ActivityKind kind, ActivityContext parent, ActivityLink[] links, Activity follows, ReadOnlySpan<KeyValuePair<string, object?>> of)
+    {
+        TagList tags = new(of);
+        if (follows.GetTagItem(NameTag) is { } server)
+            tags.Add(NameTag, server);
+        Activity? outer = Activity.Current;
+        Activity.Current = null;
+        Activity activity = Source.StartActivity(kind, parent, tags, links, name: name) ?? Carrier(parent);
+        foreach ((string key, string? value) in follows.Baggage)
+            activity.AddBaggage(key, value);
+        Activity.Current = outer;
+        return activity;
+    }
+
+    private static Activity Carrier(ActivityContext parent)
+    {
+        Activity carrier = new("websocket") { IsAllDataRequested = false };
+        carrier.SetIdFormat(ActivityIdFormat.W3C);
+        if (parent != default)
+            carrier.SetParentId(parent.TraceId, parent.SpanId, parent.TraceFlags);
+        carrier.TraceStateString = parent.TraceState;
+        return carrier.Start();
+    }
+}

@@ -1,0 +1,101 @@
+using System.Diagnostics;
+using WebSocketServerKit.TestKit;
+
+namespace WebSocketServerKit.Diagnostics;
+
+public class ServerActivitiesTests
+{
+    private const string Parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    private static Activity? Begin(string server, params (string Name, string Value)[] headers) => ServerActivities.BeginHandshake(
+        "GET", "/rooms/7", "/rooms/{room}", server, name => headers.FirstOrDefault(header => header.Name.Equals(name, StringComparison.OrdinalIgnoreCase)).Value);
+
+    [Fact]
+    public void A_handshake_belongs_to_the_trace_of_its_request_and_has_its_baggage()
+    {
+        using Spans spans = new(nameof(A_handshake_belongs_to_the_trace_of_its_request_and_has_its_baggage));
+        Activity handshake = Begin(
+            nameof(A_handshake_belongs_to_the_trace_of_its_request_and_has_its_baggage), ("traceparent", Parent), ("tracestate", "vendor=1"), ("baggage", "tenant=acme,user=ann"))!;
+        Assert.Null(Activity.Current);
+        Assert.Equal(
+            ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "vendor=1"), (handshake.TraceId.ToHexString(), handshake.ParentSpanId.ToHexString(), handshake.TraceStateString));
+        Assert.Equal(("acme", "ann"), (handshake.GetBaggageItem("tenant"), handshake.GetBaggageItem("user")));
+        Assert.Equal(("GET /rooms/{room}", ActivityKind.Server), (handshake.DisplayName, handshake.Kind));
+        Assert.Equal(("GET", "/rooms/7", "/rooms/{room}"), (handshake.GetTagItem("http.request.method"), handshake.GetTagItem("url.path"), handshake.GetTagItem("http.route")));
+        ServerActivities.EndHandshake(handshake, 101, 5, "chat");
+        Assert.Equal((101, 5L, "chat"), (handshake.GetTagItem("http.response.status_code"), handshake.GetTagItem("websocket.client.id"), handshake.GetTagItem("websocket.subprotocol")));
+        Assert.Equal(ActivityStatusCode.Unset, handshake.Status);
+        Assert.Equal([handshake], spans.Ended);
+    }
+
+    [Theory]
+    [InlineData(403, ActivityStatusCode.Unset)] // OpenTelemetry: a server's span is an error from 500 on
+    [InlineData(500, ActivityStatusCode.Error)]
+    public void A_handshake_that_fails_is_an_error_if_the_server_is_to_blame(int status, ActivityStatusCode code)
+    {
+        string server = $"{nameof(A_handshake_that_fails_is_an_error_if_the_server_is_to_blame)} {status}";
+        using Spans spans = new(server);
+        Activity handshake = Begin(server)!;
+        ServerActivities.EndHandshake(handshake, status, null, null);
+        Assert.Equal((code, default), (handshake.Status, handshake.ParentSpanId));
+    }
+
+    [Fact]
+    public void What_is_not_sampled_still_carries_the_trace_and_the_baggage()
+    {
+        using Spans spans = new("another server");
+        Activity carrier = Begin(nameof(What_is_not_sampled_still_carries_the_trace_and_the_baggage), ("traceparent", Parent), ("tracestate", "vendor=1"), ("baggage", "tenant=acme"))!;
+        Assert.Equal(("0af7651916cd43dd8448eb211c80319c", "vendor=1", "acme"), (carrier.TraceId.ToHexString(), carrier.TraceStateString, carrier.GetBaggageItem("tenant")));
+        Activity connection = ServerActivities.BeginConnection(carrier, 1);
+        Assert.Equal((carrier.TraceId, "acme"), (connection.TraceId, connection.GetBaggageItem("tenant")));
+        ServerActivities.EndHandshake(carrier, 101, 1, null);
+        ServerActivities.EndConnection(connection, DisconnectCause.Closed, 1000);
+        Assert.Empty(carrier.TagObjects);
+        Assert.Empty(spans.Ended);
+        Assert.Null(Begin("no parent, no baggage"));
+        Assert.Null(Begin("a parent that is none", ("traceparent", "rubbish")));
+        Assert.Null(Activity.Current);
+    }
+
+    [Fact]
+    public void A_message_is_a_trace_of_its_own_with_a_link_to_the_handshake_and_its_baggage()
+    {
+        string server = nameof(A_message_is_a_trace_of_its_own_with_a_link_to_the_handshake_and_its_baggage);
+        using Spans spans = new(server);
+        Activity handshake = Begin(server, ("traceparent", Parent), ("baggage", "tenant=acme"))!;
+        handshake.Stop();
+        Activity message = ServerActivities.BeginMessage(handshake, 5, 64, isText: true);
+        Assert.Equal(handshake.Context, Assert.Single(message.Links).Context);
+        Assert.NotEqual(handshake.TraceId, message.TraceId);
+        Assert.Equal(("websocket.message", ActivityKind.Consumer, "acme"), (message.DisplayName, message.Kind, message.GetBaggageItem("tenant")));
+        Assert.Equal((5L, 64, "text"), (message.GetTagItem("websocket.client.id"), message.GetTagItem("websocket.message.size"), message.GetTagItem("websocket.message.type")));
+        Assert.Null(Activity.Current);
+        message.Stop();
+    }
+
+    [Fact]
+    public void A_connection_is_below_its_handshake_and_tells_how_it_ended()
+    {
+        using Spans spans = new(nameof(A_connection_is_below_its_handshake_and_tells_how_it_ended));
+        Activity handshake = Begin(nameof(A_connection_is_below_its_handshake_and_tells_how_it_ended), ("baggage", "tenant=acme"))!;
+        ServerActivities.EndHandshake(handshake, 101, 5, null);
+        Activity connection = ServerActivities.BeginConnection(handshake, 5);
+        ServerActivities.EndConnection(connection, DisconnectCause.PingTimeout, 1006);
+        Assert.Equal((handshake.TraceId, handshake.SpanId, "acme"), (connection.TraceId, connection.ParentSpanId, connection.GetBaggageItem("tenant")));
+        Assert.Equal((5L, "ping_timeout", 1006), (connection.GetTagItem("websocket.client.id"), connection.GetTagItem("websocket.disconnect.cause"), connection.GetTagItem("websocket.close.code")));
+        Assert.Equal([handshake, connection], spans.Ended);
+    }
+
+    [Fact]
+    public void A_message_that_is_not_sampled_is_not_recorded_and_carries_the_baggage()
+    {
+        string server = nameof(A_message_that_is_not_sampled_is_not_recorded_and_carries_the_baggage);
+        using Spans spans = new(server, samplesMessages: false);
+        Activity handshake = Begin(server, ("baggage", "tenant=acme"))!;
+        handshake.Stop();
+        Activity message = ServerActivities.BeginMessage(handshake, 5, 64, isText: false);
+        Assert.Equal((false, "acme"), (message.Recorded, message.GetBaggageItem("tenant")));
+        message.Stop();
+        Assert.Equal([handshake], spans.Ended);
+    }
+}
