@@ -36,11 +36,9 @@ internal sealed class AsyncFunction
     {
         if (_inside.Ancestors().TakeWhile(node => node != _function).Any(ForbidsAwait))
             return false;
-        if (_function is null)
-            return true;
-        if (_symbol is null || HasSpans())
+        if (HasSpans())
             return false;
-        return _symbol.IsAsync || CanBecomeAsync();
+        return _function is null || (_symbol is not null && (_symbol.IsAsync || CanBecomeAsync()));
     }
 
     public SyntaxNode Awaiting(SyntaxNode root, ExpressionSyntax old, ExpressionSyntax task)
@@ -56,7 +54,7 @@ internal sealed class AsyncFunction
         node is LockStatementSyntax or UnsafeStatementSyntax or FixedStatementSyntax or QueryExpressionSyntax or CatchFilterClauseSyntax or AttributeSyntax or ConditionalAccessExpressionSyntax;
 
     // A span cannot be kept over an await.
-    private bool HasSpans() => Own(_function!).Any(node => node switch
+    private bool HasSpans() => Own(_function ?? _inside.SyntaxTree.GetRoot()).Any(node => node switch
     {
         VariableDeclaratorSyntax variable => _model.GetDeclaredSymbol(variable) is ILocalSymbol { Type.IsRefLikeType: true } or ILocalSymbol { IsRef: true },
         SingleVariableDesignationSyntax variable => _model.GetDeclaredSymbol(variable) is ILocalSymbol { Type.IsRefLikeType: true } or ILocalSymbol { IsRef: true },

@@ -84,6 +84,7 @@ public sealed class EscapingPayloadAnalyzerTests
     [InlineData("server.MessageReceived += (_, e) => { Host local = new(); local._memory = e.PayloadMemory; };")]
     [InlineData("server.MessageReceived += (_, e) => Use(new Host { _memory = e.PayloadMemory });")]
     [InlineData("server.MessageReceived += async (_, e) => { ReadOnlyMemory<byte> view = default; await Task.Run(() => view = e.PayloadMemory); };")]
+    [InlineData("server.MessageReceived += async (_, e) => await Task.Run(() => { ReadOnlyMemory<byte> view; view = e.PayloadMemory; Use(view.Length); });")]
     [InlineData("server.ClientDisconnected += (_, e) => ends.Add(e);")]
     public Task Another_use_is_not(string statement) =>
         CSharpCode.FindsAsync<EscapingPayloadAnalyzer>(CSharpCode.Host(statement, Members + "\nprivate readonly List<ClientDisconnectedEventArgs> ends = new();"));
