@@ -62,7 +62,8 @@ public sealed class EscapingPayloadAnalyzer : DiagnosticAnalyzer
         if (assignment.Target is not (IFieldReferenceOperation or IPropertyReferenceOperation or ILocalReferenceOperation)
             || ViewedMessage(assignment.Value, types) is not { } message
             || !OutlivesHandlerOf(message, assignment.Target, types)
-            || IsAssignedAgain(assignment, context.ContainingSymbol))
+            || IsAssignedAgain(assignment, context.ContainingSymbol)
+            || (assignment.Target is IPropertyReferenceOperation { Property.IsIndexer: true, Instance: { } store } && IsTakenOut(store, assignment, context.ContainingSymbol)))
         {
             return;
         }
@@ -74,7 +75,7 @@ public sealed class EscapingPayloadAnalyzer : DiagnosticAnalyzer
     {
         foreach (IArgumentOperation argument in arguments)
         {
-            if (ViewedMessage(argument.Value, types) is not { } message || !OutlivesHandlerOf(message, store, types))
+            if (ViewedMessage(argument.Value, types) is not { } message || !OutlivesHandlerOf(message, store, types) || IsTakenOut(store, argument, context.ContainingSymbol))
                 continue;
             Report(context, argument.Value.Bare());
             return;
@@ -187,6 +188,15 @@ public sealed class EscapingPayloadAnalyzer : DiagnosticAnalyzer
         ISymbol? place = assignment.Target.Referred();
         return assignment.Function(containing).Body.Descendants().Any(
             other => other is IAssignmentOperation again && again != assignment && LibraryTypes.Same(again.Target.Referred(), place));
+    }
+
+    // A collection that the handler fills and empties.
+    private static bool IsTakenOut(IOperation store, IOperation stored, ISymbol containing)
+    {
+        ISymbol? place = store.Referred();
+        return stored.Function(containing).Body.Descendants().Any(
+            other => other is IInvocationOperation { TargetMethod.Name: "Clear" or "Remove" or "RemoveAt" or "TryRemove" or "Dequeue" or "TryDequeue" or "Pop" or "TryPop" or "TryTake" } call
+                && LibraryTypes.Same(call.Instance.Referred(), place));
     }
 
     // In (_, e) => _ = … the discard is the parameter, and the task is converted to its type.

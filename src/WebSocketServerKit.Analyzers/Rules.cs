@@ -34,7 +34,7 @@ internal static class Rules
         "WSK0005",
         "Do not wait in a handler for the server's stop",
         "'{0}' waits for the handlers, so for this one too, until the stop's timeout. Start it without waiting: '_ = {0}'.",
-        "The stop of a server waits for its handlers to end. A handler that waits for the stop delays it until StopTimeout, and its client is reset.");
+        "The stop of a server waits for its handlers to end. A handler that waits for the stop delays it until StopTimeout is over.");
 
     private static DiagnosticDescriptor Rule(string id, string title, string message, string description) =>
         new(id, title, message, "Usage", DiagnosticSeverity.Warning, isEnabledByDefault: true, $"{description} See docs/analyzers/{id}.md.", PageOf(id));

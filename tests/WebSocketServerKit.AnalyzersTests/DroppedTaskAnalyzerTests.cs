@@ -107,7 +107,8 @@ public sealed class DroppedTaskAnalyzerTests
     [Fact]
     public Task So_is_one_behind_a_question_mark_in_an_async_method() => CSharpCode.FindsAsync<DroppedTaskAnalyzer>(CSharpCode.Host(
         "",
-        "async Task SendAsync(WebSocketClient client) { {|WSK0002:client?.SendAsync(\"x\")|}; await Task.Yield(); }"));
+        "async Task SendAsync(WebSocketClient client) { {|WSK0002:client?.SendAsync(\"x\")|}; await Task.Yield(); }"),
+        compiler: CompilerDiagnostics.Warnings);
 
     [Fact]
     public Task Where_the_compiler_warns_the_analyzer_does_not() => CSharpCode.FindsAsync<DroppedTaskAnalyzer>(
