@@ -152,7 +152,9 @@ public class PayloadTests
                 {
                     try
                     {
+#pragma warning disable WSK0003 // this is the mistake of a host
                         byte[] copy = asText ? System.Text.Encoding.UTF8.GetBytes(e.Text) : e.ToArray();
+#pragma warning restore WSK0003
                         Interlocked.Increment(ref taken);
                         if (copy.Length != Size || copy.AsSpan().ContainsAnyExcept(mine))
                             Interlocked.Increment(ref strange);

@@ -215,7 +215,9 @@ public class ServerRunTests
     {
         TaskCompletionSource<StopResult> stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
         await using TestServer server = await TestServer.StartAsync(
+#pragma warning disable WSK0005 // this is the mistake of a host
             server => server.MessageReceived += async (_, _) => stopped.SetResult(await server.StopAsync()),
+#pragma warning restore WSK0005
             options => options.StopTimeout = TimeSpan.FromMilliseconds(200));
         using TestClient client = await server.OpenAsync();
         await client.SendAsync("stop");
