@@ -34,6 +34,9 @@ internal static class SourceTree
         return new HashSet<string>(paths, StringComparer.Ordinal);
     }
 
+    /// <summary>The text of a file.</summary>
+    public static string Read(string path) => File.ReadAllText(Path.Combine(Root, path)).ReplaceLineEndings("\n");
+
     private static SourceFile Read(string project, string path) => new(path, File.ReadAllText(Path.Combine(Root, project, path)));
 
     private static string FindRoot()

@@ -6,6 +6,7 @@ namespace WebSocketServerKit.TestKit;
 internal sealed class Instruments : IMeterFactory
 {
     private readonly List<Meter> _meters = [];
+    private readonly List<Instrument> _published = [];
     private readonly MeterListener _listener = new();
     private readonly List<Recorded> _recorded = []; // the lock is the list
     private readonly List<Recorded> _observed = [];
@@ -15,14 +16,19 @@ internal sealed class Instruments : IMeterFactory
     {
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (ReferenceEquals(instrument.Meter.Scope, this) && instrument.Name == (only ?? instrument.Name))
-                listener.EnableMeasurementEvents(instrument);
+            if (!ReferenceEquals(instrument.Meter.Scope, this) || instrument.Name != (only ?? instrument.Name))
+                return;
+            _published.Add(instrument);
+            listener.EnableMeasurementEvents(instrument);
         };
         _listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) => Keep(instrument, value, tags));
         _listener.SetMeasurementEventCallback<int>((instrument, value, tags, _) => Keep(instrument, value, tags));
         _listener.SetMeasurementEventCallback<double>((instrument, value, tags, _) => Keep(instrument, value, tags));
         _listener.Start();
     }
+
+    /// <summary>All that were made.</summary>
+    public IReadOnlyList<Instrument> All => _published;
 
     /// <summary>The names and units of all that was measured or read so far.</summary>
     public IEnumerable<string> Names => _recorded.Concat(_observed).Select(one => $"{one.Instrument.Name} {one.Instrument.Unit}").Distinct(StringComparer.Ordinal);
