@@ -99,6 +99,9 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <summary>Whether the server listens. One without a place to listen serves only what <see cref="AcceptAsync(Stream, AcceptOptions?, CancellationToken)"/> is given.</summary>
     public bool IsListening => EndPoints.Count > 0;
 
+    /// <summary>How often the server looks at its deadlines.</summary>
+    internal TimeSpan HeartbeatInterval => _options.HeartbeatInterval;
+
     internal bool HasHandshakingHandlers => Handshaking is not null;
 
     internal bool HasHttpRequestHandlers => HttpRequestReceived is not null;
