@@ -14,9 +14,11 @@ internal static class Guard
         {
             await task.WaitAsync(Debugger.IsAttached ? Timeout.InfiniteTimeSpan : timeout, TimeProvider.System, cancellationToken).ConfigureAwait(false);
         }
-        catch (TimeoutException exception) when (!task.IsCompleted)
+        catch (TimeoutException exception)
         {
-            throw new TimeoutException($"Waited {Shown(timeout)} for {what()}", exception);
+            if (!task.IsCompleted)
+                throw new TimeoutException($"Waited {Shown(timeout)} for {what()}", exception);
+            await task.ConfigureAwait(false); // it was complete just in time
         }
     }
 

@@ -15,10 +15,13 @@ namespace WebSocketServerKit.Testing;
 /// <see cref="ResumeReading"/>, for a client that is slow or silent.
 /// </para>
 /// <para>
-/// Each wait ends with a <see cref="TimeoutException"/> after <see cref="TestClientOptions.Timeout"/>, in real time, and with <see cref="TestClientOptions.CancellationToken"/>. All members are thread-safe. Sends of several threads come one after the other,
-/// and each message goes to one of those who wait for it.
+/// Each wait ends with a <see cref="TimeoutException"/> after <see cref="Timeout"/>, in real time, and with <see cref="TestClientOptions.CancellationToken"/>. All members are thread-safe. Sends of
+/// several threads come one after the other, and each message goes to one of those who wait for it.
 /// </para>
-/// <para>Disposing of a client that is still connected drops its connection, as a program does that is killed: the server sees 1006. End with <see cref="CloseAsync(CloseCode, string)"/> where the end is what is tested.</para>
+/// <para>
+/// Disposing of a client that is still connected drops its connection, as a program does that is killed: the server sees 1006. Use <see cref="CloseAsync(CloseCode, string)"/> where the end is what is
+/// tested.
+/// </para>
 /// </remarks>
 public sealed partial class TestClient : IAsyncDisposable, IDisposable
 {

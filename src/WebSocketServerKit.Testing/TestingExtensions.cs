@@ -92,7 +92,10 @@ public static class TestingExtensions
     /// Waits until the server has nothing more to do for the clients of the test: it has read what they have sent, their handlers have ended (async ones included), and they have received what was
     /// sent to them. Then a test can look at what handlers have done. Paused clients are not waited for to receive.
     /// </summary>
-    /// <remarks>Work that handlers start and do not await is not seen, nor are handlers of ClientExpiring, ClientOverRate and ClientSlow, which run beside the others.</remarks>
+    /// <remarks>
+    /// Not seen are: work that handlers start and do not await; handlers that have called <see cref="MessageReceivedEventArgs.ContinueReceiving"/>; handlers of ClientExpiring, ClientOverRate and
+    /// ClientSlow, which run beside the others.
+    /// </remarks>
     /// <param name="server">The server.</param>
     /// <param name="timeout">The real time that it may take; null for 10 s, <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
     /// <exception cref="TimeoutException">It took longer; the message tells which client is busy with what.</exception>
@@ -109,7 +112,7 @@ public static class TestingExtensions
     /// </summary>
     /// <remarks>
     /// One large step of the clock alone would send a ping and time it out before any client could answer. Handlers that await something are not waited for, since that may be the clock; those that
-    /// the clock wakes up run beside the next steps.
+    /// the clock wakes up run beside the next steps. So does a client that the server reads more slowly, because it has sent too much.
     /// </remarks>
     /// <param name="server">The server, whose clock it is.</param>
     /// <param name="advance">Moves the clock on by a time.</param>

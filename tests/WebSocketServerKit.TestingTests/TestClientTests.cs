@@ -257,14 +257,14 @@ public class TestClientTests
         client.Timeout = TimeSpan.FromMilliseconds(20);
         TimeoutException receiving = await Assert.ThrowsAsync<TimeoutException>(() => client.ReceiveTextAsync());
         Assert.Equal(
-            "Waited 0.02 s for a text message of the server. The last message that the client has received: text \"begun\". State: the connection is open; on the server, a handler of it runs.",
+            "Waited 0.02 s for a text message of the server. The last message that the client has received: text \"begun\". State: the connection is open; on the server, a handler of the client runs.",
             receiving.Message);
         TimeoutException sending = await Assert.ThrowsAsync<TimeoutException>(() => client.SendAsync(new byte[1000]));
         Assert.StartsWith("Waited 0.02 s for the server to take a message of 1000 bytes.", sending.Message, StringComparison.Ordinal);
         TimeoutException closing = await Assert.ThrowsAsync<TimeoutException>(() => client.WaitForCloseAsync());
         Assert.StartsWith("Waited 0.02 s for the end of the connection and of the handlers of ClientDisconnected.", closing.Message, StringComparison.Ordinal);
         TimeoutException idle = await Assert.ThrowsAsync<TimeoutException>(() => client.ExpectNothingAsync());
-        Assert.Matches("^The server was not idle within 0.02 s: client 1 .* is not at rest, a handler of it runs\\.$", idle.Message);
+        Assert.Matches("^The server was not idle within 0.02 s: client 1 .* is not at rest: a handler of the client runs\\.$", idle.Message);
         await Assert.ThrowsAsync<TimeoutException>(() => client.ExpectClosedAsync(1000));
         gate.SetResult();
     }
@@ -299,6 +299,74 @@ public class TestClientTests
         await client.SendAsync(text);
         await client.ExpectTextAsync(text);
         await client.CloseAsync();
+    }
+
+    [Fact]
+    public async Task A_paused_client_that_is_waited_for_is_said_to_be_paused()
+    {
+        await using WebSocketServer server = await Started.EchoAsync();
+        await using TestClient client = await server.ConnectAsync();
+        client.PauseReading();
+        Task closing = client.ServerSide.CloseAsync(cancellationToken: Ended);
+        client.Timeout = TimeSpan.FromMilliseconds(1);
+        Assert.Contains("It is paused, so it receives nothing.", (await Assert.ThrowsAsync<TimeoutException>(() => client.ExpectClosedAsync(1000))).Message, StringComparison.Ordinal);
+        client.Timeout = TimeSpan.FromSeconds(30);
+        client.ResumeReading();
+        await client.ExpectClosedAsync(1000);
+        await closing;
+    }
+
+    [Fact]
+    public async Task Handlers_in_a_context_of_the_host_are_waited_for()
+    {
+        int handled = 0;
+        await using WebSocketServer server = await Started.ServerAsync(
+            server =>
+            {
+                server.MessageReceived += async (_, e) =>
+                {
+                    await Task.Yield();
+                    handled++;
+                };
+                server.ClientDisconnected += (_, _) => handled += 100;
+            },
+            options => options.EventContext = new SynchronizationContext());
+        await using TestClient client = await server.ConnectAsync();
+        await client.SendAsync("x");
+        await client.SendAsync("y");
+        await server.WhenIdleAsync();
+        Assert.Equal(2, handled);
+        await client.CloseAsync();
+        Assert.Equal(102, handled);
+    }
+
+    [Fact]
+    public async Task A_message_that_is_read_in_parts_is_waited_for()
+    {
+        int read = 0;
+        await using WebSocketServer server = await Started.ServerAsync(
+            server => server.OnMessageStream(async (_, message) =>
+            {
+                byte[] buffer = new byte[1000];
+                for (int count = 1; count > 0; read += count)
+                    count = await message.ReadAsync(buffer);
+            }),
+            options => options.StreamMessagesFrom = 0);
+        await using TestClient client = await server.ConnectAsync();
+        await client.SendAsync(new byte[300_000]);
+        await server.WhenIdleAsync();
+        Assert.Equal(300_000, read);
+    }
+
+    [Fact]
+    public async Task A_request_of_the_server_is_answered_by_the_test()
+    {
+        await using WebSocketServer server = await Started.ServerAsync();
+        await using TestClient client = await server.ConnectAsync();
+        Task<string> reply = client.ServerSide.RequestAsync("2+2", message => message.Text is "4" ? message.Text : null, TimeSpan.FromSeconds(30), Ended);
+        await client.ExpectTextAsync("2+2");
+        await client.SendAsync("4");
+        Assert.Equal("4", await reply);
     }
 
     [Fact]

@@ -69,14 +69,14 @@ internal sealed class MemoryConnection
         ConnectionLifetime? lifetime = ServerSide?.Lifetime;
         bool isHandling = lifetime?.Handlers.IsRunning ?? false;
         if (isHandling && (waitsForHandlers || lifetime!.Handlers.IsEntered))
-            return "a handler of it runs";
+            return "a handler of the client runs";
         if (lifetime is { IsHoldingBack: true })
             return waitsForHandlers ? "the server does not read, because the client exceeds a rate limit or memory is short" : null;
         // While handlers run, the server reads ahead at its next look. What it reads then counts as a sign of life, once it is read.
         if (isHandling && lifetime!.Transport is DirectConnection { IsReadingPast: true } && !_toServer.IsReadEmpty)
-            return "the server reads ahead";
+            return "the server reads what the client has sent";
         if (!isHandling && !(_toServer.IsReadEmpty && lifetime is null or { Receive.IsWaiting: true }))
-            return UnreadByServer > 0 ? $"the server has {UnreadByServer} bytes to read" : "the server works for it";
+            return UnreadByServer > 0 ? $"the server has {UnreadByServer} bytes to read" : "the server works for the client";
         if (!IsRead || IsPaused)
             return null;
         if (lifetime is { Queue.BufferedBytes: > 0 and var unsent })

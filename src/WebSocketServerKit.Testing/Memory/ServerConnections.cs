@@ -46,7 +46,7 @@ internal sealed class ServerConnections
                 {
                     cancellationToken.ThrowIfCancellationRequested();
                     if (Guard.IsOver(timeout, began))
-                        throw new TimeoutException($"The server was not idle within {Guard.Shown(timeout)}: {connection.ServerSide?.ToString() ?? "a client in its handshake"} is not at rest, {why}.");
+                        throw new TimeoutException($"The server was not idle within {Guard.Shown(timeout)}: {connection.ServerSide?.ToString() ?? "a client in its handshake"} is not at rest: {why}.");
                     if (looks < LooksAtOnce)
                         await Task.Yield();
                     else
