@@ -104,6 +104,9 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <summary>Tells the server from others in metrics, traces and logs: <see cref="WebSocketServerOptions.Name"/> when it was made. Null for none.</summary>
     public string? Name { get; }
 
+    /// <summary>How often the server looks at its deadlines.</summary>
+    internal TimeSpan HeartbeatInterval => _options.HeartbeatInterval;
+
     internal bool HasHandshakingHandlers => Handshaking is not null;
 
     internal bool HasHttpRequestHandlers => HttpRequestReceived is not null;

@@ -4,6 +4,8 @@ using Consumers.Hosts;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using WebSocketServerKit;
+using WebSocketServerKit.Testing;
+using InMemoryClient = WebSocketServerKit.Testing.TestClient;
 
 namespace Consumers;
 
@@ -163,15 +165,11 @@ public sealed class HostTests
         await using WebSocketServer server = new(new WebSocketServerOptions());
         server.OnMessage(translator.HandleAsync);
         await server.StartAsync(TestClient.Timely);
-        InMemory connection = new();
-        Task served = server.AcceptAsync(connection, cancellationToken: TestClient.Timely);
-        using TestClient client = await connection.ConnectAsync("/");
+        await using InMemoryClient client = await server.ConnectAsync();
         await client.SendAsync("my house");
-        Assert.Equal("my Haus", await client.ReadTextAsync());
-        await client.SendAsync([1, 2, 3]);
-        await client.ReadCloseAsync();
-        Assert.Equal((WebSocketCloseStatus.InvalidMessageType, "text only"), (client.CloseStatus, client.CloseReason));
-        await served;
+        await client.ExpectTextAsync("my Haus");
+        await client.SendAsync(new byte[] { 1, 2, 3 });
+        await client.ExpectClosedAsync(CloseCode.UnsupportedData, "text only");
     }
 
     [Fact]

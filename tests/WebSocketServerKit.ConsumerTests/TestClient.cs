@@ -16,13 +16,13 @@ internal sealed class TestClient : IDisposable
 
     public string? CloseReason => _socket.CloseStatusDescription;
 
-    public static async Task<TestClient> ConnectAsync(EndPoint endPoint, string target = "/", string? authorization = null, HttpMessageInvoker? invoker = null)
+    public static async Task<TestClient> ConnectAsync(EndPoint endPoint, string target = "/", string? authorization = null)
     {
         TestClient client = new();
         if (authorization is not null)
             client._socket.Options.SetRequestHeader("Authorization", authorization);
         client._socket.Options.CollectHttpResponseDetails = true;
-        await client._socket.ConnectAsync(new Uri($"ws://{(endPoint is DnsEndPoint host ? host.Host : endPoint)}{target}"), invoker, Timely);
+        await client._socket.ConnectAsync(new Uri($"ws://{endPoint}{target}"), Timely);
         return client;
     }
 

@@ -1,6 +1,9 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
+using WebSocketServerKit.Testing;
 using WebSocketServerKit.TestKit;
+using MemoryClient = WebSocketServerKit.Testing.TestClient;
+using TestClient = WebSocketServerKit.TestKit.TestClient;
 
 namespace WebSocketServerKit;
 
@@ -10,7 +13,7 @@ public sealed class WebSocketPathHandlersTests
     [Fact]
     public async Task Every_way_to_write_a_function_is_taken()
     {
-        TaskCompletionSource left = Async.Gate();
+        bool hasLeft = false;
         await using TestServer server = await TestServer.StartAsync(server => server.Path("/p")
             .OnHandshaking(e => default(ValueTask))
             .OnHandshaking(e => Task.CompletedTask)
@@ -26,16 +29,16 @@ public sealed class WebSocketPathHandlersTests
             .OnDisconnected(async (client, e) =>
             {
                 await Task.Yield();
-                left.SetResult();
+                hasLeft = true;
             }));
-        using TestClient client = await server.OpenAsync("/p");
-        Assert.Equal("/p", await client.ReadTextAsync());
-        Assert.Equal("welcome", await client.ReadTextAsync());
+        await using MemoryClient client = await server.Server.ConnectAsync("/p");
+        await client.ExpectTextAsync("/p");
+        await client.ExpectTextAsync("welcome");
         await client.SendAsync("x");
         for (int i = 0; i < 3; i++)
-            Assert.Equal("x", await client.ReadTextAsync());
-        await client.LeaveAsync();
-        await left.Task.Timely();
+            await client.ExpectTextAsync("x");
+        await client.CloseAsync();
+        Assert.True(hasLeft);
     }
 
     [Fact]
@@ -77,11 +80,8 @@ public sealed class WebSocketPathHandlersTests
             if (e.PathValues["user"] != "ann")
                 e.Refuse(HttpStatusCode.Forbidden, $"not {e.MatchedPath}");
         }));
-        using TestClient ann = await server.OpenAsync("/ann");
-        using TestClient bob = await TestClient.ConnectAsync(server.EndPoint);
-        await bob.WriteAsync(TestClient.Request("/bob"));
-        ReceivedAnswer answer = await bob.ReadAnswerAsync();
-        Assert.Equal((403, "not /{user}"), (answer.Status, answer.Body));
+        await using MemoryClient ann = await server.Server.ConnectAsync("/ann");
+        Assert.Equal("not /{user}", (await server.Server.ExpectRefusedAsync(HttpStatusCode.Forbidden, "/bob")).Body);
     }
 
     [Fact]

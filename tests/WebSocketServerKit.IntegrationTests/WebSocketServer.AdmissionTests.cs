@@ -1,9 +1,13 @@
+using System.Net;
 using System.Net.WebSockets;
 using System.Security.Claims;
 using System.Threading.Channels;
 using Microsoft.Extensions.Time.Testing;
 using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Testing;
 using WebSocketServerKit.TestKit;
+using MemoryClient = WebSocketServerKit.Testing.TestClient;
+using TestClient = WebSocketServerKit.TestKit.TestClient;
 
 namespace WebSocketServerKit;
 
@@ -35,7 +39,8 @@ public sealed class WebSocketServerAdmissionTests
             server.ClientExpiring += (_, e) => told.SetResult(e);
         });
         expires = Clock(server).GetUtcNow() + 5 * Minute;
-        (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
+        await using MemoryClient raw = await server.Server.ConnectAsync();
+        WebSocketClient client = raw.ServerSide;
         Assert.Equal(expires, client.ExpiresAt);
         server.Pass(3.9 * Minute);
         Assert.False(told.Task.IsCompleted);
@@ -45,11 +50,7 @@ public sealed class WebSocketServerAdmissionTests
         Assert.True(client.IsOpen);
 
         server.Pass(Minute);
-        ReceivedFrame close = await raw.ReadFrameAsync();
-        Assert.Equal((Opcode.Close, 1008, "session has expired"), (close.Opcode, close.CloseCode, close.CloseReason));
-        await raw.SendCloseAsync(1008);
-        await raw.AssertEndAsync();
-        raw.Dispose();
+        await raw.ExpectClosedAsync(CloseCode.PolicyViolation, "session has expired");
         ClientDisconnectedEventArgs end = await server.NextEndAsync();
         Assert.Equal((DisconnectCause.Expired, ConnectionSide.Server, true), (end.Cause, end.ClosedBy, end.WasClean));
         Assert.Equal(expires, client.ExpiresAt);
@@ -93,18 +94,15 @@ public sealed class WebSocketServerAdmissionTests
         foreach (DateTimeOffset past in (DateTimeOffset[])[Clock(server).GetUtcNow(), DateTimeOffset.MinValue])
         {
             expires = past;
-            using TestClient client = await TestClient.ConnectAsync(server.EndPoint);
-            await client.WriteAsync(TestClient.Request());
-            ReceivedAnswer answer = await client.ReadAnswerAsync();
-            Assert.Equal((401, "The session has expired. Sign in again.\n"), (answer.Status, answer.Body));
-            Assert.Equal("Bearer error=\"invalid_token\"", answer.Headers["WWW-Authenticate"]);
+            TestResponse answer = await server.Server.ExpectRefusedAsync(HttpStatusCode.Unauthorized);
+            Assert.Equal("The session has expired. Sign in again.\n", answer.Body);
+            Assert.Equal("Bearer error=\"invalid_token\"", answer["WWW-Authenticate"]);
         }
 
         expires = DateTimeOffset.MaxValue;
-        (TestClient raw, WebSocketClient connected) = await server.ConnectAsync();
+        await using MemoryClient client = await server.Server.ConnectAsync();
         server.Pass(Minute);
-        Assert.True(connected.IsOpen);
-        raw.Dispose();
+        Assert.True(client.ServerSide.IsOpen);
     }
 
     [Fact]
@@ -115,13 +113,11 @@ public sealed class WebSocketServerAdmissionTests
             e.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim("sub", "claimed")]));
             e.UserId = e.Request.Path == "/named" ? "named" : "";
         });
-        (TestClient named, WebSocketClient client) = await server.ConnectAsync("/named");
-        Assert.Equal("named", client.UserId);
-        (TestClient claimed, WebSocketClient other) = await server.ConnectAsync();
-        Assert.Equal("claimed", other.UserId);
-        Assert.Equal([client], server.Clients.WithUser("named"));
-        named.Dispose();
-        claimed.Dispose();
+        await using MemoryClient named = await server.Server.ConnectAsync("/named");
+        Assert.Equal("named", named.ServerSide.UserId);
+        await using MemoryClient claimed = await server.Server.ConnectAsync();
+        Assert.Equal("claimed", claimed.ServerSide.UserId);
+        Assert.Equal([named.ServerSide], server.Clients.WithUser("named"));
     }
 
     [Fact]
@@ -271,25 +267,25 @@ public sealed class WebSocketServerAdmissionTests
     [Fact]
     public async Task A_compressed_message_that_is_dropped_spoils_no_later_one()
     {
-        var received = Channel.CreateUnbounded<string>();
+        List<string> received = [];
         await using TestServer server = await StartAsync(
-            server => server.MessageReceived += (_, e) => received.Writer.TryWrite(e.Text),
+            server => server.MessageReceived += (_, e) => received.Add(e.Text),
             options =>
             {
                 options.MaxMessagesPerSecond = 1;
                 options.OverRate = RateLimitReaction.Drop;
                 options.PerMessageDeflate = new PerMessageDeflateOptions { ClientContextTakeover = true, ServerContextTakeover = true };
             });
-        using ClientWebSocket client = await server.ConnectWebSocketAsync(configure: options => options.DangerousDeflateOptions = new WebSocketDeflateOptions());
-        WebSocketClient connected = await server.NextClientAsync();
-        Assert.Contains("client_no_context_takeover", connected.Extensions, StringComparison.Ordinal);
+        await using MemoryClient client = await server.Server.ConnectAsync(configure: options => options.Compression = new WebSocketDeflateOptions());
+        Assert.Contains("client_no_context_takeover", client.ServerSide.Extensions, StringComparison.Ordinal);
         string text = string.Concat(Enumerable.Repeat("the same words again and again; ", 100));
         for (int round = 0; round < 3; round++)
         {
             for (int i = 0; i < 3; i++)
-                await client.SendAsync(System.Text.Encoding.UTF8.GetBytes($"{text}{round}{i}"), WebSocketMessageType.Text, endOfMessage: true, TestServer.Timely);
-            Assert.Equal($"{text}{round}0", await received.Reader.ReadAsync(TestServer.Timely));
-            await Polling.UntilAsync(() => connected.MessagesRefused == 2 * (round + 1));
+                await client.SendAsync($"{text}{round}{i}");
+            await server.Server.WhenIdleAsync();
+            Assert.Equal($"{text}{round}0", received[^1]);
+            Assert.Equal((round + 1L, 2 * (round + 1L)), (received.Count, client.ServerSide.MessagesRefused));
             server.Pass(5 * Minute);
         }
     }

@@ -1,6 +1,8 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
+using WebSocketServerKit.Testing;
 using WebSocketServerKit.TestKit;
+using TestClient = WebSocketServerKit.TestKit.TestClient;
 
 namespace WebSocketServerKit;
 
@@ -107,20 +109,10 @@ public sealed class WebSocketServerHandlersTests
                 await Task.Yield();
                 e.Respond(HttpStatusCode.OK, "alive");
             }));
-        using (TestClient client = await TestClient.ConnectAsync(server.EndPoint))
-        {
-            await client.WriteAsync(TestClient.Request("/"));
-            Assert.Equal(401, (await client.ReadAnswerAsync()).Status);
-        }
-
-        using (TestClient client = await TestClient.ConnectAsync(server.EndPoint))
-        {
-            await client.WriteAsync(TestClient.Request("/fails"));
-            Assert.Equal(500, (await client.ReadAnswerAsync()).Status);
-        }
-
-        using HttpClient http = new();
-        Assert.Equal("alive", await http.GetStringAsync(new Uri($"http://{server.EndPoint}/"), TestServer.Timely));
+        await server.Server.ExpectRefusedAsync(HttpStatusCode.Unauthorized);
+        await server.Server.ExpectRefusedAsync(HttpStatusCode.InternalServerError, "/fails");
+        using HttpClient http = server.Server.CreateHttpClient();
+        Assert.Equal("alive", await http.GetStringAsync("/", TestServer.Timely));
     }
 
     [Fact]

@@ -6,6 +6,7 @@ using WebSocketServerKit.Connections.Closing;
 using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Closing;
+using WebSocketServerKit.Serving;
 using WebSocketServerKit.Serving.Paths;
 
 namespace WebSocketServerKit;
@@ -206,6 +207,9 @@ public sealed partial class WebSocketClient
     /// <summary>Kept for the <see cref="ClientRegistry"/>, under its lock.</summary>
     internal ref int PlaceByRemoteAddress => ref _placeByRemoteAddress;
 
+    /// <summary>For WebSocketServerKit.Testing, which waits until the server has nothing more to do for the client.</summary>
+    internal ConnectionLifetime Lifetime => _lifetime;
+
     internal ReadOnlyMemory<byte> PayloadOf(long run)
     {
         Volatile.ReadBarrier(); // the caller's reads of the payload must not move behind the check
@@ -213,8 +217,10 @@ public sealed partial class WebSocketClient
         Volatile.ReadBarrier(); // the check must not move before the read: the payload may be the next message's already
         if (_lifetime.Handlers.Run == run)
             return payload;
-        return _lifetime.LeftMessage is { } left && left.Run == run
-            ? left.Payload
+        if (_lifetime.LeftMessage is { } left && left.Run == run)
+            return left.Payload;
+        return MadeMessages.TryGet(this, run, out ReadOnlyMemory<byte> made)
+            ? made
             : throw new InvalidOperationException(
                 "The payload of this message is no longer valid: all handlers of the message have ended, or one has called ContinueReceiving. "
                 + "Use Text or ToArray() to keep a copy, or await the work in an async handler.");

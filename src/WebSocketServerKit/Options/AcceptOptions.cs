@@ -57,7 +57,12 @@ public sealed class AcceptOptions
     /// </summary>
     public string? PathBase { get; set; }
 
+    /// <summary>For WebSocketServerKit.Testing: called with the client before its answer is sent and before ClientConnected is raised. It must not throw.</summary>
+    internal Action<WebSocketClient>? Opened { get; set; }
+
     /// <summary>Null if there is nothing to keep.</summary>
     internal HostFacts? ToFacts() =>
-        User is null && Source is null && !IsOriginChecked && IsSecure is null && string.IsNullOrEmpty(PathBase) ? null : new HostFacts(Source, User, IsOriginChecked, IsSecure, PathBase);
+        User is null && Source is null && !IsOriginChecked && IsSecure is null && string.IsNullOrEmpty(PathBase) && Opened is null
+            ? null
+            : new HostFacts(Source, User, IsOriginChecked, IsSecure, PathBase, Opened is { } opened ? client => opened((WebSocketClient)client) : null);
 }

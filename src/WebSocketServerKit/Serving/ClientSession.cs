@@ -112,6 +112,7 @@ internal sealed class ClientSession : ConnectionLifetime
     {
         _client = _decision!.Client!;
         _server.Clients.Add(_client);
+        Transport.Facts?.Opened?.Invoke(_client);
         if (Log.IsDebugEnabled) // the end point is made for the log
             Log.ClientConnected(_client.Id, RemoteEndPoint, new PeerText(_client.Path));
         // The stop may have visited this connection while the host's handlers decided. It visits each connection only once.

@@ -8,4 +8,5 @@ namespace WebSocketServerKit.Transport;
 /// <param name="IsOriginChecked">Whether the host has checked the request's host and origin.</param>
 /// <param name="IsSecure">Whether the client speaks TLS to whoever brings the connection; null if that is not known.</param>
 /// <param name="PathBase">The part of the request's path that belongs to whoever brings the connection; null for none.</param>
-internal sealed record HostFacts(object? Source, ClaimsPrincipal? User, bool IsOriginChecked, bool? IsSecure, string? PathBase);
+/// <param name="Opened">Called with the client when its handshake was accepted; null for nobody.</param>
+internal sealed record HostFacts(object? Source, ClaimsPrincipal? User, bool IsOriginChecked, bool? IsSecure, string? PathBase, Action<object>? Opened = null);

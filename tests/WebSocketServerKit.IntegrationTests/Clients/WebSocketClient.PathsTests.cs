@@ -1,4 +1,6 @@
+using WebSocketServerKit.Testing;
 using WebSocketServerKit.TestKit;
+using TestClient = WebSocketServerKit.Testing.TestClient;
 
 namespace WebSocketServerKit.Clients;
 
@@ -10,10 +12,9 @@ public sealed class WebSocketClientPathsTests
     {
         await using TestServer server = await TestServer.StartAsync();
         WebSocketPath path = server.Server.Path("/chat/{room}/{*rest}");
-        (TestClient raw, WebSocketClient client) = await server.ConnectAsync("/chat/caf%C3%A9%2F1/a/b?x=1");
-        using (raw)
-            await raw.LeaveAsync();
-        Assert.Same(client, (await server.NextEndAsync()).Client);
+        await using TestClient raw = await server.Server.ConnectAsync("/chat/caf%C3%A9%2F1/a/b?x=1");
+        await raw.CloseAsync();
+        WebSocketClient client = raw.ServerSide;
         Assert.Same(path, client.MatchedPath);
         Assert.Equal(("café%2F1", "a/b"), (client.PathValues["room"], client.PathValues["rest"]));
         Assert.Equal("/chat/café%2F1/a/b", client.Path);
@@ -23,17 +24,15 @@ public sealed class WebSocketClientPathsTests
     public async Task Without_paths_it_has_none_and_keeps_that_when_some_are_added()
     {
         await using TestServer server = await TestServer.StartAsync();
-        (TestClient raw, WebSocketClient client) = await server.ConnectAsync("/chat");
-        using TestClient open = raw;
+        await using TestClient first = await server.Server.ConnectAsync("/chat");
         WebSocketPath path = server.Server.Path("/chat");
-        Assert.Null(client.MatchedPath);
-        Assert.Empty(client.PathValues);
+        Assert.Null(first.ServerSide.MatchedPath);
+        Assert.Empty(first.ServerSide.PathValues);
         Assert.Empty(path.Clients);
-        (TestClient later, WebSocketClient second) = await server.ConnectAsync("/chat");
-        using TestClient alsoOpen = later;
-        Assert.Same(path, second.MatchedPath);
-        Assert.Empty(second.PathValues);
-        Assert.Same(second, Assert.Single(path.Clients));
+        await using TestClient second = await server.Server.ConnectAsync("/chat");
+        Assert.Same(path, second.ServerSide.MatchedPath);
+        Assert.Empty(second.ServerSide.PathValues);
+        Assert.Same(second.ServerSide, Assert.Single(path.Clients));
         Assert.Equal(2, server.Clients.Count);
     }
 }

@@ -90,6 +90,9 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
 
     public bool IsRunning => (Run & 1) != 0;
 
+    /// <summary>Whether a thread is between <see cref="Enter"/> and <see cref="Leave"/>, in the synchronous part of a handler. From any thread.</summary>
+    public bool IsEntered => Volatile.Read(ref _loopThread) != 0;
+
     /// <summary>Whether an event waits for the host's context to run its handlers.</summary>
     public bool IsPosted => _posting != Posting.None;
 

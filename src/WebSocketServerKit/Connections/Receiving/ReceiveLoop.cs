@@ -98,6 +98,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     /// <summary>Whether the loop does not read because the client exceeds a rate limit or the server is short of memory.</summary>
     public bool IsHoldingBack { get; private set; }
 
+    /// <summary>Whether the loop waits for the network or for the heartbeat. From any thread.</summary>
+    public bool IsWaiting => _isWaiting;
+
     /// <summary>Whether the last <see cref="Look"/> has read everything that the peer had sent.</summary>
     public bool SeesAll => _ahead is { SeesAll: true } && !IsInPart;
 

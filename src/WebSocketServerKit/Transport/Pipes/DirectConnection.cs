@@ -47,6 +47,9 @@ internal sealed class DirectConnection : BroughtConnection
 
     public override bool HasUnread => _input.HasUnread;
 
+    /// <inheritdoc cref="DirectInput.IsReadingPast"/>
+    public bool IsReadingPast => _input.IsReadingPast;
+
     public override bool HasPeerEnded => _input.HasCarrierEnded;
 
     /// <summary>The bytes that the carrier has taken. How many the peer has received is not known here.</summary>

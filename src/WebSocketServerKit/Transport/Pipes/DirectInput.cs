@@ -25,6 +25,9 @@ internal sealed class DirectInput(ICarrier carrier, ArrayPool<byte> pool, Cancel
     /// <summary>Whether bytes have arrived that nobody has received yet, as far as that is known without a read.</summary>
     public bool HasUnread => !over.IsCancellationRequested && Volatile.Read(ref _readingPast) is { IsCompletedSuccessfully: true };
 
+    /// <summary>Whether a read that <see cref="TryReceive"/> has begun is still under way.</summary>
+    public bool IsReadingPast => Volatile.Read(ref _readingPast) is { IsCompleted: false };
+
     /// <summary>Whether any byte has arrived.</summary>
     public bool HasReceived => _hasReceived;
 
