@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
 using System.Text.RegularExpressions;
-using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Architecture;
