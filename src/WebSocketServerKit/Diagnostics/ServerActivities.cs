@@ -41,7 +41,7 @@ internal static class ServerActivities
             tags.Add("http.route", route);
         if (server is not null)
             tags.Add(NameTag, server);
-        Activity? activity = Source.StartActivity(ActivityKind.Server, parent, tags, name: route is null ? method : $"{method} {route}");
+        Activity? activity = TryStart(route is null ? method : $"{method} {route}", ActivityKind.Server, parent, tags, []);
         if (activity is null && (hasParent || baggage.Length > 0))
             activity = Carrier(parent);
         foreach ((string key, string? value) in baggage)
@@ -57,7 +57,7 @@ internal static class ServerActivities
             handshake.SetTag("http.response.status_code", status).SetTag(ClientTag, client).SetTag("websocket.subprotocol", subprotocol);
         if (status >= 500)
             handshake.SetStatus(ActivityStatusCode.Error);
-        handshake.Stop();
+        End(handshake);
     }
 
     /// <summary>Begins the span of a connection, below that of its handshake and with its baggage. What handlers begin is below it.</summary>
@@ -68,7 +68,7 @@ internal static class ServerActivities
     {
         if (connection.IsAllDataRequested)
             connection.SetTag("websocket.disconnect.cause", ServerMetrics.SnakeCase(cause.ToString())).SetTag("websocket.close.code", code);
-        connection.Stop();
+        End(connection);
     }
 
     /// <summary>
@@ -95,11 +95,36 @@ internal static class ServerActivities
             tags.Add(NameTag, server);
         Activity? outer = Activity.Current;
         Activity.Current = null;
-        Activity activity = Source.StartActivity(kind, parent, tags, links, name: name) ?? Carrier(parent);
+        Activity activity = TryStart(name, kind, parent, tags, links) ?? Carrier(parent);
         foreach ((string key, string? value) in follows.Baggage)
             activity.AddBaggage(key, value);
         Activity.Current = outer;
         return activity;
+    }
+
+    /// <summary>Ends a span. Further calls do nothing.</summary>
+    public static void End(Activity activity)
+    {
+        try
+        {
+            activity.Stop();
+        }
+        catch (Exception)
+        {
+            // A listener is code of the host. What it throws must not end a connection.
+        }
+    }
+
+    private static Activity? TryStart(string name, ActivityKind kind, ActivityContext parent, in TagList tags, ActivityLink[] links)
+    {
+        try
+        {
+            return Source.StartActivity(kind, parent, tags, links, name: name);
+        }
+        catch (Exception)
+        {
+            return null;
+        }
     }
 
     private static Activity Carrier(ActivityContext parent)

@@ -109,7 +109,7 @@ internal sealed class ServerMetrics : IDisposable
         TagList tags = new(_tags) { { StatusTag, status } };
         if (reason is not null)
             tags.Add("websocket.refusal.reason", SnakeCase(reason));
-        _handshakes.Add(1, tags);
+        Count(_handshakes, tags);
     }
 
     /// <summary>An opening handshake has ended.</summary>
@@ -124,7 +124,7 @@ internal sealed class ServerMetrics : IDisposable
             tags.Add(StatusTag, status);
         else
             tags.Add("error.type", "connection_lost");
-        _handshakeDuration.Record(duration.TotalSeconds, tags);
+        Record(_handshakeDuration, duration.TotalSeconds, tags);
     }
 
     /// <summary>A client has left.</summary>
@@ -134,31 +134,31 @@ internal sealed class ServerMetrics : IDisposable
     /// <param name="duration">How long it was connected.</param>
     public void ClientClosed(DisconnectCause cause, int code, bool isClientsCode, TimeSpan duration)
     {
-        _clientDuration.Record(duration.TotalSeconds, _tags);
+        Record(_clientDuration, duration.TotalSeconds, new TagList(_tags));
         if (_closed.Enabled)
         {
             // RFC 6455 7.4.2: 3000-3999 are reserved for use by libraries, frameworks, and applications; 4000-4999 for private use.
             object shown = isClientsCode && code >= 3_000 ? $"{code / 1_000}xxx" : code;
-            _closed.Add(1, new TagList(_tags) { { "websocket.disconnect.cause", SnakeCase(cause.ToString()) }, { "websocket.close.code", shown } });
+            Count(_closed, new TagList(_tags) { { "websocket.disconnect.cause", SnakeCase(cause.ToString()) }, { "websocket.close.code", shown } });
         }
     }
 
     /// <summary>A sampled message was received.</summary>
-    public void MessageReceived(int size) => _messageSize.Record(size, _tags);
+    public void MessageReceived(int size) => Record(_messageSize, size, new TagList(_tags));
 
     /// <summary>The handlers of a sampled message have ended.</summary>
-    public void HandlersEnded(TimeSpan duration) => _handlerDuration.Record(duration.TotalSeconds, _tags);
+    public void HandlersEnded(TimeSpan duration) => Record(_handlerDuration, duration.TotalSeconds, new TagList(_tags));
 
     /// <summary>A handler has thrown.</summary>
     /// <param name="event">The name of its event on the server.</param>
     public void HandlerFailed(string @event)
     {
         if (_handlerFailures.Enabled)
-            _handlerFailures.Add(1, new TagList(_tags) { { EventTag, SnakeCase(@event) } });
+            Count(_handlerFailures, new TagList(_tags) { { EventTag, SnakeCase(@event) } });
     }
 
     /// <summary>A client has answered a ping.</summary>
-    public void PingAnswered(TimeSpan roundTrip) => _roundTrip.Record(roundTrip.TotalSeconds, _tags);
+    public void PingAnswered(TimeSpan roundTrip) => Record(_roundTrip, roundTrip.TotalSeconds, new TagList(_tags));
 
     /// <summary>The server's timer has run.</summary>
     /// <param name="late">How late.</param>
@@ -192,10 +192,38 @@ internal sealed class ServerMetrics : IDisposable
         return new string(snake[..length]);
     }
 
+    // A listener is code of the host. What it throws must not end a connection.
+    private static void Count(Counter<long> counter, in TagList tags)
+    {
+        try
+        {
+            counter.Add(1, tags);
+        }
+        catch (Exception)
+        {
+            // The measurement is lost.
+        }
+    }
+
+    private static void Record<T>(Histogram<T> histogram, T value, in TagList tags)
+        where T : struct
+    {
+        if (!histogram.Enabled)
+            return;
+        try
+        {
+            histogram.Record(value, tags);
+        }
+        catch (Exception)
+        {
+            // The measurement is lost.
+        }
+    }
+
     private void Lagged(TimeSpan time, string of)
     {
         if (_lag.Enabled)
-            _lag.Record(time.TotalSeconds, new TagList(_tags) { { "websocket.lag.source", of } });
+            Record(_lag, time.TotalSeconds, new TagList(_tags) { { "websocket.lag.source", of } });
     }
 
     private void Up(string name, string unit, string description, Func<IMeasuredServer, long> read) =>

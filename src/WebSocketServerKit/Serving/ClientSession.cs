@@ -78,8 +78,8 @@ internal sealed class ClientSession : ConnectionLifetime
 
     public override void HandshakeEnded()
     {
-        if (_decision?.Client is null)
-            _trace?.Stop();
+        if (_trace is not null && _decision?.Client is null)
+            ServerActivities.End(_trace);
         _run.HandshakeEnded(this);
     }
 
@@ -131,7 +131,9 @@ internal sealed class ClientSession : ConnectionLifetime
     /// <summary>The handlers of a message, which were awaited, have ended.</summary>
     public override void MessageHandled()
     {
-        _message?.Stop();
+        if (_message is null)
+            return;
+        ServerActivities.End(_message);
         _message = null;
     }
 

@@ -98,4 +98,28 @@ public class ServerActivitiesTests
         message.Stop();
         Assert.Equal([handshake], spans.Ended);
     }
+
+    [Fact]
+    public void A_listener_that_throws_harms_nobody()
+    {
+        const string Server = nameof(A_listener_that_throws_harms_nobody);
+        bool Mine(IEnumerable<KeyValuePair<string, object?>>? tags) => tags?.Contains(new("websocket.server.name", Server)) == true;
+        int thrown = 0;
+        Exception Thrown() => new InvalidOperationException($"on purpose, for the {++thrown}. time");
+        using ActivityListener listener = new()
+        {
+            ShouldListenTo = source => source.Name == "WebSocketServerKit",
+            Sample = (ref options) => Mine(options.Tags) ? ActivitySamplingResult.AllData : ActivitySamplingResult.None,
+            ActivityStarted = activity =>
+            {
+                if (Mine(activity.TagObjects))
+                    throw Thrown();
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+        Assert.Null(Begin(Server));
+        Assert.NotNull(Begin(Server, ("traceparent", Parent)));
+        Assert.Null(Activity.Current);
+        Assert.Equal(2, thrown);
+    }
 }

@@ -152,6 +152,34 @@ public sealed class ServerMetricsTests : IDisposable
     public void Of_a_client_the_first_messages_are_measured_and_then_one_in_128() =>
         Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8, 128, 256], Enumerable.Range(1, 300).Where(message => ServerMetrics.IsSampled(message)));
 
+    [Fact]
+    public void A_listener_that_throws_harms_nobody()
+    {
+        Silent factory = new();
+        using var metrics = new ServerMetrics(_figures, factory, name: null);
+        int thrown = 0;
+        using MeterListener listener = new();
+        listener.InstrumentPublished = (instrument, listener) =>
+        {
+            if (ReferenceEquals(instrument.Meter.Scope, factory))
+                listener.EnableMeasurementEvents(instrument);
+        };
+        void Throw() => throw new InvalidOperationException($"on purpose, for the {++thrown}. time");
+        listener.SetMeasurementEventCallback<long>((_, _, _, _) => Throw());
+        listener.SetMeasurementEventCallback<int>((_, _, _, _) => Throw());
+        listener.SetMeasurementEventCallback<double>((_, _, _, _) => Throw());
+        listener.Start();
+        metrics.HandshakeAnswered(101, null);
+        metrics.HandshakeEnded(default, 101);
+        metrics.ClientClosed(DisconnectCause.Closed, 1000, false, default);
+        metrics.MessageReceived(1);
+        metrics.HandlersEnded(default);
+        metrics.HandlerFailed("MessageReceived");
+        metrics.PingAnswered(default);
+        metrics.TimerRan(default);
+        Assert.Equal(9, thrown);
+    }
+
     [Theory]
     [InlineData("PingTimeout", "ping_timeout")]
     [InlineData("ClientConnected", "client_connected")]
