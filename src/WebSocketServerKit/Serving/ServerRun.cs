@@ -68,6 +68,7 @@ internal sealed class ServerRun
         _stopTimeout = options.StopTimeout;
         ClientLimits limits = ClientLimits.Of(options, OpenFileLimit.Read(), log);
         _maxTurnedAway = limits.MaxTurnedAway;
+        MaxClients = limits.MaxClients;
         _hasEventContext = options.EventContext is not null;
         _table = new ConnectionTable(
             limits.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes, options.EffectiveMaxConcurrentHandshakesPerRemoteAddress);
@@ -107,6 +108,9 @@ internal sealed class ServerRun
     }
 
     public ServerLog Log { get; }
+
+    /// <summary>The most clients that are admitted.</summary>
+    public int MaxClients { get; }
 
     /// <summary>The memory budget of all connections.</summary>
     public MemoryBudget Budget { get; }
@@ -195,6 +199,16 @@ internal sealed class ServerRun
         _certificates.Keep(_listeners.Certificates);
         Log.NoLongerListening(endPoint);
         return true;
+    }
+
+    /// <summary>Stops listening on an address, by the text with which it was given. False if there is none of that text.</summary>
+    public bool StopListening(string url)
+    {
+        IReadOnlyList<EndPoint> removed = _listeners.Remove(url);
+        _certificates.Keep(_listeners.Certificates);
+        foreach (EndPoint endPoint in removed)
+            Log.NoLongerListening(endPoint);
+        return removed.Count > 0;
     }
 
     /// <summary>Counts a connection for its client's address, which a proxy has told.</summary>

@@ -48,6 +48,9 @@ internal sealed class MemoryBudget
     /// <summary>The pool for all buffers of connections.</summary>
     public ArrayPool<byte> Pool => _pool;
 
+    /// <summary>The most bytes that may be held.</summary>
+    public long Limit => _limit;
+
     /// <summary>Bytes that are held now. A snapshot.</summary>
     public long Used => _pool.Rented + Volatile.Read(ref _unpooled);
 
