@@ -91,6 +91,8 @@ internal static class ConfigurationCheck
         {
             if (!hasChildren && !string.IsNullOrEmpty(section.Value))
                 problems.Add($"{section.Path} is the value \"{section.Value}\"; it must be a group of keys: {string.Join(", ", Groups[type].Keys.Order(StringComparer.Ordinal))}.");
+            else if (!hasChildren && (type == typeof(PerMessageDeflateOptions) || type == typeof(TlsOptions)))
+                problems.Add($"{section.Path} is empty, which a configuration cannot tell from null, so it would stay off. Set one of its keys, or leave it out: {string.Join(", ", Groups[type].Keys.Order(StringComparer.Ordinal))}.");
             CheckGroup(section, type, allowsUnknownKeys, problems);
         }
         else if (hasChildren)

@@ -13,7 +13,7 @@ internal sealed class ConfigurationReload(ServerSetup setup, WebSocketServer ser
 {
     private readonly Lock _gate = new();
     private readonly IConfigurationSection _section = setup.Section!;
-    private IReadOnlyDictionary<string, string?> _seen = Snapshot(setup.Section!);
+    private IReadOnlyDictionary<string, string?> _seen = setup.Bound!;
     private IReadOnlyList<string> _urls = [.. services.GetRequiredService<IOptionsMonitor<WebSocketServerOptions>>().Get(setup.Name).Urls];
     private StopOptions _stop = setup.Stop();
     private IDisposable? _registration;
@@ -57,7 +57,7 @@ internal sealed class ConfigurationReload(ServerSetup setup, WebSocketServer ser
         {
             if (_isDisposed)
                 return;
-            IReadOnlyDictionary<string, string?> now = Snapshot(_section);
+            IReadOnlyDictionary<string, string?> now = setup.Snapshot();
             string[] changed = [.. now.Keys.Union(_seen.Keys, StringComparer.OrdinalIgnoreCase).Where(key => now.GetValueOrDefault(key) != _seen.GetValueOrDefault(key) || now.ContainsKey(key) != _seen.ContainsKey(key)).Order(StringComparer.OrdinalIgnoreCase)];
             if (changed.Length == 0)
                 return;
@@ -144,7 +144,4 @@ internal sealed class ConfigurationReload(ServerSetup setup, WebSocketServer ser
             return false;
         }
     }
-
-    private static Dictionary<string, string?> Snapshot(IConfigurationSection section) =>
-        section.AsEnumerable(makePathsRelative: true).Where(entry => entry.Value is not null).ToDictionary(entry => entry.Key, entry => entry.Value, StringComparer.OrdinalIgnoreCase);
 }

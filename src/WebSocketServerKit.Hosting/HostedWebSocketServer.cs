@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -12,11 +13,12 @@ internal sealed class HostedWebSocketServer(ServerSetup setup, IServiceProvider 
     private WebSocketServer? _server;
     private ConfigurationReload? _reload;
     private Task<StopResult>? _stopping;
-    private bool _isStopLogged;
+    private int _isStopLogged; // 1 when it is
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <exception cref="IOException">The server cannot listen; the message tells where and why.</exception>
+    /// <exception cref="InvalidOperationException">It listens nowhere, since its section is missing.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         if (_server is null)
@@ -38,8 +40,15 @@ internal sealed class HostedWebSocketServer(ServerSetup setup, IServiceProvider 
             throw new IOException($"The WebSocket server \"{setup.Name}\" cannot start. {problem.Message}", problem);
         }
 
+        if (setup.Section is { } section && !section.Exists() && !_server.IsListening)
+        {
+            await _server.StopAsync(CancellationToken.None).ConfigureAwait(false);
+            throw new InvalidOperationException(
+                $"The WebSocket server \"{setup.Name}\" would listen nowhere: the configuration has no section \"{section.Path}\". Check its name, or leave the section out of AddWebSocketServer.");
+        }
+
         _stopping = null;
-        _isStopLogged = false;
+        _isStopLogged = 0;
         _reload?.Begin();
         log.Started(setup.Name, string.Join(", ", _server.EndPoints));
     }
@@ -62,9 +71,8 @@ internal sealed class HostedWebSocketServer(ServerSetup setup, IServiceProvider 
         if (_stopping is null)
             return;
         StopResult result = await _stopping.ConfigureAwait(false);
-        if (_isStopLogged)
+        if (Interlocked.Exchange(ref _isStopLogged, 1) == 1)
             return;
-        _isStopLogged = true;
         if (result.Cut.Any(cut => cut.Why == CutReason.StopCancelled))
             log.StopCutShort(setup.Name);
         log.Stopped(setup.Name, result.ClosedCleanly, result.Aborted, result.Unfinished);

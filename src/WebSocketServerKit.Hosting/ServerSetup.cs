@@ -18,6 +18,9 @@ internal sealed partial class ServerSetup(string name) : IValidateOptions<WebSoc
 
     public bool AllowsUnknownKeys { get; set; }
 
+    /// <summary>What the configuration was when the options were first set from it; null before.</summary>
+    public IReadOnlyDictionary<string, string?>? Bound { get; private set; }
+
     /// <summary>What is done with the server before its first start, in order.</summary>
     public List<Action<IServiceProvider, WebSocketServer>> Steps { get; } = [];
 
@@ -40,6 +43,7 @@ internal sealed partial class ServerSetup(string name) : IValidateOptions<WebSoc
     {
         if (Section is null)
             return;
+        Bound ??= Snapshot();
         IReadOnlyList<string> problems = ConfigurationCheck.Find(Section, AllowsUnknownKeys);
         if (problems.Count > 0)
             throw new OptionsValidationException(name, typeof(WebSocketServerOptions), problems);
@@ -117,6 +121,10 @@ internal sealed partial class ServerSetup(string name) : IValidateOptions<WebSoc
             configure(options);
         return options;
     }
+
+    /// <summary>All keys that have a value now, relative to the section.</summary>
+    public IReadOnlyDictionary<string, string?> Snapshot() =>
+        Section!.AsEnumerable(makePathsRelative: true).Where(entry => entry.Value is not null).ToDictionary(entry => entry.Key, entry => entry.Value, StringComparer.OrdinalIgnoreCase);
 
     // A place with options of its own. Without any it is like an entry of Urls.
     private static void Bind(IConfigurationSection place, WebSocketServerOptions options)

@@ -75,7 +75,7 @@ public static class WebSocketServerServiceCollectionExtensions
     /// </remarks>
     /// <param name="services">The services of the host.</param>
     /// <param name="name">The name, as key and in log lines.</param>
-    /// <param name="section">The section. It may be empty.</param>
+    /// <param name="section">The section. If it does not exist, the host does not start, unless code says where to listen.</param>
     /// <returns>A builder for handlers, paths and the rest.</returns>
     /// <exception cref="ArgumentException">The name is empty, or the server has another section already.</exception>
     public static WebSocketServerBuilder AddWebSocketServer(this IServiceCollection services, string name, IConfigurationSection section)

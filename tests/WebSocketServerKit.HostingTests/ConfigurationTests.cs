@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using WebSocketServerKit.TestKit;
@@ -85,6 +86,41 @@ public sealed class ConfigurationTests
     [Fact]
     public async Task All_keys_that_are_wrong_are_named_at_once() =>
         Assert.Equal("Ws:chat:MaxClient: unknown; did you mean MaxClients?; Ws:chat:PingInterval is \"x\"; it must be a time: \"00:00:15\" is 15 seconds, \"-00:00:00.0010000\" is no limit.", await ProblemAsync("MaxClient=7", "PingInterval=x"));
+
+    [Fact]
+    public async Task A_section_that_is_missing_keeps_the_host_from_starting_unless_code_says_where_to_listen()
+    {
+        await using TestHost host = TestHost.Build(builder => builder.Services.AddWebSocketServer("chat", builder.Configuration.GetSection("Ws:chta")), "Ws:chat:Urls:0=http://127.0.0.1:0");
+        string problem = (await Assert.ThrowsAsync<InvalidOperationException>(() => host.Host.StartAsync(TestHost.Timely))).Message;
+        Assert.StartsWith("The WebSocket server \"chat\" would listen nowhere: the configuration has no section \"Ws:chta\".", problem, StringComparison.Ordinal);
+        Assert.False(host.Server.IsReady);
+        await using TestHost other = TestHost.Build(builder => builder.Services.AddWebSocketServer("chat", builder.Configuration.GetSection("Ws")).Configure(options => options.Listen("http://127.0.0.1:0")));
+        await other.Host.StartAsync(TestHost.Timely);
+        Assert.True(other.Server.IsListening);
+    }
+
+    [Theory]
+    [InlineData("PerMessageDeflate", "{}")]
+    [InlineData("PerMessageDeflate", "null")]
+    [InlineData("ListenDefaults:Tls", "{}")]
+    public void An_empty_group_that_would_turn_nothing_on_is_a_problem(string key, string json)
+    {
+        string text = key.Split(':').Reverse().Aggregate(json, (inner, name) => $$"""{ "{{name}}": {{inner}} }""");
+        using MemoryStream stream = new(System.Text.Encoding.UTF8.GetBytes($$"""{ "Ws": {{text}} }"""));
+        IConfigurationSection section = new ConfigurationBuilder().AddJsonStream(stream).Build().GetSection("Ws");
+        Assert.StartsWith($"Ws:{key} is empty, which a configuration cannot tell from null, so it would stay off.", Assert.Single(ConfigurationCheck.Find(section, allowsUnknownKeys: true)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_path_and_defaults_may_be_empty()
+    {
+        using MemoryStream stream = new("""{ "Ws": { "Paths": { "/a": {} }, "ListenDefaults": {}, "Stop": {}, "Urls": [], "Paths2": null } }"""u8.ToArray());
+        IConfigurationSection section = new ConfigurationBuilder().AddJsonStream(stream).Build().GetSection("Ws");
+        Assert.Equal("Ws:Paths2: unknown; did you mean Paths?", Assert.Single(ConfigurationCheck.Find(section, allowsUnknownKeys: false)));
+        using WebSocketServer server = new(new WebSocketServerOptions());
+        new ServerSetup("chat") { Section = section }.AddPaths(server);
+        Assert.Contains("was added before", Assert.Throws<ArgumentException>(() => server.Path("/a", new PathOptions())).Message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public async Task Unknown_keys_are_passed_over_when_that_is_asked_for_and_wrong_values_are_not()

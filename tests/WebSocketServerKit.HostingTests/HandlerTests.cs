@@ -1,6 +1,7 @@
 using System.Net.WebSockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Testing;
 using WebSocketServerKit.TestKit;
 
@@ -64,6 +65,43 @@ public sealed partial class HandlerTests
         recorder.AssertNoMore();
         host.Host.Services.GetRequiredService<Gate>().Open();
         Assert.Equal(["worked with 1", "disposed 1"], await recorder.NextAsync(2));
+    }
+
+    [Theory]
+    [InlineData(WebSocketTransport.Sockets, HandlerLifetime.Client)]
+    [InlineData(WebSocketTransport.Sockets, HandlerLifetime.Event)]
+    [InlineData(WebSocketTransport.EventLoop, HandlerLifetime.Client)]
+    [InlineData(WebSocketTransport.EventLoop, HandlerLifetime.Event)]
+    public async Task However_clients_leave_each_scope_is_disposed_of_once_and_nothing_is_kept(WebSocketTransport transport, HandlerLifetime lifetime)
+    {
+        Assert.SkipUnless(transport != WebSocketTransport.EventLoop || OperatingSystem.IsLinux(), "Event loops need Linux.");
+        Recorder recorder = new();
+        await using ServiceProvider services = new ServiceCollection().AddSingleton(recorder).AddScoped<Numbered>().AddScoped<BusyHandler>().BuildServiceProvider();
+        await using WebSocketServer server = new(new WebSocketServerOptions { Urls = ["http://127.0.0.1:0"], Transport = transport });
+        HandlerRoute route = new("chat", typeof(BusyHandler), lifetime, services.GetRequiredService<IServiceScopeFactory>(), new HostingLog(NullLogger.Instance));
+        route.Subscribe(server);
+        await server.StartAsync(TestHost.Timely);
+        await Parallel.ForEachAsync(Enumerable.Range(0, 60), new ParallelOptions { MaxDegreeOfParallelism = 8, CancellationToken = TestHost.Timely }, async (i, _) =>
+        {
+            using ClientWebSocket client = await TestHost.ConnectAsync((System.Net.IPEndPoint)server.EndPoints[0]);
+            await client.SendAsync("x");
+            await client.SendAsync("y");
+            if (i % 3 == 0)
+                client.Abort();
+            else if (i % 3 == 1)
+                await client.LeaveAsync();
+        });
+        await server.StopAsync(TestHost.Timely);
+        Assert.Equal(0, route.Count);
+        Dictionary<string, int> disposed = [];
+        foreach (string step in recorder.Drain())
+        {
+            string[] words = step.Split(' ');
+            disposed[words[1]] = disposed.GetValueOrDefault(words[1]) + (words[0] == "made" ? -1 : 1);
+        }
+
+        Assert.True(disposed.Count >= 60);
+        Assert.All(disposed.Values, open => Assert.Equal(0, open));
     }
 
     [Theory]
@@ -262,6 +300,16 @@ public sealed partial class HandlerTests
         {
             recorder.Add("disconnected");
             return default;
+        }
+    }
+
+    private sealed class BusyHandler(Numbered numbered) : WebSocketHandler
+    {
+        public override async ValueTask OnMessageAsync(WebSocketClient client, MessageReceivedEventArgs message)
+        {
+            message.ContinueReceiving();
+            await Task.Yield();
+            GC.KeepAlive(numbered);
         }
     }
 

@@ -103,6 +103,17 @@ public sealed class ReloadTests
     }
 
     [Fact]
+    public async Task What_changes_between_the_check_of_the_options_and_the_start_takes_effect_too()
+    {
+        TestHost? built = null;
+        await using TestHost host = built = TestHost.Build(
+            builder => builder.Services.AddWebSocketServer("chat", builder.Configuration.GetSection("Ws:chat")).Configure((_, _) => built!.Reload(("Urls:1", "http://[::1]:0"), ("MaxClients", "7"))), "Ws:chat:Urls:0=" + Any);
+        await host.Host.StartAsync(TestHost.Timely);
+        Assert.Equal(2, host.Server.EndPoints.Count);
+        Assert.Equal("Ws:chat:MaxClients", Assert.Single(host.Of(7)).GetStructuredStateValue("Keys"));
+    }
+
+    [Fact]
     public async Task A_reload_that_changes_nothing_says_nothing()
     {
         await using TestHost host = await StartAsync();

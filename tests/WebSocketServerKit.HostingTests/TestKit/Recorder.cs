@@ -19,5 +19,14 @@ internal sealed class Recorder
         return steps;
     }
 
+    /// <summary>All that nobody has taken.</summary>
+    public List<string> Drain()
+    {
+        List<string> steps = [];
+        while (_steps.Reader.TryRead(out string? step))
+            steps.Add(step);
+        return steps;
+    }
+
     public void AssertNoMore() => Assert.False(_steps.Reader.TryRead(out string? step), step);
 }
