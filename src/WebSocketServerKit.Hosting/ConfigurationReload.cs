@@ -6,7 +6,7 @@ using Microsoft.Extensions.Primitives;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// Applies changes of the configuration to a server that runs: where it listens, and how it will stop. Names the other keys that have changed. A configuration that cannot be used changes nothing.
+/// Applies changes of the configuration to a server that runs: where it listens, what holds for new clients, and how it will stop. Names the other keys that have changed. A configuration that cannot be used changes nothing.
 /// <para>Reloads come from any thread, also several at once; one lock makes them one after the other. What a server has in force is only changed under it.</para>
 /// </summary>
 internal sealed class ConfigurationReload(ServerSetup setup, WebSocketServer server, IServiceProvider services, HostingLog log) : IDisposable
@@ -66,6 +66,7 @@ internal sealed class ConfigurationReload(ServerSetup setup, WebSocketServer ser
                 WebSocketServerOptions options = services.GetRequiredService<IOptionsFactory<WebSocketServerOptions>>().Create(setup.Name);
                 StopOptions stop = setup.Stop();
                 Listen([.. options.Urls]);
+                server.Change(options);
                 _stop = stop;
             }
             catch (Exception problem)
@@ -89,7 +90,9 @@ internal sealed class ConfigurationReload(ServerSetup setup, WebSocketServer ser
 
     private static bool IsAtOnce(string key) =>
         key.Split(ConfigurationPath.KeyDelimiter)[0] is { } first
-        && (first.Equals(nameof(WebSocketServerOptions.Urls), StringComparison.OrdinalIgnoreCase) || first.Equals(ConfigurationCheck.Stop, StringComparison.OrdinalIgnoreCase));
+        && (first.Equals(nameof(WebSocketServerOptions.Urls), StringComparison.OrdinalIgnoreCase)
+            || first.Equals(ConfigurationCheck.Stop, StringComparison.OrdinalIgnoreCase)
+            || WebSocketServer.ChangeableOptions.Contains(first, StringComparer.OrdinalIgnoreCase));
 
     // All of it, or nothing. New addresses come first, so that there is no moment without any; one that takes the port of an old one has to wait until that is closed.
     private void Listen(IReadOnlyList<string> urls)

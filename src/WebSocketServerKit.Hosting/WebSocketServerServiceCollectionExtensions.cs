@@ -69,7 +69,7 @@ public static class WebSocketServerServiceCollectionExtensions
     /// <see cref="PathOptions"/> by template; and <c>Stop</c>, the properties of <see cref="StopOptions"/>. A key that is none of them, or a value that cannot be used, keeps the host from starting.
     /// </para>
     /// <para>
-    /// When the configuration is reloaded, <c>Urls</c> and <c>Stop</c> take effect at once, and the log names other keys that have changed: they need a restart. If the new values cannot be used, those of
+    /// When the configuration is reloaded, <c>Urls</c>, <c>Stop</c> and, for new clients, the <see cref="WebSocketServer.ChangeableOptions"/> take effect at once. The log names other keys that have changed: they need a restart. If the new values cannot be used, those of
     /// before stay in force, and an error is logged. Contents of certificate files are watched anyway.
     /// </para>
     /// </remarks>

@@ -51,6 +51,18 @@ public sealed class ReloadTests
         await stopping;
     }
 
+    [Fact]
+    public async Task Limits_and_origins_hold_for_clients_that_come_after_the_reload()
+    {
+        await using TestHost host = await StartAsync("MaxMessageSize=10");
+        host.Reload(("MaxMessageSize", "5"), ("AllowedOrigins:0", "https://app.example"), ("maxMessagesPerSecond", "100"));
+        Assert.Equal("Ws:chat:AllowedOrigins:0, Ws:chat:MaxMessageSize, Ws:chat:maxMessagesPerSecond", Assert.Single(host.Of(6)).GetStructuredStateValue("Keys"));
+        Assert.Empty(host.Of(7));
+        using ClientWebSocket client = await host.ConnectAsync();
+        await client.SendAsync("123456");
+        Assert.Equal("closed 1009", await client.ReceiveAsync());
+    }
+
     [Theory]
     [InlineData("MaxClients", "0", "Ws:chat:MaxClients is 0; it must be from 1 to 2147483647.")]
     [InlineData("MaxClient", "1", "Ws:chat:MaxClient: unknown; did you mean MaxClients?")]
