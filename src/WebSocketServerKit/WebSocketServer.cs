@@ -168,6 +168,16 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             return _run is { IsClosing: false } run && run.StopListening(endPoint);
     }
 
+    /// <summary>Stops listening on an address, as it was written in <see cref="WebSocketServerOptions.Urls"/> or <c>Listen</c>: on all end points that it stands for. Clients that came there stay connected.</summary>
+    /// <param name="url">The same text.</param>
+    /// <returns>False if the server does not listen on an address of that text.</returns>
+    public bool StopListening(string url)
+    {
+        ArgumentNullException.ThrowIfNull(url);
+        lock (_gate)
+            return _run is { IsClosing: false } run && run.StopListening(url);
+    }
+
     /// <summary>
     /// Serves a connection that was made elsewhere, as if a client had connected to one of <see cref="EndPoints"/>: TLS, a named pipe, a tunnel, two streams in memory. The first bytes that are
     /// read are the client's request for the opening handshake. All limits, timeouts and events apply; clients over the limit get 503.

@@ -15,7 +15,7 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
     private const int Tries = 16;
 
     private readonly Lock _gate = new();
-    private readonly List<(TransportListener Listener, TlsAuthentication? Tls)> _listeners = [];
+    private readonly List<(TransportListener Listener, TlsAuthentication? Tls, string? Text)> _listeners = [];
     private IReadOnlyList<EndPoint> _endPoints = [];
     private bool _isClosed;
 
@@ -53,7 +53,7 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
                 throw;
             }
 
-            _listeners.AddRange(added.Select(listener => (listener, target.Tls)));
+            _listeners.AddRange(added.Select(listener => (listener, target.Tls, target.Address?.Text)));
             Publish();
             return added;
         }
@@ -77,13 +77,31 @@ internal sealed class Listeners(Func<EndPoint, IReadOnlyList<EndPoint>, SocketSe
         }
     }
 
+    /// <summary>Closes the listeners of an address, by the text with which it was given.</summary>
+    /// <returns>Their end points; empty if there is none of that text.</returns>
+    public IReadOnlyList<EndPoint> Remove(string text)
+    {
+        lock (_gate)
+        {
+            if (_isClosed)
+                return [];
+            TransportListener[] removed = [.. _listeners.Where(entry => entry.Text == text).Select(entry => entry.Listener)];
+            EndPoint[] endPoints = [.. removed.Select(listener => listener.LocalEndPoint)];
+            _listeners.RemoveAll(entry => entry.Text == text);
+            Publish();
+            foreach (TransportListener listener in removed)
+                listener.Dispose();
+            return endPoints;
+        }
+    }
+
     /// <summary>Closes all listeners. Further calls do nothing.</summary>
     public void Close()
     {
         lock (_gate)
         {
             _isClosed = true;
-            foreach ((TransportListener listener, _) in _listeners)
+            foreach ((TransportListener listener, _, _) in _listeners)
                 listener.Dispose();
             Volatile.Write(ref _endPoints, []);
         }

@@ -42,7 +42,7 @@ internal sealed class ServerRun
     private readonly EventLoopGroup? _loops; // null for the portable transport
     private readonly List<Task> _accepting = []; // the lock is the list
     private readonly OutlivingHandlers _outliving = new();
-    private readonly ConcurrentDictionary<WebSocketPath, ServedPath> _paths = [];
+    private volatile ClientRules _rules; // replaced by Change
     private readonly bool _hasEventContext;
     private readonly TaskCompletionSource _cutNow = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<CutClient> _cut = []; // the lock is the list
@@ -68,15 +68,14 @@ internal sealed class ServerRun
         _stopTimeout = options.StopTimeout;
         ClientLimits limits = ClientLimits.Of(options, OpenFileLimit.Read(), log);
         _maxTurnedAway = limits.MaxTurnedAway;
+        MaxClients = limits.MaxClients;
         _hasEventContext = options.EventContext is not null;
         _table = new ConnectionTable(
             limits.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes, options.EffectiveMaxConcurrentHandshakesPerRemoteAddress);
         Log = log;
         Budget = new MemoryBudget(options.EffectiveMaxBufferedBytes, ArrayPool<byte>.Shared, log) { BecameShort = Relieve };
-        Settings = options.ToConnectionSettings(Budget) with { SendTotals = server.SendTotals, Metrics = server.Metrics };
+        _rules = new ClientRules(options.ToConnectionSettings(Budget) with { SendTotals = server.SendTotals, Metrics = server.Metrics }, options);
         server.Traffic.Add(_table);
-        Access = new AccessRules(new HostRules(options.AllowedHosts), new OriginRules(options.AllowedOrigins));
-        Subprotocols = [.. options.Subprotocols];
 
         UserPlaces = options.MaxClientsPerUser is { } perUser ? new UserPlaces(perUser) : null;
         TracesMessages = options.TraceMessages;
@@ -110,16 +109,20 @@ internal sealed class ServerRun
 
     public ServerLog Log { get; }
 
+    /// <summary>The most clients that are admitted.</summary>
+    public int MaxClients { get; }
+
     /// <summary>The memory budget of all connections.</summary>
     public MemoryBudget Budget { get; }
 
-    public ConnectionSettings Settings { get; }
+    /// <summary>For clients that connect now.</summary>
+    public ConnectionSettings Settings => _rules.Settings;
 
     public Heartbeat Heartbeat { get; }
 
-    public AccessRules Access { get; }
+    public AccessRules Access => _rules.Access;
 
-    public IReadOnlyCollection<string> Subprotocols { get; }
+    public IReadOnlyCollection<string> Subprotocols => _rules.Subprotocols;
 
     /// <summary>Null without a limit.</summary>
     public UserPlaces? UserPlaces { get; }
@@ -205,6 +208,16 @@ internal sealed class ServerRun
         return true;
     }
 
+    /// <summary>Stops listening on an address, by the text with which it was given. False if there is none of that text.</summary>
+    public bool StopListening(string url)
+    {
+        IReadOnlyList<EndPoint> removed = _listeners.Remove(url);
+        _certificates.Keep(_listeners.Certificates);
+        foreach (EndPoint endPoint in removed)
+            Log.NoLongerListening(endPoint);
+        return removed.Count > 0;
+    }
+
     /// <summary>Counts a connection for its client's address, which a proxy has told.</summary>
     public void Attribute(ClientSession session)
     {
@@ -232,8 +245,33 @@ internal sealed class ServerRun
     }
 
     /// <summary>What the options of a path make of those of the server.</summary>
-    public ServedPath Serve(WebSocketPath path) =>
-        _paths.GetOrAdd(path, static (path, run) => new ServedPath(path.Options, run.Settings, run.Access, run.Subprotocols), this);
+    public ServedPath Serve(WebSocketPath path)
+    {
+        ClientRules rules = _rules;
+        return rules.Paths.GetOrAdd(path, static (path, rules) => new ServedPath(path.Options, rules.Settings, rules.Access, rules.Subprotocols), rules);
+    }
+
+    /// <summary>Uses the <see cref="WebSocketServer.ChangeableOptions"/> for clients that connect from now on. The caller lets no other call of this run meanwhile.</summary>
+    public void Change(WebSocketServerOptions options)
+    {
+        ConnectionSettings settings = options.ToConnectionSettings(Budget);
+        _rules = new ClientRules(
+            Settings with
+            {
+                MaxMessageSize = settings.MaxMessageSize,
+                MaxFragmentsPerMessage = settings.MaxFragmentsPerMessage,
+                MaxMessagesPerSecond = settings.MaxMessagesPerSecond,
+                MaxBytesPerSecond = settings.MaxBytesPerSecond,
+                OverRate = settings.OverRate,
+                SendQueueLimit = settings.SendQueueLimit,
+                SlowClients = settings.SlowClients,
+                StreamMessagesFrom = settings.StreamMessagesFrom,
+                MaxStreamedMessageSize = settings.MaxStreamedMessageSize,
+                MaxSubscriptionsPerClient = settings.MaxSubscriptionsPerClient,
+                CloseOnHandlerException = settings.CloseOnHandlerException,
+            },
+            options);
+    }
 
     /// <summary>Logs once how to allow a host or an origin, or how to add a path. Once, because a page may try again and again.</summary>
     /// <param name="violation">The rule that the request breaks.</param>
@@ -466,5 +504,18 @@ internal sealed class ServerRun
     {
         if (session.Admission != Admission.Admitted && _table.TurnedAway > _maxTurnedAway)
             session.Transport.Abort();
+    }
+
+    // What holds for clients that connect now. One object, so that what a path makes of it can never be a mixture of before and after a change.
+    private sealed class ClientRules(ConnectionSettings settings, WebSocketServerOptions options)
+    {
+        public ConnectionSettings Settings { get; } = settings;
+
+        public AccessRules Access { get; } = new(new HostRules(options.AllowedHosts), new OriginRules(options.AllowedOrigins));
+
+        public IReadOnlyCollection<string> Subprotocols { get; } = [.. options.Subprotocols];
+
+        /// <summary>What the options of each path make of it.</summary>
+        public ConcurrentDictionary<WebSocketPath, ServedPath> Paths { get; } = [];
     }
 }

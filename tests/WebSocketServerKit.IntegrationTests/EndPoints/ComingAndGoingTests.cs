@@ -54,6 +54,24 @@ public class ComingAndGoingTests
     }
 
     [Fact]
+    public async Task An_address_is_removed_by_its_text_with_all_end_points_that_it_stands_for()
+    {
+        await using WebSocketServer server = new(new WebSocketServerOptions { Urls = ["http://localhost:0", "http://127.0.0.1:0"] });
+        await server.StartAsync(TestServer.Timely);
+        EndPoint other = server.EndPoints[^1];
+        Assert.Single(server.Listen("http://127.0.0.1:0"));
+        Assert.True(server.StopListening("http://localhost:0"));
+        Assert.Equal(2, server.EndPoints.Count);
+        Assert.False(server.StopListening("http://localhost:0"));
+        Assert.Contains(other, server.EndPoints);
+        Assert.True(server.StopListening("http://127.0.0.1:0"));
+        Assert.Empty(server.EndPoints);
+        await EndPointClient.AssertRefusedAsync(other);
+        await server.StopAsync(TestServer.Timely);
+        Assert.False(server.StopListening("http://127.0.0.1:0"));
+    }
+
+    [Fact]
     public async Task A_removed_end_point_can_be_listened_on_again_at_once_though_its_clients_stay()
     {
         await using TestServer server = await TestServer.StartEchoAsync();
@@ -95,7 +113,7 @@ public class ComingAndGoingTests
         await using TestServer server = await TestServer.StartEchoAsync();
         Assert.False(server.Server.StopListening(new IPEndPoint(IPAddress.Loopback, 1)));
         Assert.False(server.Server.StopListening(new UnixDomainSocketEndPoint("/tmp/no-such.sock")));
-        Assert.Throws<ArgumentNullException>(() => server.Server.StopListening(null!));
+        Assert.Throws<ArgumentNullException>(() => server.Server.StopListening((EndPoint)null!));
         EndPoint endPoint = server.EndPoint;
         await server.Server.StopAsync(TestServer.Timely);
         Assert.False(server.Server.StopListening(endPoint));

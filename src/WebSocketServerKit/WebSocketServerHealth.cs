@@ -1,0 +1,74 @@
+namespace WebSocketServerKit;
+
+/// <summary>How a server does: see <see cref="WebSocketServerHealth.Status"/>.</summary>
+public enum WebSocketServerHealthStatus
+{
+    /// <summary>It takes no clients: it is not started, or is stopping.</summary>
+    Unhealthy,
+
+    /// <summary>It serves its clients, and a limit is reached: the memory is short, or no further client fits.</summary>
+    Degraded,
+
+    /// <summary>It takes clients, and no limit is reached.</summary>
+    Healthy,
+}
+
+/// <summary>How a server does at one moment, for health checks: <see cref="WebSocketServer.Health"/>. Immutable.</summary>
+public sealed class WebSocketServerHealth
+{
+    internal WebSocketServerHealth(bool isStarted, bool isListening, bool isDraining, int clients, int maxClients, long bufferedBytes, long maxBufferedBytes, bool isMemoryShort)
+    {
+        IsListening = isListening;
+        IsDraining = isDraining;
+        Clients = clients;
+        MaxClients = maxClients;
+        BufferedBytes = bufferedBytes;
+        MaxBufferedBytes = maxBufferedBytes;
+        IsAccepting = isStarted && !isDraining && clients < maxClients;
+        (Status, Reason) =
+            isDraining ? (WebSocketServerHealthStatus.Unhealthy, "the server is stopping")
+            : !isStarted ? (WebSocketServerHealthStatus.Unhealthy, "the server is not started")
+            : clients >= maxClients ? (WebSocketServerHealthStatus.Degraded, $"{clients} clients are connected, as many as MaxClients allows; further ones get 503")
+            : isMemoryShort ? (WebSocketServerHealthStatus.Degraded, $"memory is short: the clients hold {bufferedBytes} bytes, and MaxBufferedBytes is {maxBufferedBytes}; those that hold the most are not read from, or closed")
+            : (WebSocketServerHealthStatus.Healthy, "");
+    }
+
+    /// <summary>All in one word.</summary>
+    public WebSocketServerHealthStatus Status { get; }
+
+    /// <summary>Why <see cref="Status"/> is not <see cref="WebSocketServerHealthStatus.Healthy"/>, in words; empty if it is.</summary>
+    public string Reason { get; }
+
+    /// <summary>Whether it listens: <see cref="WebSocketServer.IsListening"/>.</summary>
+    public bool IsListening { get; }
+
+    /// <summary>Whether new clients should be sent here: the server is started, does not stop, and has room for one more client.</summary>
+    public bool IsAccepting { get; }
+
+    /// <summary>Whether it is being stopped: from the first call of <c>StopAsync</c> to its end.</summary>
+    public bool IsDraining { get; }
+
+    /// <summary>The number of connected clients.</summary>
+    public int Clients { get; }
+
+    /// <summary>The most clients that this run of the server takes: <see cref="WebSocketServerOptions.MaxClients"/>, or fewer if the limit on open files requires it.</summary>
+    public int MaxClients { get; }
+
+    /// <summary>The memory that is held for clients, in bytes: <see cref="WebSocketServer.BufferedBytes"/>.</summary>
+    public long BufferedBytes { get; }
+
+    /// <summary>The limit on it, in bytes: <see cref="WebSocketServerOptions.MaxBufferedBytes"/>, or its default.</summary>
+    public long MaxBufferedBytes { get; }
+
+    /// <summary>The status, and the reason if there is one: <c>degraded: memory is short: ...</c></summary>
+    public override string ToString()
+    {
+        string status = Status switch
+        {
+            WebSocketServerHealthStatus.Healthy => "healthy",
+            WebSocketServerHealthStatus.Degraded => "degraded",
+            _ => "unhealthy",
+        };
+        return Reason.Length == 0 ? status : $"{status}: {Reason}";
+    }
+}
