@@ -1,17 +1,27 @@
 // A chat as a service: the generic host, handlers from dependency injection, options from appsettings.json, health checks on the server's own port.
 // It runs in a terminal, under systemd, in a container and as a Windows service: see README.md.
 using System.Collections.Concurrent;
+using HostedService;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using OpenTelemetry.Metrics;
 using WebSocketServerKit;
 
 HostApplicationBuilder builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = args, ContentRootPath = AppContext.BaseDirectory });
 builder.Services.AddSystemd();        // tells systemd when it is ready, and logs for its journal; does nothing elsewhere
 builder.Services.AddWindowsService(); // the same for Windows services
 
-// Metrics and traces come here: builder.Services.AddOpenTelemetry()…
+// Metrics for Prometheus, on a port of their own: http://localhost:9464/metrics
+if (builder.Configuration.GetValue<int?>("Metrics:Port") is { } port)
+{
+    builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics
+        .AddMeter("WebSocketServerKit")
+        .AddPrometheusHttpListener(options => (options.Host, options.Port) = ("localhost", port)));
+}
 
+AdminPage admin = new() { Password = builder.Configuration["Admin:Password"], AllowDisconnect = builder.Configuration.GetValue<bool>("Admin:AllowDisconnect") };
 bool isSocketActivated = Environment.GetEnvironmentVariable("LISTEN_FDS") is not null;
 builder.Services.AddSingleton<History>();
 builder.Services
@@ -23,7 +33,11 @@ builder.Services
         options.Urls.Clear();
         options.ListenOnSystemdSockets();
     })
-    .Configure((_, server) => server.AnswerHealth()) // /healthz and /readyz
+    .Configure((_, server) =>
+    {
+        server.AnswerHealth(); // /healthz and /readyz
+        admin.Add(server);     // /admin, if there is a password
+    })
     .Path("/chat/{room}").AddHandler<ChatHandler>();
 builder.Services.AddHealthChecks().AddWebSocketServer("chat"); // for a publisher of yours, or for ASP.NET Core
 

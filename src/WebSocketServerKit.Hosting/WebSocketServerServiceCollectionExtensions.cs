@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -92,7 +93,12 @@ public static class WebSocketServerServiceCollectionExtensions
     {
         string name = setup.Name;
         // The configuration comes before what code sets, whenever its section is added.
-        services.AddOptions<WebSocketServerOptions>(name).Configure(setup.Bind).ValidateOnStart();
+        services.AddOptions<WebSocketServerOptions>(name).Configure<IServiceProvider>((options, provider) =>
+        {
+            options.Name = name;
+            if (provider.GetService<IMeterFactory>() is { } meters)
+                options.UseMeterFactory(meters);
+        }).Configure(setup.Bind).ValidateOnStart();
         services.AddSingleton<IValidateOptions<WebSocketServerOptions>>(setup);
         services.AddKeyedSingleton(name, (provider, _) => new WebSocketServer(
             provider.GetRequiredService<IOptionsMonitor<WebSocketServerOptions>>().Get(name), provider.GetService<ILoggerFactory>()));

@@ -129,6 +129,35 @@ public sealed class WebSocketServerMetricsTests : IDisposable
     }
 
     [Fact]
+    public async Task A_client_that_does_not_get_through_the_TLS_handshake_is_measured_as_refused_or_turned_away()
+    {
+        await using TestServer server = await StartEchoAsync(options =>
+        {
+            options.Listen("https://127.0.0.1:0", OverTlsAttribute.Listen);
+            options.HandshakeTimeout = TimeSpan.FromMilliseconds(300);
+        });
+        using TestClient rubbish = await TestClient.ConnectAsync(server.EndPoint), silent = await TestClient.ConnectAsync(server.EndPoint);
+        await rubbish.WriteAsync(new byte[] { 22, 3, 1, 0, 4, 99, 0, 0, 0 }); // a record of the handshake with a message that does not exist
+        await Polling.UntilAsync(() => ErrorsOf().Contains("refused") && ErrorsOf().Contains("turned_away"));
+
+        HashSet<string> ErrorsOf() => [.. _instruments.Of("websocket.server.handshake.duration").Where(one => one.Contains("error.type=", StringComparison.Ordinal)).Select(one => one[(one.IndexOf('=', StringComparison.Ordinal) + 1)..])];
+    }
+
+    [Fact]
+    public async Task An_answer_of_the_host_to_a_plain_request_is_no_handshake()
+    {
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.HttpRequestReceived += (_, e) => e.Respond(HttpStatusCode.OK, "hello"), options => options.UseMeterFactory(_instruments));
+        using TestClient raw = await TestClient.ConnectAsync(server.EndPoint);
+        await raw.WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
+        Assert.Equal("hello", (await raw.ReadAnswerAsync()).Body);
+        using TestClient client = await server.OpenAsync();
+        await Polling.UntilAsync(() => _instruments.Of("websocket.server.handshake.duration").Count == 1);
+        Assert.EndsWith("=101", _instruments.Of("websocket.server.handshake.duration")[0], StringComparison.Ordinal);
+        Assert.Single(_instruments.Of("websocket.server.handshakes"));
+    }
+
+    [Fact]
     public async Task Ends_are_counted_with_cause_and_code_and_handlers_that_throw_by_their_event()
     {
         await using TestServer server = await TestServer.StartAsync(

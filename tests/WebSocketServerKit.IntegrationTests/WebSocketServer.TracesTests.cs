@@ -93,6 +93,35 @@ public sealed class WebSocketServerTracesTests
     }
 
     [Fact]
+    public async Task The_activity_of_a_message_ends_also_when_an_async_handler_has_ended_before_another_one_that_blocks()
+    {
+        string name = nameof(The_activity_of_a_message_ends_also_when_an_async_handler_has_ended_before_another_one_that_blocks);
+        using Spans spans = new(name);
+        using ManualResetEventSlim ended = new();
+        await using TestServer server = await TestServer.StartAsync(
+            server =>
+            {
+                server.MessageReceived += async (_, e) =>
+                {
+                    await Task.Yield();
+                    ended.Set();
+                };
+                server.MessageReceived += (_, e) => ended.Wait(TestServer.Timely);
+                server.MessageReceived += async (_, e) => await e.Client.SendAsync("done");
+            },
+            options => (options.Name, options.TraceMessages) = (name, true));
+        using TestClient raw = await ConnectAsync(server, "");
+        for (int i = 1; i <= 20; i++)
+        {
+            ended.Reset();
+            await raw.SendAsync("hello");
+            await raw.ReadTextAsync();
+        }
+
+        await Polling.UntilAsync(() => spans.Ended.Count(one => one.Kind == ActivityKind.Consumer) == 20);
+    }
+
+    [Fact]
     public async Task A_refused_handshake_has_an_activity_with_its_status()
     {
         string name = nameof(A_refused_handshake_has_an_activity_with_its_status);

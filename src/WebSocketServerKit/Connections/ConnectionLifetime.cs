@@ -627,7 +627,10 @@ internal abstract partial class ConnectionLifetime : IHandlers, IThreadPoolWorkI
     /// <param name="run">The value of <see cref="HandlerScope.Run"/> while these handlers run.</param>
     protected abstract void Raise(ConnectionEvent what, long run);
 
-    /// <summary>Called when the handlers of a message have ended, or are no longer waited for, if they had to be waited for.</summary>
+    /// <summary>Whether <see cref="MessageHandled"/> has to be called.</summary>
+    public bool IsTraced { get; protected set; }
+
+    /// <summary>Called when the handlers of a message have ended, or are no longer waited for.</summary>
     public virtual void MessageHandled()
     {
     }

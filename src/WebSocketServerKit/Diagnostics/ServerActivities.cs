@@ -11,8 +11,9 @@ internal static class ServerActivities
     /// <summary>The name of the activity source.</summary>
     public const string SourceName = "WebSocketServerKit";
 
-    private const string NameTag = "websocket.server.name";
     private const string ClientTag = "websocket.client.id";
+
+    private static readonly HashSet<string> Methods = new(StringComparer.Ordinal) { "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE" };
 
     private static readonly ActivitySource Source = new(SourceName, typeof(ServerActivities).Assembly.GetName().Version?.ToString(3));
 
@@ -27,21 +28,17 @@ internal static class ServerActivities
     /// <param name="header">Gives the value of a header, or null.</param>
     public static Activity? BeginHandshake(string method, string path, string? route, string? server, Func<string, string?> header)
     {
-        DistributedContextPropagator propagator = DistributedContextPropagator.Current;
-        void Get(object? carrier, string name, out string? value, out IEnumerable<string>? values) => (value, values) = (header(name), null);
-        propagator.ExtractTraceIdAndState(null, Get, out string? id, out string? state);
-        bool hasParent = ActivityContext.TryParse(id, state, isRemote: true, out ActivityContext parent);
-        KeyValuePair<string, string?>[] baggage = [.. propagator.ExtractBaggage(null, Get) ?? []];
-
+        bool hasParent = TryExtract(header, out ActivityContext parent, out KeyValuePair<string, string?>[] baggage);
+        string known = Methods.Contains(method) ? method : "_OTHER"; // a client must not be able to make names
         Activity? outer = Activity.Current;
         Activity.Current = null;
         // Samplers see these.
-        TagList tags = new() { { "http.request.method", method }, { "url.path", path }, { "network.protocol.name", "http" } };
+        TagList tags = new() { { "http.request.method", known }, { "url.path", path }, { "network.protocol.name", "http" } };
         if (route is not null)
             tags.Add("http.route", route);
         if (server is not null)
-            tags.Add(NameTag, server);
-        Activity? activity = TryStart(route is null ? method : $"{method} {route}", ActivityKind.Server, parent, tags, []);
+            tags.Add(ServerInstruments.NameTag, server);
+        Activity? activity = TryStart(route is null ? known == method ? method : "HTTP" : $"{method} {route}", ActivityKind.Server, parent, tags, []);
         if (activity is null && (hasParent || baggage.Length > 0))
             activity = Carrier(parent);
         foreach ((string key, string? value) in baggage)
@@ -61,7 +58,8 @@ internal static class ServerActivities
     }
 
     /// <summary>Begins the span of a connection, below that of its handshake and with its baggage. What handlers begin is below it.</summary>
-    public static Activity BeginConnection(Activity handshake, long client) => Begin("websocket.connection", ActivityKind.Internal, handshake.Context, [], handshake, [new(ClientTag, client)]);
+    public static Activity BeginConnection(Activity handshake, long client, string? server) =>
+        Begin("websocket.connection", ActivityKind.Internal, handshake.Context, [], handshake, server, [new(ClientTag, client)]);
 
     /// <summary>Ends the span of a connection.</summary>
     public static void EndConnection(Activity connection, DisconnectCause cause, int code)
@@ -77,22 +75,25 @@ internal static class ServerActivities
     /// </summary>
     /// <param name="connection">That of the client.</param>
     /// <param name="client">Its id.</param>
+    /// <param name="server">The name of the server; null for none.</param>
     /// <param name="size">Of the payload, in bytes.</param>
     /// <param name="isText">Whether it is a text message.</param>
-    public static Activity BeginMessage(Activity connection, long client, int size, bool isText) => Begin(
+    public static Activity BeginMessage(Activity connection, long client, string? server, int size, bool isText) => Begin(
         "websocket.message",
         ActivityKind.Consumer,
         default,
         [new ActivityLink(connection.Context)],
         connection,
+        server,
         [new(ClientTag, client), new("websocket.message.size", size), new("websocket.message.type", isText ? "text" : "binary")]);
 
-    // It has the baggage and the server's name of the one that it follows. The current activity stays.
-    private static Activity Begin(string name, ActivityKind kind, ActivityContext parent, ActivityLink[] links, Activity follows, ReadOnlySpan<KeyValuePair<string, object?>> of)
+    // It has the baggage of the one that it follows. The current activity stays.
+    private static Activity Begin(
+        string name, ActivityKind kind, ActivityContext parent, ActivityLink[] links, Activity follows, string? server, ReadOnlySpan<KeyValuePair<string, object?>> of)
     {
         TagList tags = new(of);
-        if (follows.GetTagItem(NameTag) is { } server)
-            tags.Add(NameTag, server);
+        if (server is not null)
+            tags.Add(ServerInstruments.NameTag, server);
         Activity? outer = Activity.Current;
         Activity.Current = null;
         Activity activity = TryStart(name, kind, parent, tags, links) ?? Carrier(parent);
@@ -115,6 +116,24 @@ internal static class ServerActivities
         }
     }
 
+    // The propagator may be the host's.
+    private static bool TryExtract(Func<string, string?> header, out ActivityContext parent, out KeyValuePair<string, string?>[] baggage)
+    {
+        try
+        {
+            DistributedContextPropagator propagator = DistributedContextPropagator.Current;
+            void Get(object? carrier, string name, out string? value, out IEnumerable<string>? values) => (value, values) = (header(name), null);
+            propagator.ExtractTraceIdAndState(null, Get, out string? id, out string? state);
+            baggage = [.. propagator.ExtractBaggage(null, Get) ?? []];
+            return ActivityContext.TryParse(id, state, isRemote: true, out parent);
+        }
+        catch (Exception)
+        {
+            (parent, baggage) = (default, []);
+            return false;
+        }
+    }
+
     private static Activity? TryStart(string name, ActivityKind kind, ActivityContext parent, in TagList tags, ActivityLink[] links)
     {
         try
@@ -123,6 +142,7 @@ internal static class ServerActivities
         }
         catch (Exception)
         {
+            Activity.Current = null; // it may have begun
             return null;
         }
     }

@@ -422,8 +422,8 @@ public sealed class WebSocketServerOptions
     internal IMeterFactory? MeterFactory { get; private set; }
 
     /// <summary>
-    /// Has this factory make the meter <c>WebSocketServerKit</c>, such as the one of a service provider, which tests and dependency injection can tell apart. Without it the server makes a meter of
-    /// its own, which every listener of the process hears, and which ends when the server is disposed of.
+    /// Has this factory make the meter <c>WebSocketServerKit</c>, such as the one of a service provider, which tests and dependency injection can tell apart. Without it the servers
+    /// share one meter, which every listener of the process hears.
     /// </summary>
     /// <returns>These options.</returns>
     public WebSocketServerOptions UseMeterFactory(IMeterFactory meterFactory)

@@ -96,7 +96,8 @@ internal sealed class ClientSession : ConnectionLifetime
         if (_trace is null)
             return;
         ServerActivities.EndHandshake(_trace, (int)answer.Status, client?.Id, client?.Subprotocol);
-        _trace = client is null ? null : ServerActivities.BeginConnection(_trace, client.Id);
+        _trace = client is null ? null : ServerActivities.BeginConnection(_trace, client.Id, _server.Name);
+        IsTraced = _trace is not null && _run.TracesMessages;
     }
 
     /// <summary>Takes a place in the path for as long as the client is in the registry. False if there is none.</summary>
@@ -128,7 +129,6 @@ internal sealed class ClientSession : ConnectionLifetime
             RaiseTraced(_trace, what, handlersRun);
     }
 
-    /// <summary>The handlers of a message, which were awaited, have ended.</summary>
     public override void MessageHandled()
     {
         if (_message is null)
@@ -140,19 +140,16 @@ internal sealed class ClientSession : ConnectionLifetime
     private void RaiseTraced(Activity trace, ConnectionEvent what, long handlersRun)
     {
         Activity? outer = Activity.Current;
-        bool isMessage = what is ConnectionEvent.Message && _run.TracesMessages;
+        bool isMessage = what is ConnectionEvent.Message && IsTraced;
         if (isMessage)
-            _message = ServerActivities.BeginMessage(trace, _client!.Id, Payload.Length, MessageType == WebSocketMessageType.Text);
-        Activity.Current = _message ?? trace;
+            _message = ServerActivities.BeginMessage(trace, _client!.Id, _server.Name, Payload.Length, MessageType == WebSocketMessageType.Text);
+        Activity.Current = isMessage ? _message : trace;
         try
         {
             RaiseUntraced(what, handlersRun);
         }
         finally
         {
-            // Handlers that go on end it in MessageHandled.
-            if (isMessage && !Handlers.HasOperations)
-                MessageHandled();
             Activity.Current = outer;
         }
     }
@@ -198,6 +195,15 @@ internal sealed class ClientSession : ConnectionLifetime
     private Func<WebSocketClient, MessageStream, ValueTask>? MessageStreamHandler => _client!.MatchedPath?.MessageStreamHandler ?? _server.MessageStreamHandler;
 
     public override void RaiseNotice(Notice notice, IHandlers handlers)
+    {
+        Activity? outer = Activity.Current;
+        if (_trace is { IsStopped: false } trace)
+            Activity.Current = trace;
+        RaiseUntraced(notice, handlers);
+        Activity.Current = outer;
+    }
+
+    private void RaiseUntraced(Notice notice, IHandlers handlers)
     {
         switch (notice.Kind)
         {

@@ -118,7 +118,7 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
         if (_refusal is not null)
             return _refusal;
         if (opening.HasHandlerFailed)
-            return RefuseUndecided();
+            return _http is null ? RefuseUndecided() : HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, FailedToDecide);
         if (_http is not null)
             return _http.Answer ?? Refuse(HandshakeRules.Check(request));
         if (session.Run.IsStopping)

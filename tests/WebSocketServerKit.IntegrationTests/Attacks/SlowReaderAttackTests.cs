@@ -73,7 +73,8 @@ public class SlowReaderAttackTests
         using Attacker lazy = await server.OpenAsync(receiveBuffer: 4096);
         await senderEnded.Task.WaitAsync(AttackedServer.Timely);
         await server.WhenLeftAsync(1);
-        Assert.Equal(DisconnectCause.SendTimeout, Assert.Single(server.Left).Cause);
+        // On a busy machine a ping may have left before the queue was full.
+        Assert.Contains(Assert.Single(server.Left).Cause, (DisconnectCause[])[DisconnectCause.SendTimeout, DisconnectCause.PingTimeout]);
     }
 
     // It cannot answer a ping, which stands behind the message; that it takes the message is its sign of life.

@@ -46,7 +46,7 @@ public class ServerActivitiesTests
         using Spans spans = new("another server");
         Activity carrier = Begin(nameof(What_is_not_sampled_still_carries_the_trace_and_the_baggage), ("traceparent", Parent), ("tracestate", "vendor=1"), ("baggage", "tenant=acme"))!;
         Assert.Equal(("0af7651916cd43dd8448eb211c80319c", "vendor=1", "acme"), (carrier.TraceId.ToHexString(), carrier.TraceStateString, carrier.GetBaggageItem("tenant")));
-        Activity connection = ServerActivities.BeginConnection(carrier, 1);
+        Activity connection = ServerActivities.BeginConnection(carrier, 1, "server");
         Assert.Equal((carrier.TraceId, "acme"), (connection.TraceId, connection.GetBaggageItem("tenant")));
         ServerActivities.EndHandshake(carrier, 101, 1, null);
         ServerActivities.EndConnection(connection, DisconnectCause.Closed, 1000);
@@ -64,7 +64,7 @@ public class ServerActivitiesTests
         using Spans spans = new(server);
         Activity handshake = Begin(server, ("traceparent", Parent), ("baggage", "tenant=acme"))!;
         handshake.Stop();
-        Activity message = ServerActivities.BeginMessage(handshake, 5, 64, isText: true);
+        Activity message = ServerActivities.BeginMessage(handshake, 5, server, 64, isText: true);
         Assert.Equal(handshake.Context, Assert.Single(message.Links).Context);
         Assert.NotEqual(handshake.TraceId, message.TraceId);
         Assert.Equal(("websocket.message", ActivityKind.Consumer, "acme"), (message.DisplayName, message.Kind, message.GetBaggageItem("tenant")));
@@ -79,7 +79,7 @@ public class ServerActivitiesTests
         using Spans spans = new(nameof(A_connection_is_below_its_handshake_and_tells_how_it_ended));
         Activity handshake = Begin(nameof(A_connection_is_below_its_handshake_and_tells_how_it_ended), ("baggage", "tenant=acme"))!;
         ServerActivities.EndHandshake(handshake, 101, 5, null);
-        Activity connection = ServerActivities.BeginConnection(handshake, 5);
+        Activity connection = ServerActivities.BeginConnection(handshake, 5, nameof(A_connection_is_below_its_handshake_and_tells_how_it_ended));
         ServerActivities.EndConnection(connection, DisconnectCause.PingTimeout, 1006);
         Assert.Equal((handshake.TraceId, handshake.SpanId, "acme"), (connection.TraceId, connection.ParentSpanId, connection.GetBaggageItem("tenant")));
         Assert.Equal((5L, "ping_timeout", 1006), (connection.GetTagItem("websocket.client.id"), connection.GetTagItem("websocket.disconnect.cause"), connection.GetTagItem("websocket.close.code")));
@@ -93,10 +93,22 @@ public class ServerActivitiesTests
         using Spans spans = new(server, samplesMessages: false);
         Activity handshake = Begin(server, ("baggage", "tenant=acme"))!;
         handshake.Stop();
-        Activity message = ServerActivities.BeginMessage(handshake, 5, 64, isText: false);
+        Activity message = ServerActivities.BeginMessage(handshake, 5, server, 64, isText: false);
         Assert.Equal((false, "acme"), (message.Recorded, message.GetBaggageItem("tenant")));
         message.Stop();
         Assert.Equal([handshake], spans.Ended);
+    }
+
+    [Fact]
+    public void A_method_that_a_client_makes_up_is_no_name_of_its_own()
+    {
+        const string Server = nameof(A_method_that_a_client_makes_up_is_no_name_of_its_own);
+        using Spans spans = new(Server);
+        Activity request = ServerActivities.BeginHandshake("MADE-UP", "/", null, Server, _ => null)!;
+        Assert.Equal(("HTTP", "_OTHER"), (request.DisplayName, request.GetTagItem("http.request.method")));
+        ServerActivities.End(request);
+        ServerActivities.End(request);
+        Assert.Single(spans.Ended);
     }
 
     [Fact]

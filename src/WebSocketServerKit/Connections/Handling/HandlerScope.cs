@@ -96,9 +96,6 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
     /// <summary>Whether an event waits for the host's context to run its handlers.</summary>
     public bool IsPosted => _posting != Posting.None;
 
-    /// <summary>Whether handlers of the current event go on. Read it where they were called.</summary>
-    public bool HasOperations => _startedByLoop != 0 || Volatile.Read(ref _state) != 0;
-
     /// <summary>The context in which the handlers run; null for the thread pool.</summary>
     public SynchronizationContext? Host => _host;
 
@@ -139,7 +136,7 @@ internal sealed class HandlerScope : SynchronizationContext, IValueTaskSource<Ha
         // Undo a change of the context too: an exception of the next async void handler would otherwise end the process.
         if (Current != this)
             SetSynchronizationContext(this);
-        if (HasOperations && !TryEndWithoutWait())
+        if ((_startedByLoop != 0 || Volatile.Read(ref _state) != 0) && !TryEndWithoutWait())
             return false;
         EndRun();
         return true;

@@ -26,6 +26,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     private TransportConnection _answersOn = connection.Transport;
     private bool _isHead;                     // a HEAD request: the answer has no body
     private volatile RequestState _request;
+    private bool _isMeasured;
     private readonly long _began = connection.Settings.Metrics is null ? 0 : connection.Heartbeat.Timestamp();
 
     private enum RequestState : byte
@@ -192,6 +193,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         bool isMine = Interlocked.CompareExchange(ref _request, RequestState.Came, RequestState.Pending) == RequestState.Pending;
         if (isMine && preamble == PreambleEnd.NotTls)
             return connection.Decide().Refuse(HandshakeViolation.PlainOnTlsPort);
+        Measure(null, "refused");
         connection.Closing.Deadline.Start();
         _answersOn.ShutdownSend();
         await Linger.ReadToEndAsync(_answersOn.Input, connection.Settings.Clock).ConfigureAwait(false);
@@ -228,6 +230,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
             // The client has not finished the TLS handshake, so it could not read an answer.
             connection.Log.ConnectionRefused(connection.RemoteEndPoint, $"{why}, before its TLS handshake was over");
             connection.HandshakeEnded();
+            Measure(null, "turned_away");
             connection.Cut();
             return;
         }
@@ -245,8 +248,14 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         }
     }
 
-    private void Measure(HandshakeResponse? answer) =>
-        connection.Settings.Metrics?.HandshakeEnded(connection.Heartbeat.Elapsed(_began, connection.Heartbeat.Timestamp()), (int?)answer?.Status);
+    // An answer of the host to a plain request is no end of a handshake.
+    private void Measure(HandshakeResponse? answer, string error = "connection_lost")
+    {
+        if (_isMeasured || (IsPlainRequest && answer is { Status: < HttpStatusCode.BadRequest }))
+            return;
+        _isMeasured = true;
+        connection.Settings.Metrics?.HandshakeEnded(connection.Heartbeat.Elapsed(_began, connection.Heartbeat.Timestamp()), (int?)answer?.Status, error);
+    }
 
     // Sends any answer but 101. The connection ends with it.
     private async Task AnswerAsync(HandshakeResponse answer)

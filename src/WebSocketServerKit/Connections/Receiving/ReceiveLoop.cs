@@ -459,7 +459,10 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             return true;
         if (_overRate is not null)
             CountMessage(_overRate);
-        return handlers.Raise();
+        bool ended = handlers.Raise();
+        if (ended && connection.IsTraced)
+            connection.MessageHandled();
+        return ended;
     }
 
     private bool MeasureMessage(HandlerScope handlers, ServerMetrics metrics, out long measuredFrom)
