@@ -23,6 +23,7 @@ internal sealed class WebSocketServerHealthCheck(WebSocketServer server) : IHeal
             ["maxClients"] = health.MaxClients,
             ["bufferedBytes"] = health.BufferedBytes,
             ["maxBufferedBytes"] = health.MaxBufferedBytes,
+            ["lagSeconds"] = health.Lag.TotalSeconds,
         }));
     }
 }

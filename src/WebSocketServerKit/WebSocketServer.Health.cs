@@ -16,9 +16,9 @@ public sealed partial class WebSocketServer
         {
             ServerRun? run = Volatile.Read(ref _run);
             return run is null
-                ? new WebSocketServerHealth(false, false, false, 0, _options.MaxClients, 0, _options.EffectiveMaxBufferedBytes, false)
+                ? new WebSocketServerHealth(false, false, false, 0, _options.MaxClients, 0, _options.EffectiveMaxBufferedBytes, false, TimeSpan.Zero)
                 : new WebSocketServerHealth(
-                    true, run.EndPoints.Count > 0, Volatile.Read(ref _stopping) is not null, Clients.Count, run.MaxClients, run.Budget.Used, run.Budget.Limit, run.Budget.IsShort);
+                    true, run.EndPoints.Count > 0, Volatile.Read(ref _stopping) is not null, Clients.Count, run.MaxClients, run.Budget.Used, run.Budget.Limit, run.Budget.IsShort, run.Heartbeat.Lateness);
         }
     }
 

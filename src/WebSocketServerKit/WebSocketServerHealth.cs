@@ -6,17 +6,19 @@ public enum WebSocketServerHealthStatus
     /// <summary>It takes no clients: it is not started, or is stopping.</summary>
     Unhealthy,
 
-    /// <summary>It serves its clients, and a limit is reached: the memory is short, or no further client fits.</summary>
+    /// <summary>It serves its clients, and something is short: memory, room for a further client, or the threads of the pool.</summary>
     Degraded,
 
-    /// <summary>It takes clients, and no limit is reached.</summary>
+    /// <summary>It takes clients, and nothing is short.</summary>
     Healthy,
 }
 
 /// <summary>How a server does at one moment, for health checks: <see cref="WebSocketServer.Health"/>. Immutable.</summary>
 public sealed class WebSocketServerHealth
 {
-    internal WebSocketServerHealth(bool isStarted, bool isListening, bool isDraining, int clients, int maxClients, long bufferedBytes, long maxBufferedBytes, bool isMemoryShort)
+    private static readonly TimeSpan MuchLag = TimeSpan.FromSeconds(2);
+
+    internal WebSocketServerHealth(bool isStarted, bool isListening, bool isDraining, int clients, int maxClients, long bufferedBytes, long maxBufferedBytes, bool isMemoryShort, TimeSpan lag)
     {
         IsListening = isListening;
         IsDraining = isDraining;
@@ -24,12 +26,14 @@ public sealed class WebSocketServerHealth
         MaxClients = maxClients;
         BufferedBytes = bufferedBytes;
         MaxBufferedBytes = maxBufferedBytes;
+        Lag = lag;
         IsAccepting = isStarted && !isDraining && clients < maxClients;
         (Status, Reason) =
             isDraining ? (WebSocketServerHealthStatus.Unhealthy, "the server is stopping")
             : !isStarted ? (WebSocketServerHealthStatus.Unhealthy, "the server is not started")
             : clients >= maxClients ? (WebSocketServerHealthStatus.Degraded, $"{clients} clients are connected, as many as MaxClients allows; further ones get 503")
             : isMemoryShort ? (WebSocketServerHealthStatus.Degraded, $"memory is short: the clients hold {bufferedBytes} bytes, and MaxBufferedBytes is {maxBufferedBytes}; those that hold the most are not read from, or closed")
+            : lag >= MuchLag ? (WebSocketServerHealthStatus.Degraded, FormattableString.Invariant($"the server's timer is {lag.TotalSeconds:0.0} s late: handlers block the threads of the pool, or the processor is too slow for the load"))
             : (WebSocketServerHealthStatus.Healthy, "");
     }
 
@@ -59,6 +63,9 @@ public sealed class WebSocketServerHealth
 
     /// <summary>The limit on it, in bytes: <see cref="WebSocketServerOptions.MaxBufferedBytes"/>, or its default.</summary>
     public long MaxBufferedBytes { get; }
+
+    /// <summary>How late the server's timer runs on the thread pool. From two seconds on the server is <see cref="WebSocketServerHealthStatus.Degraded"/>. Zero while it is not started.</summary>
+    public TimeSpan Lag { get; }
 
     /// <summary>The status, and the reason if there is one: <c>degraded: memory is short: ...</c></summary>
     public override string ToString()

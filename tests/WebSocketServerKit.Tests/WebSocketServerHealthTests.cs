@@ -2,8 +2,8 @@ namespace WebSocketServerKit;
 
 public sealed class WebSocketServerHealthTests
 {
-    private static WebSocketServerHealth Health(bool isStarted = true, bool isDraining = false, int clients = 0, bool isMemoryShort = false) =>
-        new(isStarted, isListening: isStarted, isDraining, clients, maxClients: 3, bufferedBytes: 900, maxBufferedBytes: 1000, isMemoryShort);
+    private static WebSocketServerHealth Health(bool isStarted = true, bool isDraining = false, int clients = 0, bool isMemoryShort = false, double lag = 0) =>
+        new(isStarted, isListening: isStarted, isDraining, clients, maxClients: 3, bufferedBytes: 900, maxBufferedBytes: 1000, isMemoryShort, TimeSpan.FromSeconds(lag));
 
     [Fact]
     public void A_server_with_room_for_clients_is_healthy_and_needs_no_reason()
@@ -27,6 +27,15 @@ public sealed class WebSocketServerHealthTests
         WebSocketServerHealth health = Health(isMemoryShort: true);
         Assert.Equal((WebSocketServerHealthStatus.Degraded, true), (health.Status, health.IsAccepting));
         Assert.StartsWith("memory is short: the clients hold 900 bytes, and MaxBufferedBytes is 1000", health.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_server_whose_timer_is_two_seconds_late_is_degraded_and_still_accepts()
+    {
+        Assert.Equal(WebSocketServerHealthStatus.Healthy, Health(lag: 1.9).Status);
+        WebSocketServerHealth health = Health(lag: 2.04);
+        Assert.Equal((WebSocketServerHealthStatus.Degraded, true, 2.04), (health.Status, health.IsAccepting, health.Lag.TotalSeconds));
+        Assert.StartsWith("the server's timer is 2.0 s late: handlers block", health.Reason, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -12,6 +12,7 @@ internal sealed class Heartbeat : IDisposable
     private readonly long _interval; // in units of the time provider's timestamps
     private long _now;
     private long _lastBeat;          // the timestamp of the last beat
+    private long _late;              // how late that beat was; negative for an early one
     private long _counted;           // the timestamp up to which _now includes the elapsed time
     private int _beating;
     private TaskCompletionSource? _nextBeat;
@@ -34,8 +35,15 @@ internal sealed class Heartbeat : IDisposable
 
     public TimeProvider TimeProvider => _time;
 
-    /// <summary>How late the latest beat was. Read it in the beat.</summary>
-    public TimeSpan Lateness { get; private set; }
+    /// <summary>How late the latest beat was, or is. Zero once it is disposed of. From any thread.</summary>
+    public TimeSpan Lateness
+    {
+        get
+        {
+            long late = Math.Max(Volatile.Read(ref _late), _time.GetTimestamp() - Volatile.Read(ref _lastBeat) - _interval);
+            return late > 0 && !_disposed ? _time.GetElapsedTime(0, late) : TimeSpan.Zero;
+        }
+    }
 
     /// <summary>
     /// A deadline: when <see cref="Now"/> has reached it, at least <paramref name="time"/> has passed. One interval is added, because <see cref="Now"/> may be
@@ -101,9 +109,9 @@ internal sealed class Heartbeat : IDisposable
         long sinceLastBeat = time - _lastBeat;
         if (sinceLastBeat >= _interval / 2 && sinceLastBeat <= 2 * _interval)
             _counted = _lastBeat;
-        Lateness = sinceLastBeat > _interval ? _time.GetElapsedTime(0, sinceLastBeat - _interval) : TimeSpan.Zero;
+        Volatile.Write(ref _late, sinceLastBeat - _interval);
         long passed = Math.Min(time - _counted, 2 * _interval);
-        _lastBeat = time;
+        Volatile.Write(ref _lastBeat, time);
         _counted += passed;
         Volatile.Write(ref _now, _now + passed);
     }

@@ -103,6 +103,13 @@ public class TransportListenerTests
     [Fact]
     public async Task A_port_can_be_listened_on_again_at_once_though_old_connections_linger_in_TIME_WAIT()
     {
+        // Another program may take the port in between, which is rare; TIME_WAIT would be there each time.
+        for (int attempt = 1; !await TryListenAgainAsync(); attempt++)
+            Assert.InRange(attempt, 1, 4);
+    }
+
+    private static async Task<bool> TryListenAgainAsync()
+    {
         IPEndPoint endPoint;
         await using (AcceptedConnections first = AcceptedConnections.OnLoopback())
         {
@@ -118,9 +125,23 @@ public class TransportListenerTests
             }
         }
 
-        await using var second = new AcceptedConnections(endPoint);
-        (Socket again, _) = await second.ConnectAsync();
-        again.Dispose();
+        AcceptedConnections second;
+        try
+        {
+            second = new AcceptedConnections(endPoint);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+
+        await using (second)
+        {
+            (Socket again, _) = await second.ConnectAsync();
+            again.Dispose();
+        }
+
+        return true;
     }
 
     [Fact]

@@ -124,6 +124,23 @@ public sealed class HeartbeatTests
     }
 
     [Fact]
+    public void It_tells_how_late_the_latest_beat_was_and_how_late_the_next_one_is()
+    {
+        var time = new PausedTime();
+        var heartbeat = new Heartbeat(time, Second, _ => { });
+        time.Beat(1);
+        Assert.Equal(TimeSpan.Zero, heartbeat.Lateness);
+        time.Beat(3.5);
+        Assert.Equal(TimeSpan.FromSeconds(1.5), heartbeat.Lateness);
+        time.Beat(4);
+        Assert.Equal(TimeSpan.Zero, heartbeat.Lateness);
+        time.Pass(9);
+        Assert.Equal(TimeSpan.FromSeconds(4), heartbeat.Lateness);
+        heartbeat.Dispose();
+        Assert.Equal(TimeSpan.Zero, heartbeat.Lateness);
+    }
+
+    [Fact]
     public void A_beat_that_is_a_little_late_counts_in_full()
     {
         var time = new PausedTime();
@@ -163,9 +180,11 @@ public sealed class HeartbeatTests
 
         public void Beat(double atSecond)
         {
-            _now = (long)(atSecond * TimestampFrequency);
+            Pass(atSecond);
             _beat!();
         }
+
+        public void Pass(double toSecond) => _now = (long)(toSecond * TimestampFrequency);
 
         public override long GetTimestamp() => _now;
 
