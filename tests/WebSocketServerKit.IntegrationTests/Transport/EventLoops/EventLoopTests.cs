@@ -107,9 +107,15 @@ public sealed class EventLoopTests : IAsyncLifetime
         using (peer)
         {
             using ManualResetEventSlim goOn = new();
-            Task<(byte[] Bytes, bool OnPool)> reading = await BlockAsync(peer, connection, goOn.Wait);
+            Thread blocked = null!;
+            Task<(byte[] Bytes, bool OnPool)> reading = await BlockAsync(peer, connection, () =>
+            {
+                blocked = Thread.CurrentThread;
+                goOn.Wait();
+            });
             goOn.Set();
             await reading.WaitAsync(AcceptedConnections.Timely);
+            await Polling.UntilAsync(() => !blocked.IsAlive); // it has lost the turn, so it ends
             for (int i = 0; i <= EventLoop.BlockedTicks; i++)
                 _clock.AddTick();
             Assert.Empty(Blocking);
