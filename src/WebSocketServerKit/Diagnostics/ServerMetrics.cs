@@ -13,7 +13,7 @@ internal sealed class ServerMetrics : IDisposable
     public const int FirstSamples = 8;
 
     /// <inheritdoc cref="FirstSamples"/>
-    public const int SampleInterval = 128;
+    public const int SampleInterval = 1_024;
 
     private readonly IMeasuredServer _server;
     private readonly ServerInstruments _instruments;
@@ -60,12 +60,8 @@ internal sealed class ServerMetrics : IDisposable
     {
         if (!_instruments.HandshakeDuration.Enabled)
             return;
-        TagList tags = new(_tags);
-        if (status is not null)
-            tags.Add("http.response.status_code", status);
-        else
-            tags.Add("error.type", error);
-        Record(_instruments.HandshakeDuration, duration.TotalSeconds, tags);
+        Record(
+            _instruments.HandshakeDuration, duration.TotalSeconds, [.. _tags, status is null ? new("error.type", error) : new("http.response.status_code", status)]);
     }
 
     /// <summary>A client has left.</summary>
@@ -75,7 +71,7 @@ internal sealed class ServerMetrics : IDisposable
     /// <param name="duration">How long it was connected.</param>
     public void ClientClosed(DisconnectCause cause, int code, bool isClientsCode, TimeSpan duration)
     {
-        Record(_instruments.ClientDuration, Math.Max(0, duration.TotalSeconds), new TagList(_tags));
+        Record(_instruments.ClientDuration, Math.Max(0, duration.TotalSeconds), _tags);
         if (_instruments.Closed.Enabled)
         {
             // RFC 6455 7.4.2: 3000-3999 are reserved for use by libraries, frameworks, and applications; 4000-4999 for private use.
@@ -85,10 +81,10 @@ internal sealed class ServerMetrics : IDisposable
     }
 
     /// <summary>A sampled message was received.</summary>
-    public void MessageReceived(int size) => Record(_instruments.MessageSize, size, new TagList(_tags));
+    public void MessageReceived(int size) => Record(_instruments.MessageSize, size, _tags);
 
     /// <summary>The handlers of a sampled message have ended.</summary>
-    public void HandlersEnded(TimeSpan duration) => Record(_instruments.HandlerDuration, duration.TotalSeconds, new TagList(_tags));
+    public void HandlersEnded(TimeSpan duration) => Record(_instruments.HandlerDuration, duration.TotalSeconds, _tags);
 
     /// <summary>A handler has thrown.</summary>
     /// <param name="event">The name of its event on the server.</param>
@@ -99,7 +95,7 @@ internal sealed class ServerMetrics : IDisposable
     }
 
     /// <summary>A client has answered a ping.</summary>
-    public void PingAnswered(TimeSpan roundTrip) => Record(_instruments.RoundTrip, roundTrip.TotalSeconds, new TagList(_tags));
+    public void PingAnswered(TimeSpan roundTrip) => Record(_instruments.RoundTrip, roundTrip.TotalSeconds, _tags);
 
     /// <summary>The server's timer has run.</summary>
     /// <param name="late">How late.</param>
@@ -141,7 +137,7 @@ internal sealed class ServerMetrics : IDisposable
         }
     }
 
-    private static void Record<T>(Histogram<T> histogram, T value, in TagList tags)
+    private static void Record<T>(Histogram<T> histogram, T value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
         where T : struct
     {
         if (!histogram.Enabled)
@@ -159,6 +155,6 @@ internal sealed class ServerMetrics : IDisposable
     private void Lagged(TimeSpan time, string of)
     {
         if (_instruments.Lag.Enabled)
-            Record(_instruments.Lag, time.TotalSeconds, new TagList(_tags) { { "websocket.lag.source", of } });
+            Record(_instruments.Lag, time.TotalSeconds, [.. _tags, new("websocket.lag.source", of)]);
     }
 }

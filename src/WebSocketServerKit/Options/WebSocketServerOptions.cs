@@ -185,7 +185,8 @@ public sealed class WebSocketServerOptions
     /// <see cref="WebSocketServer.BufferedBytes"/> is the current value; a shortage is logged. The other limits are per client: SECURITY.md adds them up.
     /// </summary>
     /// <remarks>
-    /// The limit is enforced by closing clients, not by refusing memory, so it can be exceeded for a moment. A client that holds no more than 16 KiB is neither
+    /// The limit is enforced by closing clients, the largest first, not by refusing memory, so it can be exceeded for a moment. From five quarters of it on, every client
+    /// that has just been read is closed. A client that holds no more than 16 KiB is neither
     /// paused nor closed. A compressor that is kept for a client counts as 330 KiB, a decompressor as 45 KiB.
     /// </remarks>
     public long? MaxBufferedBytes { get; set; }

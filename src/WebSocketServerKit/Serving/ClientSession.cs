@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.WebSockets;
+using System.Runtime.CompilerServices;
 using WebSocketServerKit.Connections;
 using WebSocketServerKit.Connections.Handling;
 using WebSocketServerKit.Connections.Opening;
@@ -154,6 +155,7 @@ internal sealed class ClientSession : ConnectionLifetime
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)] // a call more for each message
     private void RaiseUntraced(ConnectionEvent what, long handlersRun)
     {
         WebSocketPath? path = _client?.MatchedPath;

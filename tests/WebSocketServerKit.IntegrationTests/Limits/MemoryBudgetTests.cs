@@ -32,8 +32,8 @@ public class MemoryBudgetTests
 
         ClientDisconnectedEventArgs end = await server.NextEndAsync();
         Assert.Equal((DisconnectCause.MemoryBudgetExceeded, 1013), (end.Cause, (int)end.CloseCode));
-        // What is just arriving makes it more, on a busy machine half a message of many clients. They send 40 MiB.
-        Assert.InRange(most, 0, 2 * Limit);
+        // What is just arriving makes it more. They send 40 MiB.
+        Assert.InRange(most, 0, Limit + 8 * 1024 * 1024);
         Assert.Single(server.Log.Of(14));
 
         // Others are still served.

@@ -85,8 +85,8 @@ public sealed class ServerMetricsTests : IDisposable
     }
 
     [Fact]
-    public void Of_a_client_the_first_messages_are_measured_and_then_one_in_128() =>
-        Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8, 128, 256], Enumerable.Range(1, 300).Where(message => ServerMetrics.IsSampled(message)));
+    public void Of_a_client_the_first_messages_are_measured_and_then_one_in_1024() =>
+        Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8, 1_024, 2_048], Enumerable.Range(1, 3_000).Where(message => ServerMetrics.IsSampled(message)));
 
     [Fact]
     public void A_listener_that_throws_harms_nobody()

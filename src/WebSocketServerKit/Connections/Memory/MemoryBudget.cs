@@ -57,6 +57,9 @@ internal sealed class MemoryBudget
     /// <summary>Whether there is a shortage: the largest clients are not read from.</summary>
     public bool IsShort => Volatile.Read(ref _pauseAbove) != long.MaxValue;
 
+    /// <summary>Whether so much more than the limit is held that a client whose messages have just grown has to be closed, be it the largest or not.</summary>
+    public bool IsFarExceeded => Used - _limit > _limit / 4;
+
     private long Near => _limit - _limit / 4;
 
     /// <summary>Whether a client that holds this many bytes is not read from at present.</summary>

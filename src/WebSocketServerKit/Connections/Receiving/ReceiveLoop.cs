@@ -400,7 +400,7 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
     private bool ParseSegment(out long measuredFrom)
     {
         measuredFrom = 0;
-        ServerMetrics? metrics = settings.Metrics is { MeasuresMessages: true } measuring ? measuring : null;
+        bool isWatched = connection.IsTraced || settings.Metrics is { MeasuresMessages: true };
         HandlerScope handlers = connection.Handlers;
         Memory<byte> left = _segment[^_left..]; // a local is cheaper to update than a field
         handlers.Enter();
@@ -419,8 +419,8 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
                 if (_byteRate is not null && _overRate is { Refuses: false })
                     CountInflated(_byteRate);
                 if (!(found != ProtocolEvent.Message ? Take(found, handlers)
-                    : metrics is null || !ServerMetrics.IsSampled(MessagesReceived + 1) ? TakeMessage(handlers)
-                    : MeasureMessage(handlers, metrics, out measuredFrom)))
+                    : isWatched && (ServerMetrics.IsSampled(MessagesReceived + 1) || connection.IsTraced) ? WatchMessage(handlers, out measuredFrom)
+                    : TakeMessage(handlers)))
                 {
                     return false;
                 }
@@ -459,21 +459,26 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
             return true;
         if (_overRate is not null)
             CountMessage(_overRate);
-        bool ended = handlers.Raise();
-        if (ended && connection.IsTraced)
-            connection.MessageHandled();
-        return ended;
+        return handlers.Raise();
     }
 
-    private bool MeasureMessage(HandlerScope handlers, ServerMetrics metrics, out long measuredFrom)
+    // A message that is traced, or measured.
+    private bool WatchMessage(HandlerScope handlers, out long measuredFrom)
     {
-        metrics.MessageReceived(_protocol.Payload.Length);
-        long began = heartbeat.Timestamp();
-        bool ended = TakeMessage(handlers);
-        if (ended)
-            metrics.HandlersEnded(heartbeat.Elapsed(began, heartbeat.Timestamp()));
-        measuredFrom = ended ? 0 : began;
-        return ended;
+        measuredFrom = 0;
+        if (ServerMetrics.IsSampled(MessagesReceived + 1) && settings.Metrics is { } metrics)
+        {
+            metrics.MessageReceived(_protocol.Payload.Length);
+            measuredFrom = heartbeat.Timestamp();
+        }
+
+        if (!TakeMessage(handlers))
+            return false;
+        connection.MessageHandled();
+        if (measuredFrom != 0)
+            settings.Metrics!.HandlersEnded(heartbeat.Elapsed(measuredFrom, heartbeat.Timestamp()));
+        measuredFrom = 0;
+        return true;
     }
 
     // Of a message that is handed on in parts, the first part begins the event.
@@ -676,6 +681,9 @@ internal sealed class ReceiveLoop(ConnectionLifetime connection, TransportConnec
         _isWaiting = true;
         Task nextBeat = connection.Heartbeat.WhenNextBeat(); // taken before each check, so that no beat is missed
         IsHoldingBack = true; // who sees it, sees the notice too
+        // The largest are closed first, but on a busy machine it takes a while to find them, and meanwhile one client after the other would grow.
+        if (IsPaused && settings.Budget.IsFarExceeded)
+            connection.CloseForMemory();
         while (IsOverRate || IsPaused)
         {
             await nextBeat.ConfigureAwait(false);

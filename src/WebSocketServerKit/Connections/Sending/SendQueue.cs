@@ -30,6 +30,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
 
     private SendGate _gate = new();
     private int _limit = limit;      // bytes
+    private byte _policy;            // a SlowClientPolicy; an enumeration field would take four bytes of each client
 
     // The lock guards all fields below.
     private OutgoingFrames _outgoing = new(budget.Pool);
@@ -62,7 +63,11 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     }
 
     /// <summary>What happens to a whole message for which there is no room. Set before the first message.</summary>
-    public SlowClientPolicy Policy { get; set; }
+    public SlowClientPolicy Policy
+    {
+        get => (SlowClientPolicy)_policy;
+        set => _policy = (byte)value;
+    }
 
     /// <summary>Whether messages were dropped or replaced or had to wait, since the transport was last idle. From any thread.</summary>
     public bool IsSlow => Volatile.Read(ref _slow) is { IsSlow: true };

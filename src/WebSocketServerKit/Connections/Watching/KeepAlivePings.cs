@@ -66,7 +66,8 @@ internal struct KeepAlivePings(long now)
         long pingedAt = Volatile.Read(ref _pingedAt);
         if (pingedAt != 0)
             return now - pingedAt >= timeout ? KeepAliveAction.PingTimeout : KeepAliveAction.None;
-        if (now - Volatile.Read(ref _heard) < interval)
+        // A Ping behind bytes that do not leave could not be answered.
+        if (now - Volatile.Read(ref _heard) < interval || _draining is { StuckSince: not 0 })
             return KeepAliveAction.None;
         _pingedAt = now;
         return KeepAliveAction.Ping;

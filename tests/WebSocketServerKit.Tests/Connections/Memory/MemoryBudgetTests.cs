@@ -139,6 +139,25 @@ public sealed class MemoryBudgetTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Far_above_the_limit_a_client_that_has_just_grown_is_closed_before_the_largest_are_known()
+    {
+        _budget.Count(HalfMessage); // together with the first two it is above the limit, which pauses them
+        (ScriptedConnection first, _) = await OpenWithHalfAMessageAsync();
+        (ScriptedConnection second, _) = await OpenWithHalfAMessageAsync();
+        (ScriptedConnection small, ScriptedTransport toSmall) = await OpenAsync();
+        (ScriptedConnection last, ScriptedTransport toLast) = await OpenAsync();
+        _budget.Count(2 * HalfMessage);
+        toLast.Receive(Frames.Frame(Opcode.Binary, new byte[HalfMessage], fin: false));
+        await Polling.UntilAsync(() => toLast.Frames.Count > 0); // no beat has ranked the clients
+        AssertClosedForMemory(last, toLast);
+        Assert.True(first.IsOpen && second.IsOpen);
+
+        toSmall.Receive(Frames.Text("goes on"));
+        await small.Called("Message goes on");
+        _budget.Count(-3 * HalfMessage);
+    }
+
+    [Fact]
     public async Task A_client_that_was_paused_is_read_from_again_when_there_is_room()
     {
         (ScriptedConnection paused, ScriptedTransport toPaused) = await OpenWithHalfAMessageAsync();
