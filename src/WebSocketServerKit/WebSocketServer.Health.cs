@@ -18,7 +18,8 @@ public sealed partial class WebSocketServer
             return run is null
                 ? new WebSocketServerHealth(false, false, false, 0, _options.MaxClients, 0, _options.EffectiveMaxBufferedBytes, false, TimeSpan.Zero)
                 : new WebSocketServerHealth(
-                    true, run.EndPoints.Count > 0, Volatile.Read(ref _stopping) is not null, Clients.Count, run.MaxClients, run.Budget.Used, run.Budget.Limit, run.Budget.IsShort, run.Heartbeat.Lateness);
+                    true, run.EndPoints.Count > 0, Volatile.Read(ref _stopping) is not null, Clients.Count, run.MaxClients, run.Budget.Used, run.Budget.Limit, run.Budget.IsShort, run.Heartbeat.Lateness,
+                    Clients.Node?.IsConnected);
         }
     }
 

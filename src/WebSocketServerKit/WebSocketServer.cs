@@ -116,7 +116,9 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <exception cref="ArgumentException">An option has an invalid value; the message names it.</exception>
     /// <exception cref="InvalidOperationException">The server is started already, or is still stopping.</exception>
     /// <exception cref="ObjectDisposedException">The server is disposed of.</exception>
-    /// <param name="cancellationToken">Cancelled before the call, nothing is started.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled, or the server was stopped while it connected to its backplane.</exception>
+    /// <remarks>With a backplane (<see cref="UseBackplane"/>) the server connects to it first. What that throws comes out.</remarks>
+    /// <param name="cancellationToken">Cancelled before the call, or while the server connects to its backplane, nothing is started.</param>
     public Task StartAsync(CancellationToken cancellationToken = default)
     {
         if (cancellationToken.IsCancellationRequested)
@@ -124,11 +126,13 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            if (_run is not null)
+            if (_run is not null || _starting is not null)
                 throw new InvalidOperationException(
                     _stopping is null ? "The server is started already. Stop it first." : "The server is still stopping. Await StopAsync first.");
 
             _options.Validate();
+            if (_backplane is not null)
+                return _starting = WithoutAsyncLocals(() => StartConnectedAsync(_backplane, cancellationToken));
             _run = WithoutAsyncLocals(() => new ServerRun(this, _options, _log));
         }
 
@@ -284,6 +288,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         lock (_gate)
         {
             _disposed = true;
+            _startStopping?.Cancel();
             run = _run;
             if (run is null)
             {
@@ -357,6 +362,8 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     {
         ServerRun run;
         Task<StopResult> stopping;
+        if (Volatile.Read(ref _starting) is { } starting)
+            await EndStartAsync(starting).ConfigureAwait(false);
         lock (_gate)
         {
             if (_run is null)
@@ -427,6 +434,8 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         // Leave the caller's thread and its lock.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         StopResult result = await run.StopAsync().ConfigureAwait(false);
+        if (Clients.Node is { } node)
+            await node.DisposeAsync().ConfigureAwait(false);
         lock (_gate)
         {
             _run = null;

@@ -6,7 +6,7 @@ public enum WebSocketServerHealthStatus
     /// <summary>It takes no clients: it is not started, or is stopping.</summary>
     Unhealthy,
 
-    /// <summary>It serves its clients, and something is short: memory, room for a further client, or the threads of the pool.</summary>
+    /// <summary>It serves its clients, and something is short: memory, room for a further client, the threads of the pool, or the connection to the backplane.</summary>
     Degraded,
 
     /// <summary>It takes clients, and nothing is short.</summary>
@@ -18,7 +18,8 @@ public sealed class WebSocketServerHealth
 {
     private static readonly TimeSpan MuchLag = TimeSpan.FromSeconds(2);
 
-    internal WebSocketServerHealth(bool isStarted, bool isListening, bool isDraining, int clients, int maxClients, long bufferedBytes, long maxBufferedBytes, bool isMemoryShort, TimeSpan lag)
+    internal WebSocketServerHealth(bool isStarted, bool isListening, bool isDraining, int clients, int maxClients, long bufferedBytes, long maxBufferedBytes, bool isMemoryShort, TimeSpan lag,
+        bool? isBackplaneConnected = null)
     {
         IsListening = isListening;
         IsDraining = isDraining;
@@ -27,6 +28,7 @@ public sealed class WebSocketServerHealth
         BufferedBytes = bufferedBytes;
         MaxBufferedBytes = maxBufferedBytes;
         Lag = lag;
+        IsBackplaneConnected = isBackplaneConnected;
         IsAccepting = isStarted && !isDraining && clients < maxClients;
         (Status, Reason) =
             isDraining ? (WebSocketServerHealthStatus.Unhealthy, "the server is stopping")
@@ -34,6 +36,7 @@ public sealed class WebSocketServerHealth
             : clients >= maxClients ? (WebSocketServerHealthStatus.Degraded, $"{clients} clients are connected, as many as MaxClients allows; further ones get 503")
             : isMemoryShort ? (WebSocketServerHealthStatus.Degraded, $"memory is short: the clients hold {bufferedBytes} bytes, and MaxBufferedBytes is {maxBufferedBytes}; those that hold the most are not read from, or closed")
             : lag >= MuchLag ? (WebSocketServerHealthStatus.Degraded, FormattableString.Invariant($"the server's timer is {lag.TotalSeconds:0.0} s late: handlers block the threads of the pool, or the processor is too slow for the load"))
+            : isBackplaneConnected is false ? (WebSocketServerHealthStatus.Degraded, "the connection to the backplane is lost: clients do not get what other servers send")
             : (WebSocketServerHealthStatus.Healthy, "");
     }
 
@@ -66,6 +69,9 @@ public sealed class WebSocketServerHealth
 
     /// <summary>How late the server's timer runs on the thread pool. From two seconds on the server is <see cref="WebSocketServerHealthStatus.Degraded"/>. Zero while it is not started.</summary>
     public TimeSpan Lag { get; }
+
+    /// <summary>Whether the backplane can be reached: see <see cref="WebSocketServer.UseBackplane"/>. Null without one. A server without it is <see cref="WebSocketServerHealthStatus.Degraded"/>: it still serves its own clients.</summary>
+    public bool? IsBackplaneConnected { get; }
 
     /// <summary>The status, and the reason if there is one: <c>degraded: memory is short: ...</c></summary>
     public override string ToString()

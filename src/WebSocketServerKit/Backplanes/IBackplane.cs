@@ -45,7 +45,7 @@ public interface IBackplaneConnection : IAsyncDisposable
     /// <param name="channel">A name of any characters.</param>
     /// <param name="message">Not changed after the call.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>How many servers it was sent to, this one included if it has subscribed.</returns>
+    /// <returns>How many other servers it was sent to.</returns>
     /// <exception cref="IOException">The broker cannot be reached.</exception>
     Task<int> PublishAsync(string channel, ReadOnlyMemory<byte> message, CancellationToken cancellationToken);
 }
@@ -53,7 +53,7 @@ public interface IBackplaneConnection : IAsyncDisposable
 /// <summary>The side of a server that an <see cref="IBackplaneConnection"/> calls.</summary>
 public interface IBackplaneReceiver
 {
-    /// <summary>Tells this run of the server from all others. At most 64 letters and digits.</summary>
+    /// <summary>Tells the server from all others: <see cref="WebSocketServer.NodeId"/>.</summary>
     string NodeId { get; }
 
     /// <summary>

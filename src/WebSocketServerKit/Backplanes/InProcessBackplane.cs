@@ -78,8 +78,12 @@ public sealed class InProcessBackplane : IBackplane
         {
             List<Connection> subscribed = Find(channel);
             foreach (Connection other in subscribed)
-                other.Receive(channel, message);
-            return subscribed.Count;
+            {
+                if (other != this)
+                    other.Receive(channel, message);
+            }
+
+            return subscribed.Count - (subscribed.Contains(this) ? 1 : 0);
         }
 
         private void Receive(string channel, ReadOnlyMemory<byte> message) => receiver.Receive(channel, message);

@@ -18,6 +18,18 @@ public readonly record struct BroadcastResult
     /// <summary>Clients that do not get it because they were leaving already.</summary>
     public int Closed { get; init; }
 
+    /// <summary>What became of it on its way to other servers, whose clients are not counted here. <see cref="ForwardResult.Unneeded"/> without a backplane.</summary>
+    public ForwardResult OtherServers { get; init; }
+
     /// <summary>Clients for which it was accepted: <see cref="Sent"/>, <see cref="Queued"/> and <see cref="Replaced"/>.</summary>
     public int Accepted => Sent + Queued + Replaced;
+
+    internal BroadcastResult Plus(BroadcastResult other) => this with
+    {
+        Sent = Sent + other.Sent,
+        Queued = Queued + other.Queued,
+        Replaced = Replaced + other.Replaced,
+        Dropped = Dropped + other.Dropped,
+        Closed = Closed + other.Closed,
+    };
 }

@@ -10,7 +10,7 @@ namespace WebSocketServerKit;
 /// All clients that are connected. Its members select some of them: <c>server.Clients.InGroup("lobby")</c>. Thread-safe. An enumeration goes over a snapshot: it is not disturbed by clients that
 /// connect or leave meanwhile.
 /// </summary>
-// One lock guards the clients, all indexes and all memberships. No code of the host runs inside it. It is the innermost lock.
+// One lock guards the clients, all indexes and all memberships. No code of the host runs inside it. Only that of Interest is inside it.
 // Every client has an id, a path and an address. So their indexes are made on first use: a host that never looks clients up by one of them does not pay for it with each client.
 public sealed partial class ClientRegistry : ClientSelection
 {

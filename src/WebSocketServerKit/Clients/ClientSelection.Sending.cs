@@ -5,6 +5,7 @@ using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.Scheduling;
 using WebSocketServerKit.Serving;
+using WebSocketServerKit.Serving.Backplanes;
 
 namespace WebSocketServerKit;
 
@@ -51,6 +52,13 @@ public partial class ClientSelection
     }
 
     internal BroadcastResult Broadcast(SharedMessage message, string? key = null)
+    {
+        ServerNode? node = Elsewhere();
+        BroadcastResult here = BroadcastHere(message, key);
+        return node is null ? here : here with { OtherServers = node.Forward(this, message, key) };
+    }
+
+    private BroadcastResult BroadcastHere(SharedMessage message, string? key)
     {
         int sent = 0, queued = 0, replaced = 0, dropped = 0, closed = 0;
         using SelectedClients clients = _registry.Select(this);

@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using WebSocketServerKit.Protocol.Closing;
 using WebSocketServerKit.Serving;
+using WebSocketServerKit.Serving.Backplanes;
 
 namespace WebSocketServerKit;
 
@@ -23,12 +24,14 @@ public partial class ClientSelection : IReadOnlyCollection<WebSocketClient>
     /// <summary>For the registry: all clients.</summary>
     private protected ClientSelection() => _registry = (ClientRegistry)this;
 
-    private protected ClientSelection(ClientSelection wider, bool usesIndex, bool isFiltered)
+    private protected ClientSelection(ClientSelection wider, bool usesIndex, bool isFiltered, bool hasFunction = false, bool staysHere = false)
     {
         _registry = wider._registry;
         Wider = wider;
         IndexUses = wider.IndexUses + (usesIndex ? 1 : 0);
         IsFiltered = wider.IsFiltered || isFiltered;
+        HasFunction = wider.HasFunction || hasFunction;
+        StaysHere = wider.StaysHere || staysHere;
     }
 
     /// <summary>How many clients it has at this moment.</summary>
@@ -102,7 +105,7 @@ public partial class ClientSelection : IReadOnlyCollection<WebSocketClient>
 
     /// <summary>
     /// Narrows to those with this remote address, whatever their ports. A link-local address without a scope (<c>fe80::1</c>) selects the clients of every network interface, one with a scope
-    /// (<c>fe80::1%2</c>) those of that interface.
+    /// (<c>fe80::1%2</c>) those of that interface of this machine.
     /// </summary>
     public ClientSelection WithRemoteAddress(IPAddress address)
     {
@@ -111,7 +114,7 @@ public partial class ClientSelection : IReadOnlyCollection<WebSocketClient>
             address = address.MapToIPv4();
         IPAddress anyScope = ClientRegistry.WithoutScope(address);
         var selection = new KeySelection<IPAddress>(this, _registry.ByRemoteAddress, anyScope);
-        return ReferenceEquals(anyScope, address) ? selection : selection.Where(client => client.RemoteAddress.Equals(address));
+        return ReferenceEquals(anyScope, address) ? selection : selection.OnThisServer().Where(client => client.RemoteAddress.Equals(address));
     }
 
     /// <summary>Leaves out certain clients: often the sender of a message.</summary>
@@ -156,16 +159,24 @@ public partial class ClientSelection : IReadOnlyCollection<WebSocketClient>
     /// Closes each client as <see cref="WebSocketClient.CloseAsync(CloseCode, string, CancellationToken)"/> does: all at the same time. Completes when all are out of
     /// <see cref="WebSocketServer.Clients"/>, and for those that one of their handlers keeps there when their Close frame is written. So a handler may await it, for its own client too.
     /// </summary>
-    /// <remarks>Clients that connect, or come into the selection, after the call are not closed. To close all and to accept no more, stop the server.</remarks>
+    /// <remarks>Clients that connect, or come into the selection, after the call are not closed. To close all and to accept no more, stop the server. Those of other servers are closed too, if the server has a
+    /// backplane, but not waited for: see <see cref="OnThisServer"/>.</remarks>
     /// <param name="code">Why: 1000 to 1003, 1007 to 1014, or one of your own from 3000 to 4999. An <see langword="int"/> will do.</param>
     /// <param name="reason">At most 123 bytes as UTF-8.</param>
     /// <param name="cancellationToken">Ends the wait; the closing handshakes go on.</param>
     /// <exception cref="ArgumentException">The code must not be sent, or the reason is too long. Nobody is closed then.</exception>
+    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public async Task CloseAsync(CloseCode code, string reason = "", CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(reason);
         CloseFrame.Check(code, reason);
+        if (Elsewhere() is { } node)
+        {
+            byte[] payload = new byte[2 + CloseFrame.MaxReasonBytes];
+            node.Forward(this, EnvelopeKind.Close, payload: payload.AsSpan(0, CloseFrame.Write(payload, code, reason)));
+        }
+
         List<Task> closing = [];
         ForEach(client => closing.Add(client.CloseAsync(code, reason, CancellationToken.None)));
         await Task.WhenAll(closing).WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -177,7 +188,12 @@ public partial class ClientSelection : IReadOnlyCollection<WebSocketClient>
     public Task CloseAsync(CancellationToken cancellationToken = default) => CloseAsync(CloseCode.NormalClosure, "", cancellationToken);
 
     /// <summary>Resets each connection at once, as <see cref="WebSocketClient.Abort"/> does.</summary>
-    public void Abort() => ForEach(static client => client.Abort());
+    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>.</exception>
+    public void Abort()
+    {
+        Elsewhere()?.Forward(this, EnvelopeKind.Abort);
+        ForEach(static client => client.Abort());
+    }
 
     /// <summary>Enumerates the clients that it has at the moment of this call, in no particular order.</summary>
     public IEnumerator<WebSocketClient> GetEnumerator() => Enumerate(_registry.Select(this));

@@ -147,4 +147,16 @@ internal sealed partial class ServerLog(ILogger log)
         "A handler of the client at {RemoteEndPoint} has blocked the thread of its event loop for 100 ms. Another thread goes on with the other clients. Handlers that wait should be async; for handlers "
         + "that compute or block, the transport Sockets is the better one. Further ones are not logged.")]
     public partial void HandlerBlocksLoop(EndPoint remoteEndPoint);
+
+    [LoggerMessage(41, LogLevel.Warning, "The backplane does not let this server subscribe. Its clients do not get what other servers send to some groups, users or topics. The server tries again.")]
+    public partial void SubscribingFailed(Exception exception);
+
+    [LoggerMessage(42, LogLevel.Warning, "A message of another server on the channel {Channel} was dropped: {Problem}. Run one version of the library on all servers. Further ones are not logged.")]
+    public partial void BackplaneMessageUnknown(string channel, string problem);
+
+    [LoggerMessage(43, LogLevel.Error, "A message of another server on the channel {Channel} could not be passed on to the clients of this one.")]
+    public partial void BackplaneMessageFailed(Exception exception, string channel);
+
+    [LoggerMessage(44, LogLevel.Warning, "The connection to the backplane was not closed properly.")]
+    public partial void BackplaneNotClosed(Exception exception);
 }

@@ -13,6 +13,11 @@ internal class ClientIndex<TKey>(ClientSetKind kind, IEqualityComparer<TKey>? co
 {
     private readonly Dictionary<TKey, ClientSet> _sets = new(comparer);
 
+    /// <summary>Called with a key that has got its first client, or lost its last one. Under the registry's lock.</summary>
+    public Action<ClientSetKind, TKey>? KeyChanged { get; set; }
+
+    public ClientSetKind Kind => kind;
+
     /// <summary>The keys of all sets.</summary>
     public IReadOnlyCollection<TKey> Keys => _sets.Keys;
 
@@ -26,6 +31,7 @@ internal class ClientIndex<TKey>(ClientSetKind kind, IEqualityComparer<TKey>? co
         {
             set = new ClientSet(kind, key);
             Added(set);
+            KeyChanged?.Invoke(kind, key);
         }
 
         set!.Add(client);
@@ -40,6 +46,7 @@ internal class ClientIndex<TKey>(ClientSetKind kind, IEqualityComparer<TKey>? co
         {
             _sets.Remove(key);
             Removed(set);
+            KeyChanged?.Invoke(kind, key);
         }
     }
 

@@ -29,6 +29,9 @@ internal enum ClientSetKind
 
     /// <summary>A topic filter that they have subscribed to.</summary>
     Topic,
+
+    /// <summary><see cref="WebSocketClient.Id"/>. Such a set never changes.</summary>
+    Id,
 }
 
 /// <summary>
@@ -44,7 +47,7 @@ internal sealed class ClientSet(ClientSetKind kind, object key)
 
     public ClientSetKind Kind => kind;
 
-    /// <summary>A string (empty for all clients), an <see cref="IPAddress"/>, or a <see cref="WebSocketPath"/>.</summary>
+    /// <summary>A string (empty for all clients), an id, an <see cref="IPAddress"/>, or a <see cref="WebSocketPath"/>.</summary>
     public object Key => key;
 
     public int Count { get; private set; }
@@ -59,9 +62,13 @@ internal sealed class ClientSet(ClientSetKind kind, object key)
         ClientSetKind.Path => client.Path.Equals((string)key, StringComparison.Ordinal),
         ClientSetKind.RemoteAddress => ClientRegistry.WithoutScope(client.RemoteAddress).Equals((IPAddress)key),
         ClientSetKind.MatchedPath => client.MatchedPath == key,
+        ClientSetKind.Id => _clients[0] == client,
         ClientSetKind.User => string.Equals(client.UserId, (string)key, StringComparison.Ordinal),
         _ => client.Memberships!.Places.ContainsKey(this),
     };
+
+    /// <summary>A set of one client, which is not kept.</summary>
+    public static ClientSet Of(WebSocketClient client) => new(ClientSetKind.Id, client.Id) { _clients = [client], Count = 1 };
 
     /// <summary>Adds a client that is not in the set.</summary>
     public void Add(WebSocketClient client)

@@ -1,7 +1,9 @@
+using WebSocketServerKit.Serving.Backplanes;
+
 namespace WebSocketServerKit.Serving;
 
 /// <summary>A selection of those whom the host's function accepts.</summary>
-internal sealed class FilteredSelection(ClientSelection wider, Func<WebSocketClient, bool> predicate) : ClientSelection(wider, usesIndex: false, isFiltered: true)
+internal sealed class FilteredSelection(ClientSelection wider, Func<WebSocketClient, bool> predicate) : ClientSelection(wider, usesIndex: false, isFiltered: true, hasFunction: true)
 {
     internal override bool Accepts(WebSocketClient client) => predicate(client);
 }
@@ -29,7 +31,7 @@ internal sealed class SelectionExceptClients : ClientSelection
 /// is looked for in the other selection when its turn comes.
 /// </summary>
 internal sealed class SelectionExceptSelection(ClientSelection wider, ClientSelection other)
-    : ClientSelection(wider, usesIndex: !other.IsFiltered, isFiltered: other.IsFiltered)
+    : ClientSelection(wider, usesIndex: !other.IsFiltered, isFiltered: other.IsFiltered, hasFunction: other.HasFunction && !other.StaysHere)
 {
     internal override int Find()
     {
@@ -41,4 +43,13 @@ internal sealed class SelectionExceptSelection(ClientSelection wider, ClientSele
     internal override bool Has(WebSocketClient client) => other.IsFiltered || !other.HasAll(client);
 
     internal override bool Accepts(WebSocketClient client) => !other.IsFiltered || !other.Contains(client);
+
+    internal override void Describe(SelectionDescription description)
+    {
+        if (!other.StaysHere)
+            description.AddExcept(other);
+    }
 }
+
+/// <summary>A selection of the clients of this server, though there are others.</summary>
+internal sealed class LocalSelection(ClientSelection wider) : ClientSelection(wider, usesIndex: false, isFiltered: false, staysHere: true);

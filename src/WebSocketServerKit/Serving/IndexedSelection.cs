@@ -1,3 +1,5 @@
+using WebSocketServerKit.Serving.Backplanes;
+
 namespace WebSocketServerKit.Serving;
 
 /// <summary>A selection of those who are in at least one of some client sets, which an index has.</summary>
@@ -38,6 +40,15 @@ internal sealed class KeySelection<TKey>(ClientSelection wider, ClientIndex<TKey
 
     public override ReadOnlySpan<ClientSet> Sets => _set is null ? [] : new ReadOnlySpan<ClientSet>(ref _set!);
 
+    internal override (int Rank, BackplaneChannel Channel)? Channel => index.Kind switch
+    {
+        ClientSetKind.Group => (2, BackplaneChannel.Group((string)(object)key)),
+        ClientSetKind.User => (3, BackplaneChannel.User((string)(object)key)),
+        _ => null,
+    };
+
+    internal override void Describe(SelectionDescription description) => description.Add(index.Kind, key.ToString()!);
+
     protected override void FindSets() => _set = index.Find(key);
 }
 
@@ -49,6 +60,8 @@ internal sealed class AnyKeySelection(ClientSelection wider, ClientIndex<string>
 
     public override ReadOnlySpan<ClientSet> Sets => _sets.AsSpan(0, _count);
 
+    internal override void Describe(SelectionDescription description) => description.AddAnyGroup(keys);
+
     protected override void FindSets()
     {
         _count = 0;
@@ -58,4 +71,18 @@ internal sealed class AnyKeySelection(ClientSelection wider, ClientIndex<string>
                 _sets[_count++] = set;
         }
     }
+}
+
+/// <summary>A selection of one client, which may be connected to another server.</summary>
+internal sealed class SingleClientSelection(ClientSelection wider, ClientRegistry registry, GlobalClientId id) : IndexedSelection(wider)
+{
+    private ClientSet? _set;
+
+    public override ReadOnlySpan<ClientSet> Sets => _set is null ? [] : new ReadOnlySpan<ClientSet>(ref _set!);
+
+    internal override (int Rank, BackplaneChannel Channel)? Channel => (4, BackplaneChannel.Node(id.NodeId));
+
+    internal override void Describe(SelectionDescription description) => description.AddClient(id);
+
+    protected override void FindSets() => _set = id.NodeId == registry.NodeId && registry.Find(id.ClientId) is { } client ? ClientSet.Of(client) : null;
 }

@@ -6,7 +6,7 @@ namespace WebSocketServerKit.Architecture;
 internal static partial class Layers
 {
     // What a host sees, and what ties it to a connection: one floor of several rooms.
-    private static readonly string[] Top = ["", "Clients", "Events", "Options", "Serving"];
+    private static readonly string[] Top = ["", "Backplanes", "Clients", "Events", "Options", "Serving"];
 
     private static readonly string[] BelowTop = ["Connections", "Diagnostics", "Protocol", "Transport", "Scheduling", "Buffers"];
 
@@ -14,6 +14,7 @@ internal static partial class Layers
     public static readonly Dictionary<string, string[]> MayName = new(StringComparer.Ordinal)
     {
         [""] = [.. Top, .. BelowTop],
+        ["Backplanes"] = [.. Top, .. BelowTop],
         ["Clients"] = [.. Top, .. BelowTop],
         ["Events"] = [.. Top, .. BelowTop],
         ["Options"] = [.. Top, .. BelowTop],

@@ -73,6 +73,14 @@ internal sealed class SharedMessage : IDisposable
         return message;
     }
 
+    public Opcode Opcode => _opcode;
+
+    /// <summary>Whether it may be compressed.</summary>
+    public bool IsCompressed => _compress;
+
+    /// <summary>The payload, wherever it is.</summary>
+    public ReadOnlySpan<byte> PayloadBytes => _prepared is not null ? _prepared.Payload : _held.Length == _payloadLength ? _held.Span : Payload;
+
     /// <summary>The payload, to be written before the first client gets the message.</summary>
     public Span<byte> Payload => _plain.Written.Span[^_payloadLength..];
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using WebSocketServerKit.Serving.Backplanes;
 
 namespace WebSocketServerKit.Serving.Topics;
 
@@ -8,6 +9,10 @@ internal sealed class TopicSelection(ClientSelection wider, TopicIndex index, st
     private readonly List<ClientSet> _sets = [];
 
     public override ReadOnlySpan<ClientSet> Sets => CollectionsMarshal.AsSpan(_sets);
+
+    internal override (int Rank, BackplaneChannel Channel)? Channel => (1, BackplaneChannel.Topics);
+
+    internal override void Describe(SelectionDescription description) => description.AddTopic(topic);
 
     protected override void FindSets()
     {
