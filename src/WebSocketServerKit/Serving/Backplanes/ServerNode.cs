@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Collections.Concurrent;
-using System.Text;
 using WebSocketServerKit.Connections.Sending;
 using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol;
@@ -151,7 +150,7 @@ internal sealed class ServerNode : IBackplaneReceiver, IAsyncDisposable
     private static Envelope Of(SharedMessage message, string? key) => new()
     {
         Kind = EnvelopeKind.Message,
-        Flags = (message.Opcode == Opcode.Text ? EnvelopeFlags.Text : 0) | (message.IsCompressed ? 0 : EnvelopeFlags.Uncompressed) | (key is null ? 0 : EnvelopeFlags.Latest),
+        Flags = (message.Opcode == Opcode.Text ? EnvelopeFlags.Text : EnvelopeFlags.None) | (message.IsCompressed ? EnvelopeFlags.None : EnvelopeFlags.Uncompressed) | (key is null ? EnvelopeFlags.None : EnvelopeFlags.Latest),
         Key = key ?? "",
     };
 
