@@ -69,7 +69,7 @@ public sealed class WebSocketServerBackplaneTests
         Assert.Equal("to one", await there.ReadTextAsync());
 
         Task closing = one.Clients.WithUser("ada").CloseAsync(4001, "signed out", TestServer.Timely);
-        await Task.WhenAll(here.AssertClosedAsync(4001, "signed out"), there.AssertClosedAsync(4001, "signed out"));
+        await Task.WhenAll(AnswerCloseAsync(here), AnswerCloseAsync(there));
         await closing;
         here.Dispose();
         there.Dispose();
@@ -188,6 +188,14 @@ public sealed class WebSocketServerBackplaneTests
         backplane.Confirmed.SetResult();
         await server.StartAsync(TestServer.Timely);
         Assert.True(server.IsListening);
+    }
+
+    private static async Task AnswerCloseAsync(TestClient client)
+    {
+        ReceivedFrame close = await client.ReadFrameAsync();
+        Assert.Equal([0x0F, 0xA1, .. "signed out"u8], close.Payload); // 4001
+        await client.SendCloseAsync(4001);
+        await client.AssertEndAsync();
     }
 
     // A backplane that lets a server subscribe when the test says so.
