@@ -52,6 +52,17 @@ public sealed class ReloadTests
     }
 
     [Fact]
+    public async Task A_stop_that_becomes_longer_than_the_host_waits_is_warned_of()
+    {
+        await using TestHost host = await StartAsync();
+        host.Reload(("StopTimeout", "01:00:00")); // in effect after a restart
+        Assert.Empty(host.Of(9));
+        host.Reload(("Stop:Spread", "00:01:00"));
+        host.Reload(("Urls:1", "http://[::1]:0"));
+        Assert.Equal((LogLevel.Warning, "00:01:10"), (Assert.Single(host.Of(9)).Level, host.Of(9)[0].GetStructuredStateValue("Longest")));
+    }
+
+    [Fact]
     public async Task Limits_and_origins_hold_for_clients_that_come_after_the_reload()
     {
         await using TestHost host = await StartAsync("MaxMessageSize=10");
