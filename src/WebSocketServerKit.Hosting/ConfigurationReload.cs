@@ -63,6 +63,8 @@ internal sealed class ConfigurationReload(ServerSetup setup, WebSocketServer ser
                 return;
             try
             {
+                if (now.Count == 0)
+                    throw new InvalidOperationException($"The configuration has no section \"{_section.Path}\" any more.");
                 WebSocketServerOptions options = services.GetRequiredService<IOptionsFactory<WebSocketServerOptions>>().Create(setup.Name);
                 StopOptions stop = setup.Stop();
                 Listen([.. options.Urls]);

@@ -137,6 +137,18 @@ public sealed class ReloadTests
     }
 
     [Fact]
+    public async Task A_section_that_is_gone_changes_nothing_until_it_is_back()
+    {
+        await using TestHost host = await StartAsync();
+        host.Reload(("Urls:0", null));
+        Assert.Contains("The configuration has no section \"Ws:chat\" any more.", Assert.Single(host.Of(8)).Message, StringComparison.Ordinal);
+        Assert.Single(host.Server.EndPoints);
+        host.Reload(("Urls:0", Any));
+        Assert.Empty(host.Of(6));
+        Assert.Single(host.Server.EndPoints);
+    }
+
+    [Fact]
     public async Task A_reload_that_changes_nothing_says_nothing()
     {
         await using TestHost host = await StartAsync();
