@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
 using WebSocketServerKit;
 
 HostApplicationBuilder builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = args, ContentRootPath = AppContext.BaseDirectory });
@@ -16,9 +17,10 @@ builder.Services.AddWindowsService(); // the same for Windows services
 // Metrics for Prometheus, on a port of their own: http://localhost:9464/metrics
 if (builder.Configuration.GetValue<int?>("Metrics:Port") is { } port)
 {
-    builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics
+    string name = builder.Configuration["Metrics:Host"] ?? "localhost"; // the listener has no other name: 127.0.0.1 is answered with 404
+    builder.Services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("chat")).WithMetrics(metrics => metrics
         .AddMeter("WebSocketServerKit")
-        .AddPrometheusHttpListener(options => (options.Host, options.Port) = ("localhost", port)));
+        .AddPrometheusHttpListener(options => (options.Host, options.Port) = (name, port)));
 }
 
 AdminPage admin = new() { Password = builder.Configuration["Admin:Password"], AllowDisconnect = builder.Configuration.GetValue<bool>("Admin:AllowDisconnect") };
@@ -85,10 +87,10 @@ internal sealed partial class ChatHandler(WebSocketServer server, History histor
         ? Uri.UnescapeDataString(part[5..])
         : null;
 
-    [LoggerMessage(LogLevel.Information, "{Name} has entered.")]
+    [LoggerMessage(1, LogLevel.Information, "{Name} has entered.")]
     private partial void Entered(string name);
 
-    [LoggerMessage(LogLevel.Information, "{Name} has left: {Code}")]
+    [LoggerMessage(2, LogLevel.Information, "{Name} has left: {Code}")]
     private partial void Left(string name, CloseCode code);
 }
 

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Composition;
 using Microsoft.CodeAnalysis;
-using Microsoft.CodeAnalysis.CodeActions;
 using Microsoft.CodeAnalysis.CodeFixes;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
 
@@ -10,36 +9,20 @@ namespace WebSocketServerKit.Analyzers;
 /// <summary>Awaits what was dropped (WSK0001, WSK0002) or blocked on (WSK0004), where the function is async, or can be made so without a change for those who call it.</summary>
 [ExportCodeFixProvider(LanguageNames.CSharp)]
 [Shared]
-public sealed class AwaitTaskFix : CodeFixProvider
+public sealed class AwaitTaskFix : LibraryFix
 {
     /// <inheritdoc/>
     public override ImmutableArray<string> FixableDiagnosticIds { get; } = ImmutableArray.Create(Rules.DroppedTask.Id, Rules.DroppedCall.Id, Rules.BlockingHandler.Id);
 
-    /// <inheritdoc/>
-    public override FixAllProvider GetFixAllProvider() => WellKnownFixAllProviders.BatchFixer;
+    private protected override string Title => "Await it";
 
-    /// <inheritdoc/>
-    public override async Task RegisterCodeFixesAsync(CodeFixContext context)
+    private protected override Func<SyntaxNode>? Change(Diagnostic diagnostic, SyntaxNode root, SyntaxNode node, SemanticModel model, LibraryTypes types)
     {
-        SyntaxNode? root = await context.Document.GetSyntaxRootAsync(context.CancellationToken).ConfigureAwait(false);
-        SemanticModel? model = await context.Document.GetSemanticModelAsync(context.CancellationToken).ConfigureAwait(false);
-        if (root is null || model is null || LibraryTypes.In(model.Compilation) is not { } types)
-            return;
+        if (node is not ExpressionSyntax expression || TaskOf(expression, diagnostic.Id) is not { } task)
+            return null;
 
-        foreach (Diagnostic diagnostic in context.Diagnostics)
-        {
-            SyntaxNode node = root.FindNode(diagnostic.Location.SourceSpan, getInnermostNodeForTie: true);
-            if (node is not ExpressionSyntax expression || TaskOf(expression, diagnostic.Id) is not { } task)
-                continue;
-
-            var function = new AsyncFunction(expression, model, types);
-            if (!function.CanAwait())
-                continue;
-
-            context.RegisterCodeFix(
-                CodeAction.Create("Await it", _ => Task.FromResult(context.Document.WithSyntaxRoot(function.Awaiting(root, expression, task))), nameof(AwaitTaskFix)),
-                diagnostic);
-        }
+        var function = new AsyncFunction(expression, model, types);
+        return function.CanAwait() ? () => function.Awaiting(root, expression, task) : null;
     }
 
     // What is to be awaited in its place. Null where that is not sure, such as behind ?. (null cannot be awaited), or with a timeout.

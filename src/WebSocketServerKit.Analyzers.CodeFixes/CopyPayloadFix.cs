@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Composition;
 using Microsoft.CodeAnalysis;
-using Microsoft.CodeAnalysis.CodeActions;
 using Microsoft.CodeAnalysis.CodeFixes;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -12,31 +11,19 @@ namespace WebSocketServerKit.Analyzers;
 /// <summary>Copies what is used after the handler (WSK0003): where it is stored, or in a variable before the function that uses it later.</summary>
 [ExportCodeFixProvider(LanguageNames.CSharp)]
 [Shared]
-public sealed class CopyPayloadFix : CodeFixProvider
+public sealed class CopyPayloadFix : LibraryFix
 {
     /// <inheritdoc/>
     public override ImmutableArray<string> FixableDiagnosticIds { get; } = ImmutableArray.Create(Rules.EscapingPayload.Id);
 
-    /// <inheritdoc/>
-    public override FixAllProvider GetFixAllProvider() => WellKnownFixAllProviders.BatchFixer;
+    private protected override string Title => "Copy the payload";
 
-    /// <inheritdoc/>
-    public override async Task RegisterCodeFixesAsync(CodeFixContext context)
+    private protected override Func<SyntaxNode>? Change(Diagnostic diagnostic, SyntaxNode root, SyntaxNode node, SemanticModel model, LibraryTypes types)
     {
-        SyntaxNode? root = await context.Document.GetSyntaxRootAsync(context.CancellationToken).ConfigureAwait(false);
-        SemanticModel? model = await context.Document.GetSemanticModelAsync(context.CancellationToken).ConfigureAwait(false);
-        if (root is null || model is null || LibraryTypes.In(model.Compilation) is not { } types)
-            return;
-
-        foreach (Diagnostic diagnostic in context.Diagnostics)
-        {
-            SyntaxNode use = root.FindNode(diagnostic.Location.SourceSpan, getInnermostNodeForTie: true);
-            SyntaxNode? changed = diagnostic.Properties.ContainsKey(EscapingPayloadAnalyzer.CalledLater)
-                ? CopyBefore(root, use, model, types)
-                : CopyInPlace(root, use, model);
-            if (changed is not null)
-                context.RegisterCodeFix(CodeAction.Create("Copy the payload", _ => Task.FromResult(context.Document.WithSyntaxRoot(changed)), nameof(CopyPayloadFix)), diagnostic);
-        }
+        SyntaxNode? changed = diagnostic.Properties.ContainsKey(EscapingPayloadAnalyzer.CalledLater)
+            ? CopyBefore(root, node, model, types)
+            : CopyInPlace(root, node, model);
+        return changed is null ? null : () => changed;
     }
 
     // Only where memory is asked for: in an object the array would be another thing.

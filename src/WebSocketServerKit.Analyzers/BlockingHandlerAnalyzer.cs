@@ -7,22 +7,13 @@ namespace WebSocketServerKit.Analyzers;
 
 /// <summary>Finds handlers that block until a task is complete. Silent where the task may be complete already.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class BlockingHandlerAnalyzer : DiagnosticAnalyzer
+public sealed class BlockingHandlerAnalyzer : LibraryAnalyzer
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = ImmutableArray.Create(Rules.BlockingHandler);
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
-    {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (LibraryTypes.In(start.Compilation) is { } types)
-                start.RegisterOperationAction(operation => Analyze(operation, types), OperationKind.Invocation, OperationKind.PropertyReference);
-        });
-    }
+    private protected override void Register(CompilationStartAnalysisContext start, LibraryTypes types) =>
+        start.RegisterOperationAction(operation => Analyze(operation, types), OperationKind.Invocation, OperationKind.PropertyReference);
 
     /// <summary>The task for which this operation blocks its thread; null if it is something else. For WaitAll and WaitAny the call itself.</summary>
     internal static IOperation? BlocksFor(IOperation operation, LibraryTypes types) => operation switch

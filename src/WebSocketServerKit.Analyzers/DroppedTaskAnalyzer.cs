@@ -7,22 +7,13 @@ namespace WebSocketServerKit.Analyzers;
 
 /// <summary>Finds tasks that nobody awaits where the compiler does not (CS4014): in functions that are not async, and behind <c>?.</c>.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class DroppedTaskAnalyzer : DiagnosticAnalyzer
+public sealed class DroppedTaskAnalyzer : LibraryAnalyzer
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = ImmutableArray.Create(Rules.DroppedTask, Rules.DroppedCall);
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
-    {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (LibraryTypes.In(start.Compilation) is { } types)
-                start.RegisterOperationAction(operation => Analyze(operation, types), OperationKind.ExpressionStatement);
-        });
-    }
+    private protected override void Register(CompilationStartAnalysisContext start, LibraryTypes types) =>
+        start.RegisterOperationAction(operation => Analyze(operation, types), OperationKind.ExpressionStatement);
 
     private static void Analyze(OperationAnalysisContext context, LibraryTypes types)
     {

@@ -7,7 +7,7 @@ namespace WebSocketServerKit.Analyzers;
 
 /// <summary>Finds messages, and views of their payload, that outlive the handler: in work that nobody waits for, and in places that last.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class EscapingPayloadAnalyzer : DiagnosticAnalyzer
+public sealed class EscapingPayloadAnalyzer : LibraryAnalyzer
 {
     /// <summary>The property of a diagnostic that is there if the use is in a function that is called later; else the place of the use is where it is stored.</summary>
     internal const string CalledLater = "CalledLater";
@@ -17,19 +17,13 @@ public sealed class EscapingPayloadAnalyzer : DiagnosticAnalyzer
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = ImmutableArray.Create(Rules.EscapingPayload);
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
+    private protected override void Register(CompilationStartAnalysisContext start, LibraryTypes types)
     {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (LibraryTypes.In(start.Compilation) is not { Message: not null } types)
-                return;
-            start.RegisterOperationAction(operation => AnalyzeCall(operation, types), OperationKind.Invocation);
-            start.RegisterOperationAction(operation => AnalyzeCreation(operation, types), OperationKind.ObjectCreation);
-            start.RegisterOperationAction(operation => AnalyzeAssignment(operation, types), OperationKind.SimpleAssignment);
-        });
+        if (types.Message is null)
+            return;
+        start.RegisterOperationAction(operation => AnalyzeCall(operation, types), OperationKind.Invocation);
+        start.RegisterOperationAction(operation => AnalyzeCreation(operation, types), OperationKind.ObjectCreation);
+        start.RegisterOperationAction(operation => AnalyzeAssignment(operation, types), OperationKind.SimpleAssignment);
     }
 
     private static void AnalyzeCall(OperationAnalysisContext context, LibraryTypes types)

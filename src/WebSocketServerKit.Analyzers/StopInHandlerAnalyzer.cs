@@ -7,22 +7,13 @@ namespace WebSocketServerKit.Analyzers;
 
 /// <summary>Finds handlers that wait for the stop of their own server. A handler may stop another server, so it is silent unless both are surely the same.</summary>
 [DiagnosticAnalyzer(LanguageNames.CSharp)]
-public sealed class StopInHandlerAnalyzer : DiagnosticAnalyzer
+public sealed class StopInHandlerAnalyzer : LibraryAnalyzer
 {
     /// <inheritdoc/>
     public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics { get; } = ImmutableArray.Create(Rules.StopInHandler);
 
-    /// <inheritdoc/>
-    public override void Initialize(AnalysisContext context)
-    {
-        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
-        context.EnableConcurrentExecution();
-        context.RegisterCompilationStartAction(start =>
-        {
-            if (LibraryTypes.In(start.Compilation) is { } types)
-                start.RegisterOperationAction(operation => Analyze(operation, types), OperationKind.Await, OperationKind.Invocation, OperationKind.PropertyReference);
-        });
-    }
+    private protected override void Register(CompilationStartAnalysisContext start, LibraryTypes types) =>
+        start.RegisterOperationAction(operation => Analyze(operation, types), OperationKind.Await, OperationKind.Invocation, OperationKind.PropertyReference);
 
     private static void Analyze(OperationAnalysisContext context, LibraryTypes types)
     {

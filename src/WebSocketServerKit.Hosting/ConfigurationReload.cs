@@ -63,6 +63,8 @@ internal sealed class ConfigurationReload(ServerSetup setup, WebSocketServer ser
                 return;
             try
             {
+                if (now.Count == 0)
+                    throw new InvalidOperationException($"The configuration has no section \"{_section.Path}\" any more.");
                 WebSocketServerOptions options = services.GetRequiredService<IOptionsFactory<WebSocketServerOptions>>().Create(setup.Name);
                 StopOptions stop = setup.Stop();
                 Listen([.. options.Urls]);
@@ -78,6 +80,8 @@ internal sealed class ConfigurationReload(ServerSetup setup, WebSocketServer ser
             _seen = now;
             Tell(changed, log.ConfigurationApplied, isAtOnce: true);
             Tell(changed, log.RestartNeeded, isAtOnce: false);
+            if (changed.Any(key => IsBelow(key, ConfigurationCheck.Stop)))
+                setup.CheckDuration(_stop, services, log);
         }
     }
 
@@ -89,10 +93,9 @@ internal sealed class ConfigurationReload(ServerSetup setup, WebSocketServer ser
     }
 
     private static bool IsAtOnce(string key) =>
-        key.Split(ConfigurationPath.KeyDelimiter)[0] is { } first
-        && (first.Equals(nameof(WebSocketServerOptions.Urls), StringComparison.OrdinalIgnoreCase)
-            || first.Equals(ConfigurationCheck.Stop, StringComparison.OrdinalIgnoreCase)
-            || WebSocketServer.ChangeableOptions.Contains(first, StringComparer.OrdinalIgnoreCase));
+        WebSocketServer.ChangeableOptions.Append(nameof(WebSocketServerOptions.Urls)).Append(ConfigurationCheck.Stop).Any(option => IsBelow(key, option));
+
+    private static bool IsBelow(string key, string option) => key.Split(ConfigurationPath.KeyDelimiter)[0].Equals(option, StringComparison.OrdinalIgnoreCase);
 
     // All of it, or nothing. New addresses come first, so that there is no moment without any; one that takes the port of an old one has to wait until that is closed.
     private void Listen(IReadOnlyList<string> urls)

@@ -15,6 +15,8 @@ internal sealed class HostedWebSocketServer(ServerSetup setup, IServiceProvider 
     private Task<StopResult>? _stopping;
     private int _isStopLogged; // 1 when it is
 
+    private StopOptions Stop => _reload?.Stop ?? setup.Stop();
+
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <exception cref="IOException">The server cannot listen; the message tells where and why.</exception>
@@ -49,8 +51,9 @@ internal sealed class HostedWebSocketServer(ServerSetup setup, IServiceProvider 
 
         _stopping = null;
         _isStopLogged = 0;
-        _reload?.Begin();
         log.Started(setup.Name, string.Join(", ", _server.EndPoints));
+        setup.CheckDuration(Stop, services, log);
+        _reload?.Begin();
     }
 
     public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -60,7 +63,7 @@ internal sealed class HostedWebSocketServer(ServerSetup setup, IServiceProvider 
     {
         _reload?.Dispose();
         if (_server is not null)
-            _stopping ??= _server.StopAsync(_reload?.Stop ?? setup.Stop(), cancellationToken);
+            _stopping ??= _server.StopAsync(Stop, cancellationToken);
         return Task.CompletedTask;
     }
 

@@ -34,4 +34,9 @@ internal sealed partial class HostingLog(ILogger logger)
 
     [LoggerMessage(8, LogLevel.Error, "The new configuration of the WebSocket server \"{Server}\" cannot be used; the one of before stays in force. {Problem}")]
     public partial void ConfigurationRefused(string server, string problem);
+
+    [LoggerMessage(9, LogLevel.Warning,
+        "The stop of the WebSocket server \"{Server}\" may take {Longest} (ReadinessDelay + Spread + Timeout), but HostOptions.ShutdownTimeout gives the host {ShutdownTimeout}; then the clients that are left "
+        + "are reset. Raise it, for example with \"shutdownTimeoutSeconds\" at the root of the configuration, and above that the time after which systemd or the orchestrator kills the program; or shorten the stop.")]
+    public partial void StopTooLong(string server, TimeSpan longest, TimeSpan shutdownTimeout);
 }

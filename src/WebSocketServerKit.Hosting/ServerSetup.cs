@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
 namespace WebSocketServerKit;
@@ -120,6 +121,16 @@ internal sealed partial class ServerSetup(string name) : IValidateOptions<WebSoc
         foreach (Action<StopOptions> configure in StopSteps)
             configure(options);
         return options;
+    }
+
+    /// <summary>Warns if the host may not wait for the end of this stop.</summary>
+    public void CheckDuration(StopOptions stop, IServiceProvider services, HostingLog log)
+    {
+        TimeSpan timeout = stop.Timeout ?? services.GetRequiredService<IOptionsMonitor<WebSocketServerOptions>>().Get(name).StopTimeout;
+        TimeSpan longest = stop.ReadinessDelay + stop.Spread + timeout;
+        TimeSpan shutdownTimeout = services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout;
+        if (shutdownTimeout != Timeout.InfiniteTimeSpan && longest >= shutdownTimeout)
+            log.StopTooLong(name, longest, shutdownTimeout);
     }
 
     /// <summary>All keys that have a value now, relative to the section.</summary>

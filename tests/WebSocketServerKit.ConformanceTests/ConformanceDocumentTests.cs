@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Conformance;
 
@@ -14,12 +15,12 @@ public sealed partial class ConformanceDocumentTests(ResultTable results)
     {
         (string Class, string Method)[] named =
         [
-            .. TestName().Matches(RepositoryFiles.Conformance)
+            .. TestName().Matches(Repository.Read("docs/conformance.md"))
                 .Select(match => (match.Groups["class"].Value, match.Groups["method"].Value)).Distinct(),
         ];
         Assert.True(named.Length > 40, $"The document names {named.Length} tests.");
 
-        string tests = Path.Combine(RepositoryFiles.Root, "tests");
+        string tests = Path.Combine(Repository.Root, "tests");
         ILookup<string, string> files = Directory.EnumerateFiles(tests, "*Tests.cs", SearchOption.AllDirectories)
             .ToLookup(file => Path.GetFileNameWithoutExtension(file), StringComparer.Ordinal);
         Assert.Empty(named.Where(test => !files[test.Class].Any(file => HasTest(File.ReadAllText(file), test.Method)))

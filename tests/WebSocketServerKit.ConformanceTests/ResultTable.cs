@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using WebSocketServerKit.Conformance;
 using WebSocketServerKit.Conformance.Cases;
+using WebSocketServerKit.TestKit;
 
 [assembly: AssemblyFixture(typeof(ResultTable))]
 
@@ -12,6 +13,7 @@ namespace WebSocketServerKit.Conformance;
 /// </summary>
 public sealed class ResultTable : IDisposable
 {
+    private const string Page = "docs/conformance.md";
     private const string Begin = "<!-- results: begin -->\n";
     private const string End = "<!-- results: end -->";
     private const string Head = "| Case | The client sends | The server answers |\n|---|---|---|\n";
@@ -38,16 +40,16 @@ public sealed class ResultTable : IDisposable
     {
         if (!_write || _observed.Count != ConformanceSuite.All.Count)
             return;
-        string text = RepositoryFiles.Conformance;
+        string text = Repository.Read(Page);
         string before = text[..(text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length)];
         string after = text[text.IndexOf(End, StringComparison.Ordinal)..];
         string table = Head + string.Concat(ConformanceSuite.All.Select(one => _observed[one.Id] + "\n"));
-        File.WriteAllText(RepositoryFiles.ConformancePath, before + table + after);
+        File.WriteAllText(Path.Combine(Repository.Root, Page), before + table + after);
     }
 
     private static IEnumerable<string> Rows()
     {
-        string text = RepositoryFiles.Conformance;
+        string text = Repository.Read(Page);
         int begin = text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length;
         int end = text.IndexOf(End, StringComparison.Ordinal);
         return text[begin..end].Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(2);

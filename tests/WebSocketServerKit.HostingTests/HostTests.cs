@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
@@ -213,6 +214,39 @@ public sealed class HostTests
         await host.Host.StopAsync(new CancellationToken(canceled: true));
         Assert.Contains("Raise HostOptions.ShutdownTimeout", Assert.Single(host.Of(3)).Message, StringComparison.Ordinal);
         Assert.Single(host.Of(2));
+    }
+
+    [Theory]
+    [InlineData("00:00:05", true)]
+    [InlineData("00:00:05.001", false)]
+    [InlineData("-00:00:00.001", false)] // the host waits for ever
+    public async Task A_stop_that_may_take_as_long_as_the_host_gives_is_warned_of_once_at_the_start(string shutdownTimeout, bool isWarned)
+    {
+        await using TestHost host = TestHost.Build(
+            builder =>
+            {
+                builder.Services.AddWebSocketServer("chat", builder.Configuration.GetSection("Ws:chat"));
+                builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.Parse(shutdownTimeout, CultureInfo.InvariantCulture));
+            },
+            "Ws:chat:Urls:0=http://127.0.0.1:0", "Ws:chat:Stop:ReadinessDelay=00:00:01", "Ws:chat:Stop:Spread=00:00:02", "Ws:chat:StopTimeout=00:00:02");
+        await host.Host.StartAsync(TestHost.Timely);
+        Assert.Equal(
+            isWarned ? ["The stop of the WebSocket server \"chat\" may take 00:00:05 (ReadinessDelay + Spread + Timeout), but HostOptions.ShutdownTimeout gives the host 00:00:05"] : [],
+            host.Of(9).Select(warning => warning.Message.Split(';')[0]),
+            StringComparer.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_stop_that_is_short_enough_with_what_the_warning_says_is_not_warned_of()
+    {
+        string[] entries = ["Ws:chat:Urls:0=http://127.0.0.1:0", "Ws:chat:Stop:Spread=00:01:00"];
+        foreach (int warnings in (int[])[1, 0])
+        {
+            await using TestHost host = TestHost.Build(builder => builder.Services.AddWebSocketServer("chat", builder.Configuration.GetSection("Ws:chat")), entries);
+            await host.Host.StartAsync(TestHost.Timely);
+            Assert.Equal(warnings, host.Of(9).Count);
+            entries = [.. entries, "shutdownTimeoutSeconds=90"];
+        }
     }
 
     [Fact]

@@ -52,6 +52,17 @@ public sealed class ReloadTests
     }
 
     [Fact]
+    public async Task A_stop_that_becomes_longer_than_the_host_waits_is_warned_of()
+    {
+        await using TestHost host = await StartAsync();
+        host.Reload(("StopTimeout", "01:00:00")); // in effect after a restart
+        Assert.Empty(host.Of(9));
+        host.Reload(("Stop:Spread", "00:01:00"));
+        host.Reload(("Urls:1", "http://[::1]:0"));
+        Assert.Equal((LogLevel.Warning, "00:01:10"), (Assert.Single(host.Of(9)).Level, host.Of(9)[0].GetStructuredStateValue("Longest")));
+    }
+
+    [Fact]
     public async Task Limits_and_origins_hold_for_clients_that_come_after_the_reload()
     {
         await using TestHost host = await StartAsync("MaxMessageSize=10");
@@ -123,6 +134,18 @@ public sealed class ReloadTests
         await host.Host.StartAsync(TestHost.Timely);
         Assert.Equal(2, host.Server.EndPoints.Count);
         Assert.Equal("Ws:chat:MaxClients", Assert.Single(host.Of(7)).GetStructuredStateValue("Keys"));
+    }
+
+    [Fact]
+    public async Task A_section_that_is_gone_changes_nothing_until_it_is_back()
+    {
+        await using TestHost host = await StartAsync();
+        host.Reload(("Urls:0", null));
+        Assert.Contains("The configuration has no section \"Ws:chat\" any more.", Assert.Single(host.Of(8)).Message, StringComparison.Ordinal);
+        Assert.Single(host.Server.EndPoints);
+        host.Reload(("Urls:0", Any));
+        Assert.Empty(host.Of(6));
+        Assert.Single(host.Server.EndPoints);
     }
 
     [Fact]

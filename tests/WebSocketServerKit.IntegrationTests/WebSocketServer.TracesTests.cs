@@ -38,12 +38,9 @@ public sealed class WebSocketServerTracesTests
         return raw;
     }
 
-    [Fact]
-    public async Task All_handlers_run_in_the_activity_of_their_connection_with_the_baggage_of_the_request()
+    // A traced client: its first message is handled at once, its second one later, then it leaves.
+    private static async Task ConverseAsync(TestServer server)
     {
-        string name = nameof(All_handlers_run_in_the_activity_of_their_connection_with_the_baggage_of_the_request);
-        using Spans spans = new(name);
-        await using TestServer server = await StartAsync(name, tracesMessages: false);
         using TestClient raw = await ConnectAsync(server, Headers);
         await raw.SendAsync("at once");
         await raw.ReadTextAsync();
@@ -51,6 +48,15 @@ public sealed class WebSocketServerTracesTests
         await raw.ReadTextAsync();
         await raw.SendCloseAsync(1000);
         await server.NextEndAsync();
+    }
+
+    [Fact]
+    public async Task All_handlers_run_in_the_activity_of_their_connection_with_the_baggage_of_the_request()
+    {
+        string name = nameof(All_handlers_run_in_the_activity_of_their_connection_with_the_baggage_of_the_request);
+        using Spans spans = new(name);
+        await using TestServer server = await StartAsync(name, tracesMessages: false);
+        await ConverseAsync(server);
         await Polling.UntilAsync(() => spans.Ended.Count == 2);
         Activity handshake = spans.Ended[0], connection = spans.Ended[1];
         Assert.Equal(["Handshaking", "ClientConnected", "at once", "1", "later", "2", "ClientDisconnected"], _seen.Select(one => one.Event), StringComparer.Ordinal);
@@ -66,13 +72,7 @@ public sealed class WebSocketServerTracesTests
         string name = nameof(Each_message_has_an_activity_of_its_own_on_demand_which_ends_with_its_handlers);
         using Spans spans = new(name);
         await using TestServer server = await StartAsync(name, tracesMessages: true);
-        using TestClient raw = await ConnectAsync(server, Headers);
-        await raw.SendAsync("at once");
-        await raw.ReadTextAsync();
-        await raw.SendAsync("later");
-        await raw.ReadTextAsync();
-        await raw.SendCloseAsync(1000);
-        await server.NextEndAsync();
+        await ConverseAsync(server);
         await Polling.UntilAsync(() => spans.Ended.Count == 4);
         Activity[] messages = [.. spans.Ended.Where(one => one.Kind == ActivityKind.Consumer)];
         Activity handshake = spans.Ended[0], connection = spans.Ended[^1];

@@ -6,14 +6,8 @@ namespace WebSocketServerKit.Docs;
 public class MessagesDocTests
 {
     [Fact]
-    public void Each_block_of_code_is_code_of_these_tests()
-    {
-        string[] source = Lines(File.ReadAllText(Find("tests/WebSocketServerKit.IntegrationTests/Docs/MessagesDoc.cs")));
-        string[][] blocks = [.. File.ReadAllText(Find("docs/messages.md")).Split("```csharp\n").Skip(1).Select(block => Lines(block[..block.IndexOf("```", StringComparison.Ordinal)]))];
-        Assert.Equal(7, blocks.Length);
-        Assert.All(blocks, block => Assert.True(
-            Enumerable.Range(0, source.Length).Any(start => source.Skip(start).Take(block.Length).SequenceEqual(block, StringComparer.Ordinal)), string.Join('\n', block)));
-    }
+    public void Each_block_of_code_is_code_of_these_tests() =>
+        GuideCode.AssertIsIn("docs/messages.md", 7, "tests/WebSocketServerKit.IntegrationTests/Docs/MessagesDoc.cs");
 
     [Fact]
     public async Task Orders_are_answered_with_receipts_and_shown_in_the_kitchen()
@@ -105,15 +99,5 @@ public class MessagesDocTests
         await device.LeaveAsync();
         await server.NextEndAsync();
         Assert.Equal(["unasked", """{"Number":6,"Text":"late"}"""], raised);
-    }
-
-    private static string[] Lines(string text) => [.. text.Split('\n').Select(line => line.Trim()).Where(line => line.Length > 0)];
-
-    private static string Find(string path)
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, path)))
-            folder = Path.GetDirectoryName(folder);
-        return Path.Combine(folder ?? throw new FileNotFoundException($"There is no {path} above {AppContext.BaseDirectory}."), path);
     }
 }

@@ -1,30 +1,16 @@
 using System.Security.Claims;
-using System.Text.RegularExpressions;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Docs;
 
 /// <summary>docs/operations.md and docs/identity.md show code that compiles and does what is said.</summary>
-public sealed partial class OperationsGuideTests
+public sealed class OperationsGuideTests
 {
-    [GeneratedRegex("```csharp\n(?<code>.*?)\n```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Block { get; }
-
     [Theory]
     [InlineData("operations.md", 3)]
     [InlineData("identity.md", 4)]
-    public void Every_block_of_the_guides_is_compiled(string guide, int count)
-    {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "docs", guide)))
-            root = Path.GetDirectoryName(root.TrimEnd(Path.DirectorySeparatorChar)) ?? throw new DirectoryNotFoundException($"There is no docs/{guide} above the test.");
-        string code = string.Concat(((string[])["IntegrationTests", "AspNetCoreTests"]).Select(project => Read("tests", $"WebSocketServerKit.{project}", "Docs", "OperationsGuide.cs")));
-        MatchCollection blocks = Block.Matches(Read("docs", guide));
-        Assert.Equal(count, blocks.Count);
-        Assert.All(blocks, block => Assert.Contains(WithoutIndent(block.Groups["code"].Value), WithoutIndent(code), StringComparison.Ordinal));
-
-        string Read(params string[] path) => File.ReadAllText(Path.Combine([root, .. path])).ReplaceLineEndings("\n");
-    }
+    public void Every_block_of_the_guides_is_compiled(string guide, int count) =>
+        GuideCode.AssertIsIn($"docs/{guide}", count, "tests/WebSocketServerKit.IntegrationTests/Docs/OperationsGuide.cs", "tests/WebSocketServerKit.AspNetCoreTests/Docs/OperationsGuide.cs");
 
     [Fact]
     public async Task A_token_says_who_the_client_is_and_a_user_is_signed_out_everywhere()
@@ -66,8 +52,6 @@ public sealed partial class OperationsGuideTests
         StopResult result = await OperationsGuide.StopAsync(server.Server, new CancellationToken(canceled: true)).Timely();
         Assert.Equal(CutReason.StopCancelled, Assert.Single(result.Cut).Why);
     }
-
-    private static string WithoutIndent(string code) => string.Join('\n', code.Split('\n').Select(line => line.Trim()));
 
     private sealed class Tokens : OperationsGuide.ITokens
     {

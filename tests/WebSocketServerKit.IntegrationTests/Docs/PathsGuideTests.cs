@@ -1,25 +1,19 @@
 using System.Security.Claims;
-using System.Text.RegularExpressions;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Docs;
 
 /// <summary>docs/paths.md shows code that compiles and does what is said.</summary>
-public sealed partial class PathsGuideTests
+public sealed class PathsGuideTests
 {
     [Fact]
-    public void Every_block_of_the_guide_is_compiled()
-    {
-        string code = string.Concat(((string[])["IntegrationTests", "AspNetCoreTests"]).Select(project => Read("tests", $"WebSocketServerKit.{project}", "Docs", "PathsGuide.cs")));
-        MatchCollection blocks = Block.Matches(Read("docs", "paths.md"));
-        Assert.Equal(4, blocks.Count);
-        Assert.All(blocks, block => Assert.Contains(WithoutIndent(block.Groups["code"].Value), WithoutIndent(code), StringComparison.Ordinal));
-    }
+    public void Every_block_of_the_guide_is_compiled() =>
+        GuideCode.AssertIsIn("docs/paths.md", 4, "tests/WebSocketServerKit.IntegrationTests/Docs/PathsGuide.cs", "tests/WebSocketServerKit.AspNetCoreTests/Docs/PathsGuide.cs");
 
     [Fact]
     public void The_guide_names_every_option_of_a_path()
     {
-        string[] rows = [.. Read("docs", "paths.md").Split('\n').Where(line => line.StartsWith("| `", StringComparison.Ordinal)).Select(line => line.Split(" | ")[0])];
+        string[] rows = [.. Repository.Read("docs/paths.md").Split('\n').Where(line => line.StartsWith("| `", StringComparison.Ordinal)).Select(line => line.Split(" | ")[0])];
         Assert.All(typeof(PathOptions).GetProperties(), option => Assert.Contains(rows, row => row.Contains($"`{option.Name}`", StringComparison.Ordinal)));
     }
 
@@ -55,19 +49,6 @@ public sealed partial class PathsGuideTests
         Assert.Equal((403, "Administrators only."), (answer.Status, answer.Body));
         await Polling.UntilAsync(() => server.Clients.WithPath("/upload").All(client => client.MessagesReceived == 1));
     }
-
-    private static string Read(params string[] path)
-    {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "docs", "paths.md")))
-            root = Path.GetDirectoryName(root.TrimEnd(Path.DirectorySeparatorChar)) ?? throw new DirectoryNotFoundException("There is no docs/paths.md above the test.");
-        return File.ReadAllText(Path.Combine([root, .. path])).ReplaceLineEndings("\n");
-    }
-
-    private static string WithoutIndent(string code) => string.Join('\n', code.Split('\n').Select(line => line.Trim()));
-
-    [GeneratedRegex("```csharp\n(?<code>.*?)\n```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Block { get; }
 
     private sealed class Users : PathsGuide.IUsers
     {

@@ -1,29 +1,15 @@
-using System.Text.RegularExpressions;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Docs;
 
 /// <summary>docs/groups.md and docs/slow-clients.md show code that compiles and does what is said.</summary>
-public sealed partial class SendingGuidesTests
+public sealed class SendingGuidesTests
 {
-    [GeneratedRegex("```csharp\n(?<code>.*?)\n```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Block { get; }
-
     [Theory]
     [InlineData("groups.md", 5)]
     [InlineData("slow-clients.md", 4)]
-    public void Every_block_of_the_guides_is_compiled(string guide, int count)
-    {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "docs", guide)))
-            root = Path.GetDirectoryName(root.TrimEnd(Path.DirectorySeparatorChar)) ?? throw new DirectoryNotFoundException($"There is no docs/{guide} above the test.");
-        string code = WithoutIndent(Read("tests", "WebSocketServerKit.IntegrationTests", "Docs", "SendingGuides.cs"));
-        MatchCollection blocks = Block.Matches(Read("docs", guide));
-        Assert.Equal(count, blocks.Count);
-        Assert.All(blocks, block => Assert.Contains(WithoutIndent(block.Groups["code"].Value), code, StringComparison.Ordinal));
-
-        string Read(params string[] path) => File.ReadAllText(Path.Combine([root, .. path])).ReplaceLineEndings("\n");
-    }
+    public void Every_block_of_the_guides_is_compiled(string guide, int count) =>
+        GuideCode.AssertIsIn($"docs/{guide}", count, "tests/WebSocketServerKit.IntegrationTests/Docs/SendingGuides.cs");
 
     [Fact]
     public async Task A_lobby_forwards_to_the_others_and_hears_who_has_left()
@@ -55,6 +41,4 @@ public sealed partial class SendingGuidesTests
 
     [Fact]
     public async Task The_policies_are_those_of_the_options() => Assert.Equal(SlowClientPolicy.DropOldest, await SendingGuides.PoliciesAsync());
-
-    private static string WithoutIndent(string code) => string.Join('\n', code.Split('\n').Select(line => line.Trim()));
 }

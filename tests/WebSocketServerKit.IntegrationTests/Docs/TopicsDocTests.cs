@@ -7,14 +7,8 @@ namespace WebSocketServerKit.Docs;
 public class TopicsDocTests
 {
     [Fact]
-    public void Each_block_of_code_is_code_of_these_tests()
-    {
-        string[] source = Lines(File.ReadAllText(Find("tests/WebSocketServerKit.IntegrationTests/Docs/TopicsDoc.cs")));
-        string[][] blocks = [.. Page().Split("```csharp\n").Skip(1).Select(block => Lines(block[..block.IndexOf("```", StringComparison.Ordinal)]))];
-        Assert.Equal(5, blocks.Length);
-        Assert.All(blocks, block => Assert.True(
-            Enumerable.Range(0, source.Length).Any(start => source.Skip(start).Take(block.Length).SequenceEqual(block, StringComparer.Ordinal)), string.Join('\n', block)));
-    }
+    public void Each_block_of_code_is_code_of_these_tests() =>
+        GuideCode.AssertIsIn("docs/topics.md", 5, "tests/WebSocketServerKit.IntegrationTests/Docs/TopicsDoc.cs");
 
     // The rows of the table: | `filter` | `topic`, … | `topic`, … |
     [Fact]
@@ -22,7 +16,7 @@ public class TopicsDocTests
     {
         await using TestServer server = await TestServer.StartEchoAsync();
         (TestClient raw, WebSocketClient client) = await server.ConnectAsync();
-        string[][] rows = [.. Lines(Page()).Where(line => line.StartsWith("| `", StringComparison.Ordinal)).Select(line => line.Split('|'))];
+        string[][] rows = [.. Repository.Read("docs/topics.md").Split('\n').Where(line => line.StartsWith("| `", StringComparison.Ordinal)).Select(line => line.Split('|'))];
         Assert.True(rows.Length >= 6);
         foreach (string[] row in rows)
         {
@@ -87,17 +81,5 @@ public class TopicsDocTests
         await using TestServer server = await TestServer.StartEchoAsync(options => options.EventContext = window);
         TopicsDoc.Window(server.Server);
         Assert.False(server.Clients.IsWatched);
-    }
-
-    private static string Page() => File.ReadAllText(Find("docs/topics.md"));
-
-    private static string[] Lines(string text) => [.. text.Split('\n').Select(line => line.Trim()).Where(line => line.Length > 0)];
-
-    private static string Find(string path)
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, path)))
-            folder = Path.GetDirectoryName(folder);
-        return Path.Combine(folder ?? throw new FileNotFoundException($"There is no {path} above {AppContext.BaseDirectory}."), path);
     }
 }

@@ -1,18 +1,17 @@
 using System.Text.RegularExpressions;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Proxies;
 
 /// <summary>The configurations that docs/proxies.md recommends, so that what a reader copies is what the tests have run.</summary>
 internal static partial class ProxyDocs
 {
-    private static readonly Lazy<string> Page = new(Read);
-
     /// <summary>The first block of code below a heading, with values in place of its placeholders.</summary>
     /// <param name="heading">The text of the heading.</param>
     /// <param name="values">A value for each placeholder; others are ignored.</param>
     public static string Block(string heading, IReadOnlyDictionary<string, string> values)
     {
-        string page = Page.Value;
+        string page = Repository.Read("docs/proxies.md");
         int title = page.IndexOf($"# {heading}\n", StringComparison.Ordinal);
         Assert.True(title >= 0, $"docs/proxies.md has no heading \"{heading}\".");
         int begin = page.IndexOf('\n', page.IndexOf("\n```", title, StringComparison.Ordinal) + 1) + 1;
@@ -27,15 +26,6 @@ internal static partial class ProxyDocs
     {
         Assert.Contains(from, configuration, StringComparison.Ordinal);
         return configuration.Replace(from, to, StringComparison.Ordinal);
-    }
-
-    private static string Read()
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "docs", "proxies.md")))
-            folder = Path.GetDirectoryName(folder);
-        Assert.True(folder is not null, $"There is no docs/proxies.md above {AppContext.BaseDirectory}.");
-        return File.ReadAllText(Path.Combine(folder, "docs", "proxies.md")).ReplaceLineEndings("\n");
     }
 
     [GeneratedRegex("[A-Z]+(_[A-Z]+)+", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]

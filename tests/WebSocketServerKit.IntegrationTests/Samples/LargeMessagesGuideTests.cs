@@ -19,25 +19,23 @@ public class LargeMessagesGuideTests
     public async Task A_large_message_is_stored_in_a_file_and_clients_have_values_of_their_own()
     {
         string path = Path.GetTempFileName();
-        await using TestServer running = await TestServer.StartAsync(
-            server =>
+        await using TestServer running = await TestServer.StartAsync(server =>
+        {
+            server.Handshaking += (_, e) =>
             {
-                server.OnMessageStream(async (client, message) =>
-                {
-                    await using FileStream file = File.Create(path);
-                    await message.CopyToAsync(file);
-                    await client.SendAsync("stored");
-                });
-                server.Handshaking += (_, e) =>
-                {
-                    e.Options.StreamMessagesFrom = e.Request.Path == "/upload" ? 0 : long.MaxValue; // never
-                    e.Options.MaxStreamedMessageSize = 5_000_000_000;
-                };
-            },
-            options =>
-            {
-                options.StreamMessagesFrom = 64 * 1024;
-            });
+                e.Options.StreamMessagesFrom = e.Request.Path == "/upload" ? 0 : long.MaxValue; // never
+                e.Options.MaxStreamedMessageSize = 5_000_000_000;
+            };
+        });
+        (WebSocketServer server, WebSocketServerOptions options) = (running.Server, running.Options);
+        options.StreamMessagesFrom = 64 * 1024;
+        server.OnMessageStream(async (client, message) =>
+        {
+            await using FileStream file = File.Create(path);
+            await message.CopyToAsync(file);
+            await client.SendAsync("stored");
+        });
+        server.Change(options);
         using TestClient client = await running.OpenAsync("/upload");
         await client.SendAsync(new byte[3_000_000]);
         Assert.Equal("stored", await client.ReadTextAsync());
@@ -115,27 +113,8 @@ public class LargeMessagesGuideTests
     }
 
     [Fact]
-    public void Every_block_of_the_guide_is_code_of_this_file()
-    {
-        string[] file = Lines(File.ReadAllText(Find("tests/WebSocketServerKit.IntegrationTests/Samples/LargeMessagesGuideTests.cs")));
-        string[] guide = Lines(File.ReadAllText(Find("docs/large-messages.md")));
-        int blocks = 0;
-        bool inside = false;
-        foreach (string line in guide)
-        {
-            if (line.StartsWith("```", StringComparison.Ordinal))
-            {
-                inside = line == "```csharp";
-                blocks += inside ? 1 : 0;
-            }
-            else if (inside)
-            {
-                Assert.Contains(line, file, StringComparer.Ordinal);
-            }
-        }
-
-        Assert.Equal(4, blocks);
-    }
+    public void Every_block_of_the_guide_is_code_of_this_file() =>
+        GuideCode.AssertIsIn("docs/large-messages.md", 4, "tests/WebSocketServerKit.IntegrationTests/Samples/LargeMessagesGuideTests.cs");
 
     private static async IAsyncEnumerable<string> RowsAsync()
     {
@@ -145,15 +124,5 @@ public class LargeMessagesGuideTests
                 await Task.Yield();
             yield return $"{i}";
         }
-    }
-
-    private static string[] Lines(string text) => [.. text.ReplaceLineEndings("\n").Split('\n').Select(line => line.Trim())];
-
-    private static string Find(string path)
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, path)))
-            folder = Path.GetDirectoryName(folder);
-        return Path.Combine(folder!, path);
     }
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Claims;
 using Microsoft.Extensions.Time.Testing;
+using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Testing.Docs;
 
@@ -8,14 +9,8 @@ namespace WebSocketServerKit.Testing.Docs;
 public class TestingGuideTests
 {
     [Fact]
-    public void Each_block_of_code_is_code_of_these_tests()
-    {
-        string[] source = Lines(File.ReadAllText(Find("tests/WebSocketServerKit.TestingTests/Docs/TestingGuideTests.cs")));
-        string[][] blocks = [.. File.ReadAllText(Find("docs/testing.md")).Split("```csharp\n").Skip(1).Select(block => Lines(block[..block.IndexOf("```", StringComparison.Ordinal)]))];
-        Assert.Equal(6, blocks.Length);
-        Assert.All(blocks, block => Assert.True(
-            Enumerable.Range(0, source.Length).Any(start => source.Skip(start).Take(block.Length).SequenceEqual(block, StringComparer.Ordinal)), string.Join('\n', block)));
-    }
+    public void Each_block_of_code_is_code_of_these_tests() =>
+        GuideCode.AssertIsIn("docs/testing.md", 6, "tests/WebSocketServerKit.TestingTests/Docs/TestingGuideTests.cs");
 
 #pragma warning disable xUnit1051 // the examples are short
     [Fact]
@@ -106,14 +101,4 @@ public class TestingGuideTests
         Assert.Equal(HttpStatusCode.BadRequest, TestEvents.RefusalOf(e)?.Status);
     }
 #pragma warning restore xUnit1051
-
-    private static string[] Lines(string text) => [.. text.Split('\n').Select(line => line.Trim()).Where(line => line.Length > 0)];
-
-    private static string Find(string path)
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, path)))
-            folder = Path.GetDirectoryName(folder);
-        return Path.Combine(folder ?? throw new FileNotFoundException($"There is no {path} above {AppContext.BaseDirectory}."), path);
-    }
 }

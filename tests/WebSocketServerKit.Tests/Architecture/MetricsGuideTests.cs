@@ -27,14 +27,14 @@ public sealed partial class MetricsGuideTests
     public void The_guide_lists_every_instrument_with_its_unit() =>
         Assert.Equal(
             All.Select(instrument => $"{instrument.Name} {instrument.Unit}").Order(StringComparer.Ordinal),
-            Row.Matches(SourceTree.Read("docs/metrics.md")).Select(row => $"{row.Groups["name"]} {row.Groups["unit"]}").Order(StringComparer.Ordinal),
+            Row.Matches(Repository.Read("docs/metrics.md")).Select(row => $"{row.Groups["name"]} {row.Groups["unit"]}").Order(StringComparer.Ordinal),
             StringComparer.Ordinal);
 
     [Fact]
     public void The_dashboard_shows_every_instrument_and_no_other() =>
         Assert.Equal(
             All.Select(SeriesOf).Order(StringComparer.Ordinal),
-            Series.Matches(SourceTree.Read("docs/grafana-dashboard.json")).Select(series => series.Value).Where(series => series != "websocket_server_name").Distinct(StringComparer.Ordinal)
+            Series.Matches(Repository.Read("docs/grafana-dashboard.json")).Select(series => series.Value).Where(series => series != "websocket_server_name").Distinct(StringComparer.Ordinal)
                 .Order(StringComparer.Ordinal),
             StringComparer.Ordinal);
 

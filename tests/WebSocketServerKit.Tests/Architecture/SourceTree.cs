@@ -1,3 +1,5 @@
+using WebSocketServerKit.TestKit;
+
 namespace WebSocketServerKit.Architecture;
 
 /// <summary>A source file, by its path below the project that it belongs to.</summary>
@@ -13,13 +15,9 @@ internal sealed record SourceFile(string Path, string Text)
     public string Code { get; } = CSharpCode.In(Text);
 }
 
-/// <summary>The repository that the tests were built from.</summary>
+/// <summary>The C# files of the repository.</summary>
 internal static class SourceTree
 {
-    // Looked for above the test's binary: in a build with deterministic source paths, as CI makes it, [CallerFilePath] is no path of
-    // the machine.
-    private static readonly string Root = FindRoot();
-
     /// <summary>The C# files of the library.</summary>
     public static SourceFile[] Library { get; } =
         [.. Files("src/WebSocketServerKit").Order(StringComparer.Ordinal).Select(path => Read("src/WebSocketServerKit", path))];
@@ -27,23 +25,12 @@ internal static class SourceTree
     /// <summary>The paths of the C# files below a project.</summary>
     public static HashSet<string> Files(string project)
     {
-        string folder = Path.Combine(Root, project);
+        string folder = Path.Combine(Repository.Root, project);
         IEnumerable<string> paths = Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
             .Select(path => Path.GetRelativePath(folder, path).Replace('\\', '/'))
             .Where(path => !path.StartsWith("obj/", StringComparison.Ordinal) && !path.StartsWith("bin/", StringComparison.Ordinal));
         return new HashSet<string>(paths, StringComparer.Ordinal);
     }
 
-    /// <summary>The text of a file.</summary>
-    public static string Read(string path) => File.ReadAllText(Path.Combine(Root, path)).ReplaceLineEndings("\n");
-
-    private static SourceFile Read(string project, string path) => new(path, File.ReadAllText(Path.Combine(Root, project, path)));
-
-    private static string FindRoot()
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "WebSocketServerKit.sln")))
-            folder = Path.GetDirectoryName(folder);
-        return folder ?? throw new DirectoryNotFoundException($"There is no WebSocketServerKit.sln above {AppContext.BaseDirectory}.");
-    }
+    private static SourceFile Read(string project, string path) => new(path, Repository.Read($"{project}/{path}"));
 }
