@@ -67,6 +67,6 @@ uploadServer.SetAction((arguments, _) => UploadServer.ServeAsync(arguments.GetVa
 
 RootCommand root = new("Loads servers in processes of their own over loopback: churn and soak look at what stays behind, slow and blocked at who waits, the others compare with Kestrel. For Linux.")
 {
-    Echo.Command(), FixedRate.Command(), Broadcast.Command(), Idle.Command(), Accept.Command(), Fairness.Command(), AspNet.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, slow, blocked, upload, serve, serveSlow, contender, uploadServer,
+    Echo.Command(), FixedRate.Command(), Broadcast.Command(), Cluster.Command(), Idle.Command(), Accept.Command(), Fairness.Command(), AspNet.Command(), Deflate.Command(), DeflateIdle.Command(), churn, soak, slow, blocked, upload, serve, serveSlow, contender, uploadServer,
 };
 return await root.Parse(args).InvokeAsync();

@@ -16,10 +16,11 @@ internal static class Handshake
 
     /// <summary>Connects and sends the request, under TLS as soon as its handshake is done.</summary>
     /// <param name="server">At 127.0.0.1.</param>
+    /// <param name="node">Which of its processes.</param>
     /// <param name="source">An address from 127.0.0.0/8, each of which has source ports of its own; null for 127.0.0.1.</param>
-    public static ClientTransport Begin(ServerProcess server, IPAddress? source = null)
+    public static ClientTransport Begin(ServerProcess server, IPAddress? source = null, int node = 0)
     {
-        Socket socket = Connect(server.Port, source);
+        Socket socket = Connect(server.PortOf(node), source);
         if (server.UsesTls)
             return new TlsTransport(socket, Request);
         socket.Send(Request);
@@ -37,11 +38,13 @@ internal static class Handshake
         return true;
     }
 
-    /// <summary>Connects and gets the handshake done, that of TLS included.</summary>
-    public static ClientTransport Open(ServerProcess server)
+    /// <summary>Connects and gets the handshake done, that of TLS included, and the greeting of the server's protocol.</summary>
+    public static ClientTransport Open(ServerProcess server, int node = 0)
     {
-        ClientTransport transport = Begin(server);
+        ClientTransport transport = Begin(server, node: node);
         Await(transport);
+        if (server.Contender.Greeting is { } greeting)
+            Greet(transport, greeting);
         return transport;
     }
 
@@ -93,6 +96,23 @@ internal static class Handshake
         socket.Send(request);
         answer = Await(new ClientTransport(socket));
         return socket;
+    }
+
+    private static void Greet(ClientTransport transport, Greeting greeting)
+    {
+        if (greeting.Request is { } request)
+            transport.Socket.Send(MaskedFrame.Of(0x81, Encoding.ASCII.GetBytes(request)));
+        byte[] expected = [.. greeting.Answers.SelectMany(answer => (byte[])[0x81, (byte)answer.Length, .. Encoding.ASCII.GetBytes(answer)])];
+        byte[] answer = new byte[expected.Length];
+        for (int length = 0; length < answer.Length;)
+        {
+            if (!transport.Socket.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead))
+                throw new TimeoutException("The server does not answer the greeting.");
+            length += transport.Socket.Receive(answer.AsSpan(length));
+        }
+
+        if (!answer.AsSpan().SequenceEqual(expected))
+            throw new InvalidDataException("The server answered the greeting with something else.");
     }
 
     private static string Await(ClientTransport transport)

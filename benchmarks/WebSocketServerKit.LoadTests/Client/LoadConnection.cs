@@ -38,8 +38,8 @@ internal sealed class LoadConnection : IReady, IDisposable
     }
 
     /// <summary>Connects and exchanges one message again and again.</summary>
-    public LoadConnection(ServerProcess server, Epoll epoll, Message message, Action<LoadConnection, int> received)
-        : this(Handshake.Open(server), epoll, new Repetition(message), received)
+    public LoadConnection(ServerProcess server, Epoll epoll, Message message, Action<LoadConnection, int> received, int node = 0)
+        : this(Handshake.Open(server, node), epoll, new Repetition(message), received)
     {
     }
 

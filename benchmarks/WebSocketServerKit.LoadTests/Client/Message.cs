@@ -10,10 +10,13 @@ internal sealed class Message
     private readonly int _frameSize;
 
     public Message(int size, bool text, int atOnce)
+        : this(Letters(size), text, atOnce)
     {
-        Payload = new byte[size];
-        for (int i = 0; i < size; i++)
-            Payload[i] = (byte)('A' + (i * 7 + i / 64) % 26);
+    }
+
+    public Message(byte[] payload, bool text, int atOnce)
+    {
+        Payload = payload;
         Opcode = (byte)(text ? 1 : 2);
 
         byte[] frame = MaskedFrame.Of((byte)(0x80 | Opcode), Payload);
@@ -32,4 +35,12 @@ internal sealed class Message
     public int MaxBatch { get; }
 
     public ReadOnlyMemory<byte> Frames(int count) => _frames.AsMemory(0, count * _frameSize);
+
+    private static byte[] Letters(int size)
+    {
+        byte[] letters = new byte[size];
+        for (int i = 0; i < size; i++)
+            letters[i] = (byte)('A' + (i * 7 + i / 64) % 26);
+        return letters;
+    }
 }

@@ -13,16 +13,19 @@ internal sealed class Broadcast : Load
     private long _ended; // rounds
     private int _underWay;
 
-    private Broadcast(ServerProcess server, Message message, int receivers, int rounds)
+    public Broadcast(ServerProcess server, Message message, int receivers, int rounds)
         : base(server)
     {
         _missing = new int[rounds];
         for (int i = 0; i < receivers; i++)
         {
             long got = 0;
-            _clients.Add(new LoadConnection(server, Epoll, message, (_, messages) => Received(ref got, messages)));
+            _clients.Add(new LoadConnection(server, Epoll, message, (_, messages) => Received(ref got, messages), node: i % server.Nodes));
         }
     }
+
+    /// <summary>All of them so far.</summary>
+    public long Deliveries => Done;
 
     protected override bool IsIdle => _underWay == 0;
 

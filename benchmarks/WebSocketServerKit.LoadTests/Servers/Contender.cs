@@ -40,6 +40,20 @@ internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsyn
     /// <summary>The one that is mapped to an endpoint, and what it is compared with.</summary>
     public static readonly Contender[] AspNet = [new("aspnet", _ => AspNetServer.StartAsync()), .. All];
 
+    /// <summary>How many processes those are that <see cref="Cluster"/> has over Redis.</summary>
+    public const int Nodes = 3;
+
+    public static readonly Contender SignalR = new("signalr-redis", _ => SignalRServer.StartAsync()) { Processes = Nodes, Greeting = SignalRServer.Greeting };
+
+    /// <summary>Several processes that act as one, and one that is alone.</summary>
+    public static readonly Contender[] Cluster =
+    [
+        new("ours-redis", service => OurServer.StartAsync(service, redis: RedisProcess.Configuration)) { Processes = Nodes, Greeting = OurServer.InRoom },
+        new("ours-loop-redis", service => OurServer.StartAsync(service, OurServer.OnLoop(OurServer.Plain()), RedisProcess.Configuration)) { Processes = Nodes, Greeting = OurServer.InRoom },
+        new("ours-alone", service => OurServer.StartAsync(service)) { Greeting = OurServer.InRoom },
+        SignalR,
+    ];
+
     // The ones that compress are called by whose messages may refer to that side's earlier ones.
     public static readonly Contender OursDeflateNone = OursDeflate("none", server: false, client: false);
 
@@ -65,13 +79,19 @@ internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsyn
     /// <summary>What a client offers that wants compression; by default, what browsers do.</summary>
     public string Offer { get; private init; } = "permessage-deflate; client_max_window_bits";
 
+    /// <summary>In how many processes it runs.</summary>
+    public int Processes { get; private init; } = 1;
+
+    /// <summary>What its protocol asks of a client that has connected; null for nothing.</summary>
+    public Greeting? Greeting { get; private init; }
+
     /// <summary>Serves in this process: prints the port, and ends with the input.</summary>
     /// <param name="name">Which one.</param>
     /// <param name="service">What it does.</param>
     /// <param name="certificate">A <see cref="ServerCertificate"/>, for TLS; otherwise null.</param>
     public static async Task ServeAsync(string name, Service service, string? certificate)
     {
-        Contender contender = AndBare.Concat(AspNet).Concat(Deflating).First(contender => contender.Name == name);
+        Contender contender = AndBare.Concat(AspNet).Concat(Deflating).Concat(Cluster).First(contender => contender.Name == name);
         Console.WriteLine(await (certificate is null
             ? contender.StartAsync(service)
             : (contender.StartTlsAsync ?? throw new NotSupportedException($"{name} is not measured over TLS."))(service, ServerCertificate.Read(certificate))));

@@ -4,50 +4,39 @@ using WebSocketServerKit.LoadTests.Measuring;
 
 namespace WebSocketServerKit.LoadTests.Servers;
 
-/// <summary>A <see cref="Contender"/> in a process of its own, on the server's core.</summary>
+/// <summary>A <see cref="Contender"/> in a process of its own, or in several that act as one, on the server's core.</summary>
 internal sealed class ServerProcess : IDisposable
 {
-    private readonly Process _process;
+    private readonly List<(Process Process, int Port)> _nodes = [];
 
-    private ServerProcess(Contender contender, Process process, int port, bool usesTls)
+    private ServerProcess(Contender contender, bool usesTls)
     {
         Contender = contender;
-        _process = process;
-        Port = port;
         UsesTls = usesTls;
     }
 
     public Contender Contender { get; }
 
-    public int Port { get; }
+    public int Port => PortOf(0);
+
+    /// <summary>How many processes there are.</summary>
+    public int Nodes => _nodes.Count;
 
     public bool UsesTls { get; }
 
     /// <summary>The processor time it has used; the system counts it in steps of 10 ms.</summary>
-    public TimeSpan ProcessorTime
-    {
-        get
-        {
-            _process.Refresh();
-            return _process.TotalProcessorTime;
-        }
-    }
+    public TimeSpan ProcessorTime => new(Sum(process => process.TotalProcessorTime.Ticks));
 
     /// <summary>Its resident set.</summary>
-    public long ResidentBytes
-    {
-        get
-        {
-            _process.Refresh();
-            return _process.WorkingSet64;
-        }
-    }
+    public long ResidentBytes => Sum(process => process.WorkingSet64);
+
+    public int PortOf(int node) => _nodes[node].Port;
 
     /// <summary>Asks how many messages it has worked on.</summary>
     public long GetWorkDone()
     {
-        _process.StandardInput.WriteLine();
-        return long.Parse(_process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"The process of {Contender.Name} has ended."), CultureInfo.InvariantCulture);
+        _nodes[0].Process.StandardInput.WriteLine();
+        return long.Parse(_nodes[0].Process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"The process of {Contender.Name} has ended."), CultureInfo.InvariantCulture);
     }
 
     public static async Task<ServerProcess> StartAsync(Contender contender, Service service, string? certificate = null)
@@ -59,15 +48,36 @@ internal sealed class ServerProcess : IDisposable
             start.ArgumentList.Add(certificate);
         }
 
-        Process process = Cores.OnServerCore(() => Process.Start(start)!);
-        string port = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException($"The process of {contender.Name} ended before it listened.");
-        return new ServerProcess(contender, process, int.Parse(port, CultureInfo.InvariantCulture), certificate is not null);
+        ServerProcess server = new(contender, certificate is not null);
+        for (int i = 0; i < contender.Processes; i++)
+        {
+            Process process = Cores.OnServerCore(() => Process.Start(start)!);
+            string port = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException($"The process of {contender.Name} ended before it listened.");
+            server._nodes.Add((process, int.Parse(port, CultureInfo.InvariantCulture)));
+        }
+
+        return server;
     }
 
     public void Dispose()
     {
-        _process.StandardInput.Close();
-        _process.WaitForExit();
-        _process.Dispose();
+        foreach ((Process process, _) in _nodes)
+        {
+            process.StandardInput.Close();
+            process.WaitForExit();
+            process.Dispose();
+        }
+    }
+
+    private long Sum(Func<Process, long> read)
+    {
+        long sum = 0;
+        foreach ((Process process, _) in _nodes)
+        {
+            process.Refresh();
+            sum += read(process);
+        }
+
+        return sum;
     }
 }
