@@ -1,0 +1,181 @@
+using StackExchange.Redis;
+
+namespace WebSocketServerKit.Backplane;
+
+/// <summary>
+/// Publishes messages, and bounds what waits for Redis. Thread-safe.
+/// </summary>
+/// <remarks>
+/// A message counts until Redis has answered it, or the client has given it up with its connection. A timeout is no end: the client still holds the message. So what has timed out counts on until a later
+/// command is answered, since Redis answers in order.
+/// </remarks>
+internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest interest, Func<string, bool> subscribes, RedisBackplaneOptions options, RedisLog log)
+{
+    /// <summary>What a message costs the client beyond its bytes.</summary>
+    public const int Overhead = 512;
+
+    private readonly ISubscriber _subscriber = multiplexer.GetSubscriber();
+    private readonly DropEpisode _aboveLimit = new(
+        options.Time, () => log.PublishingTooFast(options.MaxPendingBytes), log.PublishingCaughtUp);
+
+    private volatile ChannelNames? _names;
+    private long _pending;
+    private long _timedOut; // part of the pending
+    private int _probing;
+    private long _lost;
+
+    /// <summary>Bytes that Redis has not answered.</summary>
+    public long PendingBytes => Volatile.Read(ref _pending);
+
+    /// <summary>Messages can be published from now on.</summary>
+    public void Open(ChannelNames names) => _names = names;
+
+    /// <summary>How many messages a lost Redis has cost since the last call.</summary>
+    public long TakeLost() => Interlocked.Exchange(ref _lost, 0);
+
+    public bool TryPublish(string channel, ReadOnlyMemory<byte> message)
+    {
+        if (_names is not { } names || !multiplexer.IsConnected)
+        {
+            CountLost();
+            return false;
+        }
+
+        int size = message.Length + Overhead;
+        if (!TryReserve(size))
+        {
+            RedisMetrics.DroppedAboveLimit();
+            _aboveLimit.Count();
+            return false;
+        }
+
+        _ = ObserveAsync(channel, names, message, size);
+        return true;
+    }
+
+    /// <returns>How many clients of Redis have it.</returns>
+    public async Task<long> PublishAsync(string channel, ReadOnlyMemory<byte> message, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        int size = message.Length + Overhead;
+        if (_names is not { } names || !multiplexer.IsConnected)
+            throw new IOException("Redis cannot be reached at this moment.");
+        if (!TryReserve(size))
+            throw new IOException($"More than {options.MaxPendingBytes} bytes wait for Redis (MaxPendingBytes).");
+        try
+        {
+            return await SendAsync(channel, names, message, size).WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+        {
+            throw new IOException("Redis did not take the message.", exception);
+        }
+    }
+
+    /// <summary>Waits until Redis has answered what was published before, or until it cannot be.</summary>
+    public async Task FlushAsync()
+    {
+        if (PendingBytes == 0 || _names is not { } names)
+            return;
+        try
+        {
+            await _subscriber.PublishAsync(names.Node(Guid.Empty), RedisValue.EmptyString).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is RedisException or TimeoutException or ObjectDisposedException)
+        {
+        }
+    }
+
+    private async Task ObserveAsync(string channel, ChannelNames names, ReadOnlyMemory<byte> message, int size)
+    {
+        try
+        {
+            await SendAsync(channel, names, message, size).ConfigureAwait(false);
+        }
+        catch (RedisTimeoutException)
+        {
+            // It may still arrive.
+        }
+        catch (Exception)
+        {
+            CountLost();
+        }
+    }
+
+    private async Task<long> SendAsync(string channel, ChannelNames names, ReadOnlyMemory<byte> message, int size)
+    {
+        // In this order: whoever ends a subscription counts up the epoch after that.
+        int epoch = interest.EpochOf(channel);
+        int own = subscribes(channel) ? 1 : 0;
+        RedisMetrics.Published.Add(1);
+        bool held = false;
+        try
+        {
+            long clients = await _subscriber.PublishAsync(names.Of(channel), message).ConfigureAwait(false);
+            if (clients <= own)
+                interest.Nobody(channel, epoch);
+            _aboveLimit.Calm();
+            return clients;
+        }
+        catch (RedisTimeoutException)
+        {
+            held = true;
+            Interlocked.Add(ref _timedOut, size);
+            Probe(names);
+            throw;
+        }
+        finally
+        {
+            if (!held)
+                Interlocked.Add(ref _pending, -size);
+        }
+    }
+
+    private bool TryReserve(int size)
+    {
+        if (Interlocked.Add(ref _pending, size) <= options.MaxPendingBytes)
+            return true;
+        Interlocked.Add(ref _pending, -size);
+        return false;
+    }
+
+    private void Probe(ChannelNames names)
+    {
+        if (Interlocked.Exchange(ref _probing, 1) == 0)
+            _ = ProbeAsync(names);
+    }
+
+    private async Task ProbeAsync(ChannelNames names)
+    {
+        do
+        {
+            while (Volatile.Read(ref _timedOut) is var timedOut and > 0)
+            {
+                try
+                {
+                    await _subscriber.PublishAsync(names.Node(Guid.Empty), RedisValue.EmptyString).ConfigureAwait(false);
+                }
+                catch (RedisTimeoutException)
+                {
+                    continue;
+                }
+                catch (Exception)
+                {
+                    // The client has given up the connection, and all that it held for it.
+                }
+
+                Interlocked.Add(ref _timedOut, -timedOut);
+                Interlocked.Add(ref _pending, -timedOut);
+            }
+
+            Volatile.Write(ref _probing, 0);
+        }
+        while (Volatile.Read(ref _timedOut) > 0 && Interlocked.Exchange(ref _probing, 1) == 0);
+    }
+
+    private void CountLost()
+    {
+        RedisMetrics.DroppedWhileLost();
+        Interlocked.Increment(ref _lost);
+    }
+}

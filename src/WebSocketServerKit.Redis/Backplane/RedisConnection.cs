@@ -1,0 +1,44 @@
+namespace WebSocketServerKit.Backplane;
+
+/// <summary>The connection of one server to the node of its process. Thread-safe.</summary>
+internal sealed class RedisConnection(RedisNode node, IBackplaneReceiver receiver, Func<Task> release) : IBackplaneConnection
+{
+    private int _disposed;
+
+    public bool IsConnected => node.IsConnected;
+
+    public async Task SubscribeAsync(string channel)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        await node.SubscribeAsync(receiver, channel).ConfigureAwait(false);
+        if (Volatile.Read(ref _disposed) == 0)
+            return;
+        // What had not subscribed yet was not removed.
+        await node.RemoveAsync(receiver).ConfigureAwait(false);
+        ObjectDisposedException.ThrowIf(true, this);
+    }
+
+    public Task UnsubscribeAsync(string channel) => node.UnsubscribeAsync(receiver, channel);
+
+    public bool IsWanted(string channel) => node.IsWanted(receiver, channel);
+
+    public bool TryPublish(string channel, ReadOnlyMemory<byte> message) => node.Outbox.TryPublish(channel, message);
+
+    public Task<int> PublishAsync(string channel, ReadOnlyMemory<byte> message, CancellationToken cancellationToken) => node.PublishAsync(channel, message, cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
+        try
+        {
+            await node.RemoveAsync(receiver).WaitAsync(RedisNode.LongestStop).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // A subscription waits for Redis. It is ended when it has been made.
+        }
+
+        await release().ConfigureAwait(false);
+    }
+}
