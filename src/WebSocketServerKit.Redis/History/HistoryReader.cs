@@ -8,7 +8,7 @@ namespace WebSocketServerKit.History;
 internal sealed class HistoryReader(WebSocketClient client, HistoryStream stream, HistoryLog log, Action<HistoryReader, HistoryGap> missed)
 {
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(50);
 
     private volatile bool _hasEnded;
@@ -38,16 +38,7 @@ internal sealed class HistoryReader(WebSocketClient client, HistoryStream stream
     /// <param name="cancellationToken">Ends the work.</param>
     public async Task<HistoryResume> ResumeAsync(HistoryOffset? from, int last, CancellationToken cancellationToken)
     {
-        if (from is { } offset)
-        {
-            Cursor = offset;
-        }
-        else
-        {
-            HistoryPage newest = await stream.ReadLastAsync(last).WaitAsync(cancellationToken).ConfigureAwait(false);
-            Cursor = newest.Entries is [var first, ..] ? first.Offset with { Number = first.Offset.Number - 1 } : newest.Head;
-        }
-
+        Cursor = from ?? await stream.FindAsync(last).WaitAsync(cancellationToken).ConfigureAwait(false);
         HistoryOffset? reached = await FollowAsync(cancellationToken).ConfigureAwait(false);
         return new HistoryResume(reached is not null, reached ?? Cursor, _replayed, _gap);
     }
@@ -92,7 +83,7 @@ internal sealed class HistoryReader(WebSocketClient client, HistoryStream stream
     // Reads a page and sends it. False if there was nothing new.
     private async Task<bool> ReadOnAsync(CancellationToken cancellationToken)
     {
-        // A client that takes nothing holds no page.
+        // A client that is slow mostly waits here, without a page in memory.
         if (!await WaitForRoomAsync(cancellationToken).ConfigureAwait(false))
             return false;
         HistoryPage page = await stream.ReadSharedAsync(Cursor).WaitAsync(cancellationToken).ConfigureAwait(false);

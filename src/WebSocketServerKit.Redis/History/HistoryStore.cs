@@ -76,14 +76,24 @@ internal sealed class HistoryStore(IConnectionMultiplexer multiplexer, string pr
         long now = Now();
         RedisResult[] result = await EvaluateAsync(
             PublishScript, stream, [NewEpoch(), Cutoff(now), _maxIdle, now, (int)type, payload, options.MaxMessages, $"{_keyPrefix}:{stream}"]).ConfigureAwait(false);
-        return new HistoryOffset((string)result[0]!, (long)result[1]);
+        return HeadOf(result);
     }
 
     /// <summary>Reads a page of the messages behind an offset; from the first one on, if it has another epoch.</summary>
-    public Task<HistoryPage> ReadAsync(string stream, HistoryOffset after) => ReadAsync(stream, after.Epoch, after.Number);
+    public async Task<HistoryPage> ReadAsync(string stream, HistoryOffset after)
+    {
+        RedisResult[] result = await ReadAsync(stream, after.Epoch, after.Number, PageLength).ConfigureAwait(false);
+        HistoryOffset head = HeadOf(result);
+        return new HistoryPage(head, [.. ((RedisResult[])result[2]!).Select(entry => Prepare(ReadEntry(stream, head.Epoch, (RedisResult[])entry!)))]);
+    }
 
-    /// <summary>Reads a page of the newest messages.</summary>
-    public Task<HistoryPage> ReadLastAsync(string stream, int count) => ReadAsync(stream, "", count);
+    /// <summary>The offset before so many of the newest messages, or before the oldest one if the stream has fewer.</summary>
+    public async Task<HistoryOffset> FindAsync(string stream, int last)
+    {
+        RedisResult[] result = await ReadAsync(stream, "", last, length: 1).ConfigureAwait(false);
+        HistoryOffset head = HeadOf(result);
+        return (RedisResult[])result[2]! is [var first] ? head with { Number = ReadEntry(stream, head.Epoch, (RedisResult[])first!).Offset.Number - 1 } : head;
+    }
 
     /// <summary>Reads what the script has published.</summary>
     /// <returns>Null for anything else.</returns>
@@ -120,12 +130,7 @@ internal sealed class HistoryStore(IConnectionMultiplexer multiplexer, string pr
 
     private static string NewEpoch() => RandomNumberGenerator.GetHexString(16, lowercase: true);
 
-    private async Task<HistoryPage> ReadAsync(string stream, string epoch, long number)
-    {
-        RedisResult[] result = await EvaluateAsync(ReadScript, stream, [NewEpoch(), Cutoff(Now()), _maxIdle, epoch, number, PageLength, PageSize]).ConfigureAwait(false);
-        HistoryOffset head = new((string)result[0]!, (long)result[1]);
-        return new HistoryPage(head, [.. ((RedisResult[])result[2]!).Select(entry => Prepare(ReadEntry(stream, head.Epoch, (RedisResult[])entry!)))]);
-    }
+    private static HistoryOffset HeadOf(RedisResult[] result) => new((string)result[0]!, (long)result[1]);
 
     private static HistoryMessage ReadEntry(string stream, string epoch, RedisResult[] entry)
     {
@@ -134,6 +139,9 @@ internal sealed class HistoryStore(IConnectionMultiplexer multiplexer, string pr
         long number = long.Parse(id.AsSpan(0, id.IndexOf('-', StringComparison.Ordinal)), NumberStyles.None, CultureInfo.InvariantCulture);
         return new HistoryMessage(stream, new HistoryOffset(epoch, number), DateTimeOffset.FromUnixTimeMilliseconds((long)fields[1]), (WebSocketMessageType)(int)fields[3], fields[5]);
     }
+
+    private Task<RedisResult[]> ReadAsync(string stream, string epoch, long number, int length) =>
+        EvaluateAsync(ReadScript, stream, [NewEpoch(), Cutoff(Now()), _maxIdle, epoch, number, length, PageSize]);
 
     private async Task<RedisResult[]> EvaluateAsync(string script, string stream, RedisValue[] arguments)
     {

@@ -51,8 +51,8 @@ internal sealed class HistoryStream(string name, HistoryStore store, ISubscriber
     /// <summary>Reads a page anew.</summary>
     public Task<HistoryPage> ReadAsync(HistoryOffset after) => store.ReadAsync(name, after);
 
-    /// <summary>Reads the newest messages.</summary>
-    public Task<HistoryPage> ReadLastAsync(int count) => store.ReadLastAsync(name, count);
+    /// <summary>The offset before so many of the newest messages, or before the oldest one if the stream has fewer.</summary>
+    public Task<HistoryOffset> FindAsync(int last) => store.FindAsync(name, last);
 
     /// <summary>Makes a reader live if it has all that this node knows of.</summary>
     public bool TryGoLive(HistoryReader reader)
@@ -83,7 +83,7 @@ internal sealed class HistoryStream(string name, HistoryStore store, ISubscriber
         HistoryOffset known;
         lock (_gate)
             known = _position;
-        HistoryOffset head = (await store.ReadLastAsync(name, 0).ConfigureAwait(false)).Head;
+        HistoryOffset head = await store.FindAsync(name, 0).ConfigureAwait(false);
         if (isPatient && head.Epoch == known.Epoch && head.Number > known.Number)
             await Task.Delay(OnItsWay).ConfigureAwait(false);
 

@@ -30,7 +30,9 @@ internal sealed class HistoryNode : IAsyncDisposable
     {
         options ??= new RedisHistoryOptions();
         options.Format ??= message => PreparedMessage.FromText($"{message.Offset} {message.Text}");
-        ConnectionMultiplexer connection = await ConnectionMultiplexer.ConnectAsync($"{redis.Configuration},allowAdmin=true{more}");
+        ConfigurationOptions configuration = ConfigurationOptions.Parse($"{redis.Configuration},allowAdmin=true{more}");
+        configuration.ReconnectRetryPolicy = new LinearRetry(50);
+        ConnectionMultiplexer connection = await ConnectionMultiplexer.ConnectAsync(configuration);
         serverOptions ??= new WebSocketServerOptions();
         serverOptions.PingInterval = Timeout.InfiniteTimeSpan;
         WebSocketServer server = new(serverOptions.Listen("http://127.0.0.1:0"));
