@@ -4,11 +4,13 @@ using System.Net;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using StackExchange.Redis;
 using WebSocketServerKit;
 
 Option<string> url = new("--url") { Description = "Where to listen: http://*:8081 for every address", DefaultValueFactory = _ => "http://127.0.0.1:8081" };
 Option<string[]> rooms = new("--rooms") { Description = "The rooms", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["lobby", "random", "help"] };
-RootCommand command = new("A chat with rooms, names, presence and history. Open the address in two browser windows.") { url, rooms };
+Option<string?> redis = new("--redis") { Description = "Keep what is said in this Redis, for all servers that use it: localhost:6379. A page that was away gets what it has missed" };
+RootCommand command = new("A chat with rooms, names, presence and history. Open the address in two browser windows.") { url, rooms, redis };
 command.SetAction(async (arguments, _) =>
 {
     try
@@ -19,12 +21,14 @@ command.SetAction(async (arguments, _) =>
             MaxMessagesPerSecond = 20,
             SlowClients = SlowClientPolicy.Disconnect, // a page that does not read connects again, and gets the history
         };
+        await using ConnectionMultiplexer? connection = arguments.GetValue(redis) is { } address ? await ConnectionMultiplexer.ConnectAsync(address) : null;
+        await using RedisHistory? history = connection is null ? null : SharedRoom.HistoryIn(connection);
         await using WebSocketServer server = new(options.Listen(arguments.GetValue(url)!));
-        new Chat(server, arguments.GetValue(rooms)!).Serve();
+        new Chat(server, arguments.GetValue(rooms)!, name => history is null ? new LocalRoom(name, server.Clients) : new SharedRoom(name, server.Clients, history)).Serve();
         await RunUntilSignalAsync(server);
         return 0;
     }
-    catch (Exception problem) when (problem is IOException or ArgumentException)
+    catch (Exception problem) when (problem is IOException or ArgumentException or RedisException)
     {
         Console.Error.WriteLine(problem.Message);
         return 1;
@@ -61,10 +65,10 @@ internal sealed class Chat
     private readonly ToClient _roomNames;
     private readonly byte[] _page = ReadPage();
 
-    public Chat(WebSocketServer server, IReadOnlyCollection<string> rooms)
+    public Chat(WebSocketServer server, IReadOnlyCollection<string> rooms, Func<string, Room> makeRoom)
     {
         _server = server;
-        _rooms = rooms.Distinct(StringComparer.Ordinal).ToFrozenDictionary(name => name, name => new Room(name, server.Clients), StringComparer.Ordinal);
+        _rooms = rooms.Distinct(StringComparer.Ordinal).ToFrozenDictionary(name => name, makeRoom, StringComparer.Ordinal);
         _roomNames = new ToClient { Rooms = [.. rooms] };
     }
 
@@ -74,7 +78,7 @@ internal sealed class Chat
         WebSocketPath path = _server.Path("/chat");
         path.Handshaking += CheckName;
         path.ClientConnected += (_, e) => e.Client.TrySendJson(_roomNames, Json.Default.ToClient);
-        path.MessageReceived += (_, e) => Take(e);
+        path.OnMessage((client, e) => TakeAsync(client, e));
         path.ClientDisconnected += (_, e) => LeaveAll(e);
     }
 
@@ -86,19 +90,18 @@ internal sealed class Chat
         e.State = name;
     }
 
-    private void Take(MessageReceivedEventArgs e)
+    private async ValueTask TakeAsync(WebSocketClient client, MessageReceivedEventArgs e)
     {
         FromClient message = e.ReadJson(Json.Default.FromClient); // what is no JSON closes the client with 1007
         if (message.Room is null || !_rooms.TryGetValue(message.Room, out Room? room))
             return;
 
-        string name = e.Client.GetState<string>();
         if (message.Enter == true)
-            room.Enter(e.Client);
+            await room.EnterAsync(client, message.After);
         else if (message.Enter == false)
-            room.Leave(e.Client);
+            room.Leave(client);
         else if (message.Text?.Trim() is { Length: > 0 and <= MaxTextLength } text)
-            room.Say(e.Client, name, text);
+            await room.SayAsync(client, text);
     }
 
     private void LeaveAll(ClientDisconnectedEventArgs e)
@@ -122,58 +125,10 @@ internal sealed class Chat
     }
 }
 
-/// <summary>A room is a group of clients with a history. The lock keeps both in step: who enters misses no message and sees none twice.</summary>
-internal sealed class Room(string name, ClientRegistry clients)
-{
-    private const int HistoryLength = 50;
+/// <summary>What a client sends: to enter a room, perhaps with the offset of the last message that it has, or to leave it; or a text.</summary>
+internal sealed record FromClient(string? Room, bool? Enter, string? After, string? Text);
 
-    private readonly Lock _gate = new();
-    private readonly Queue<PreparedMessage> _history = new();
-    private readonly ClientSelection _present = clients.InGroup(name);
-
-    public void Enter(WebSocketClient client)
-    {
-        lock (_gate)
-        {
-            if (!client.Join(name))
-                return;
-            foreach (PreparedMessage message in _history)
-                client.TrySend(message);
-            TellWhoIsThere();
-        }
-    }
-
-    public void Leave(WebSocketClient client)
-    {
-        if (client.Leave(name))
-            TellWhoIsThere();
-    }
-
-    public void Say(WebSocketClient client, string who, string text)
-    {
-        PreparedMessage message = PreparedMessage.FromJson(new ToClient { Room = name, From = who, Text = text, At = DateTimeOffset.UtcNow }, Json.Default.ToClient);
-        lock (_gate)
-        {
-            if (!client.IsIn(name))
-                return;
-            _history.Enqueue(message);
-            if (_history.Count > HistoryLength)
-                _history.Dequeue();
-            _present.Broadcast(message);
-        }
-    }
-
-    public void TellWhoIsThere()
-    {
-        lock (_gate)
-            _present.BroadcastJson(new ToClient { Room = name, Present = [.. _present.Select(client => client.GetState<string>()).Order(StringComparer.CurrentCulture)] }, Json.Default.ToClient);
-    }
-}
-
-/// <summary>What a client sends: to enter or leave a room, or a text.</summary>
-internal sealed record FromClient(string? Room, bool? Enter, string? Text);
-
-/// <summary>What a client gets: the rooms, who is in a room, or what somebody has said there.</summary>
+/// <summary>What a client gets: the rooms, who is in a room, or what somebody has said there. Or that it has missed something, or that its text could not be stored.</summary>
 internal sealed record ToClient
 {
     public string[]? Rooms { get; init; }
@@ -187,6 +142,10 @@ internal sealed record ToClient
     public string? Text { get; init; }
 
     public DateTimeOffset? At { get; init; }
+
+    public string? Offset { get; init; }
+
+    public string? Note { get; init; }
 }
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

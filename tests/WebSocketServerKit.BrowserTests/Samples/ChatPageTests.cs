@@ -1,5 +1,6 @@
 using Microsoft.Playwright;
 using WebSocketServerKit.BrowserTests.TestKit;
+using WebSocketServerKit.TestKit;
 using static Microsoft.Playwright.Assertions;
 
 namespace WebSocketServerKit.BrowserTests.Samples;
@@ -35,6 +36,35 @@ public sealed class ChatPageTests(Chromium chromium)
         await SayAsync(page, "are you there?");
         await Expect(Text(page)).ToHaveValueAsync("are you there?");
     }
+
+    [Fact]
+    public async Task With_Redis_a_page_whose_server_was_away_loses_nothing_and_shows_nothing_twice()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        string[] options = ["--redis", redis.Configuration];
+        await using SamplePage ann = await SamplePage.OpenAsync(chromium, "Chat", "Chat: ", options), bob = await SamplePage.OpenAsync(chromium, "Chat", "Chat: ", options);
+        await EnterAsync(ann.Page, "Ann");
+        await EnterAsync(bob.Page, "Bob");
+        await SayAsync(ann.Page, "one");
+        await Expect(Said(bob.Page)).ToContainTextAsync(["Ann: one"]);
+        await SayAsync(bob.Page, "two");
+        await Expect(Said(ann.Page)).ToContainTextAsync(["Ann: one", "Bob: two"]);
+        await ann.EndAsync();
+        await Expect(ann.Page.GetByLabel("Messages")).ToContainTextAsync("disconnected");
+        await SayAsync(bob.Page, "three");
+        await SayAsync(bob.Page, "four");
+        await Expect(Said(bob.Page)).ToHaveCountAsync(4);
+        await ann.RestartAsync("Chat", "Chat: ", options);
+        await Expect(Said(ann.Page)).ToHaveCountAsync(4);
+        await Expect(ann.Page.GetByLabel("Messages")).ToContainTextAsync("disconnected"); // what was shown stays
+        await SayAsync(bob.Page, "five");
+        await Expect(Said(ann.Page)).ToContainTextAsync(["Ann: one", "Bob: two", "Bob: three", "Bob: four", "Bob: five"]);
+        await SayAsync(ann.Page, "six");
+        await Expect(Said(bob.Page)).ToHaveCountAsync(6);
+    }
+
+    // What was said, without notes. The time stands behind it.
+    private static ILocator Said(IPage page) => page.GetByLabel("Messages").Locator("li:not(.note)");
 
     private static ILocator Text(IPage page) => page.GetByPlaceholder("Say something");
 
