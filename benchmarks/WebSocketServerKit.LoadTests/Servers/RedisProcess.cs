@@ -33,7 +33,7 @@ internal sealed class RedisProcess : IDisposable
         free.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         int port = ((IPEndPoint)free.LocalEndPoint!).Port;
         free.Dispose();
-        ProcessStartInfo start = new("redis-server", ["--bind", "127.0.0.1", "--port", $"{port}", "--save", "", "--appendonly", "no"]) { RedirectStandardOutput = true };
+        ProcessStartInfo start = new("redis-server", ["--bind", "127.0.0.1", "--port", $"{port}", "--save", "", "--appendonly", "no"]) { RedirectStandardOutput = true, UseShellExecute = false };
         Process process;
         try
         {
