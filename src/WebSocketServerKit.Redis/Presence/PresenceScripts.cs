@@ -137,12 +137,11 @@ internal static class PresenceScripts
             entries = page[2]
           else
             page = redis.call('SSCAN', own .. what, scan[2], 'COUNT', count)
-            for _, id in ipairs(page[2]) do
-              local client = redis.call('HGET', own .. 'clients', id)
-              if client then
-                entries[#entries + 1] = id
-                entries[#entries + 1] = client
-              end
+            local ids = page[2]
+            local clients = #ids > 0 and redis.call('HMGET', own .. 'clients', unpack(ids)) or {}
+            for k, client in ipairs(clients) do
+              entries[2 * k - 1] = ids[k]
+              entries[2 * k] = client
             end
           end
           pages[i] = {scan[1], page[1], entries}
