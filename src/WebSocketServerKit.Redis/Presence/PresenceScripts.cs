@@ -73,7 +73,7 @@ internal static class PresenceScripts
           if not registration then return {} end
         end
         local clients = base .. registration .. ':clients'
-        local page = redis.call('HSCAN', clients, cursor, 'COUNT', math.ceil(most / 4))
+        local page = redis.call('HSCAN', clients, cursor, 'COUNT', math.ceil(most / 5))
         local removed = 0
         for i = 1, #page[2], 2 do
           -- What is left of the page is found again by the same cursor.
