@@ -4,7 +4,7 @@ namespace WebSocketServerKit.Presence;
 internal sealed class PresenceRemover(PresenceStore store, string nodeId, RedisPresenceOptions options, PresenceLog log)
 {
     // About a millisecond of Redis' time.
-    private const int KeysPerStep = 500;
+    private const int KeysPerStep = 250;
 
     /// <summary>Looks at once and then at each heartbeat. Returns when the token is cancelled.</summary>
     public async Task RunAsync(CancellationToken stopping)

@@ -73,7 +73,7 @@ internal static class PresenceScripts
           if not registration then return {} end
         end
         local clients = base .. registration .. ':clients'
-        local page = redis.call('HSCAN', clients, cursor, 'COUNT', math.ceil(most / 4))
+        local page = redis.call('HSCAN', clients, cursor, 'COUNT', math.ceil(most / 5))
         local removed = 0
         for i = 1, #page[2], 2 do
           -- What is left of the page is found again by the same cursor.
@@ -137,12 +137,11 @@ internal static class PresenceScripts
             entries = page[2]
           else
             page = redis.call('SSCAN', own .. what, scan[2], 'COUNT', count)
-            for _, id in ipairs(page[2]) do
-              local client = redis.call('HGET', own .. 'clients', id)
-              if client then
-                entries[#entries + 1] = id
-                entries[#entries + 1] = client
-              end
+            local ids = page[2]
+            local clients = #ids > 0 and redis.call('HMGET', own .. 'clients', unpack(ids)) or {}
+            for k, client in ipairs(clients) do
+              entries[2 * k - 1] = ids[k]
+              entries[2 * k] = client
             end
           end
           pages[i] = {scan[1], page[1], entries}

@@ -6,7 +6,7 @@ namespace WebSocketServerKit;
 // What is asked about the whole cluster.
 public sealed partial class RedisPresence
 {
-    // About a millisecond of Redis' time.
+    // One to two milliseconds of Redis' time.
     private const int ClientsPerPage = 500;
 
     /// <summary>The connections of a user, on all servers, in no particular order.</summary>

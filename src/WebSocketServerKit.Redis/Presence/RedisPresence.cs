@@ -20,7 +20,7 @@ namespace WebSocketServerKit;
 /// connect, to join a group or to leave. Changes that wait are kept as one per client at most.
 /// </para>
 /// <para>
-/// A server that has died, or that Redis has not heard of for its <see cref="RedisPresenceOptions.Expiry"/>, has no clients in any answer from then on, by Redis' clock; those of servers do not matter.
+/// A server that has died, or that Redis has not heard of for its <see cref="RedisPresenceOptions.Expiry"/>, has no clients in any answer from then on, by Redis' clock; those of servers do not matter. (After a failover it is that of the replica: keep the clocks of both together.)
 /// Any other server removes what is left of it. A server that was only paused, and one whose Redis has lost its contents, notices at its next heartbeat and writes all its clients anew; until that is done
 /// they are missing in answers.
 /// </para>

@@ -15,10 +15,10 @@ public sealed class RedisPresenceOptions
     public TimeSpan Expiry { get; set; } = TimeSpan.FromSeconds(15);
 
     /// <summary>
-    /// The most changes that one call writes. Default: 256. From 1 to 10,000. It bounds how long a call keeps Redis from other work, and the changes that this package holds: all that have to wait longer
+    /// The most changes that one call writes. Default: 128. From 1 to 10,000. It bounds how long a call keeps Redis from other work, and the changes that this package holds: all that have to wait longer
     /// wait in the server's change feed, as one change per client at most.
     /// </summary>
-    public int MaxChangesPerCall { get; set; } = 256;
+    public int MaxChangesPerCall { get; set; } = 128;
 
     /// <summary>The time for heartbeats and retries. Default: the system's. What has expired is decided by Redis' clock alone.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using StackExchange.Redis;
@@ -178,6 +179,49 @@ public class PresenceLossTests
         await redis.RestartAsync();
         await Answer.UntilAsync(true, () => node.Presence.IsOnlineAsync("alice", Token));
         Assert.Equal(node.Presence.NodeId, Assert.Single(await node.Presence.GetNodesAsync(Token)).NodeId);
+    }
+
+    [Fact]
+    public async Task A_Redis_that_forgets_at_once_is_not_written_to_without_end()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        await using ConnectionMultiplexer connection = await redis.ConnectAsync();
+        RedisPresenceOptions options = Node.Silent;
+        await using Node node = await Node.StartAsync(connection, options);
+        await connection.GetDatabase().KeyDeleteAsync($"{{{Node.Prefix}}}:presence:nodes");
+        await node.ConnectAsync("alice");
+        await Answer.UntilAsync(true, () => Task.FromResult(node.Log.GetSnapshot().Any(entry => entry.Id.Id == 232)));
+        Assert.Empty(await node.Presence.GetNodesAsync(Token)); // Its time stands still.
+
+        await Answer.UntilAsync(true, () =>
+        {
+            ((FakeTimeProvider)options.TimeProvider).Advance(TimeSpan.FromSeconds(1));
+            return node.Presence.IsOnlineAsync("alice", Token);
+        });
+    }
+
+    [Fact]
+    public async Task The_clients_of_a_process_that_is_killed_are_gone()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        await using ConnectionMultiplexer connection = await redis.ConnectAsync();
+        await using Node node = await Node.StartAsync(connection);
+        string program = Path.ChangeExtension(typeof(KilledNode).Assembly.Location, null);
+        var start = new ProcessStartInfo(program, ["-class", typeof(KilledNode).FullName!, "-explicit", "only"]) { UseShellExecute = false, RedirectStandardOutput = true };
+        start.Environment[KilledNode.Variable] = redis.Configuration;
+        using Process killed = Process.Start(start)!;
+        try
+        {
+            killed.BeginOutputReadLine();
+            await Answer.UntilAsync(3, () => node.Presence.CountGroupAsync("all", Token));
+        }
+        finally
+        {
+            killed.Kill(); // SIGKILL
+        }
+
+        await Answer.UntilAsync(0, () => node.Presence.CountGroupAsync("all", Token));
+        await Answer.UntilAsync(2, async () => (await RedisPresenceTests.KeysAsync(connection)).Length); // The nodes, and this one.
     }
 
     // One that gives up and reconnects soon.
