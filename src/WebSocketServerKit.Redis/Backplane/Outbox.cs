@@ -75,15 +75,8 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
     /// <summary>Waits until Redis has answered what was published before, or until it cannot be.</summary>
     public async Task FlushAsync()
     {
-        if (PendingBytes == 0 || _names is not { } names)
-            return;
-        try
-        {
-            await _subscriber.PublishAsync(names.Node(Guid.Empty), RedisValue.EmptyString).ConfigureAwait(false);
-        }
-        catch (Exception exception) when (exception is RedisException or TimeoutException or ObjectDisposedException)
-        {
-        }
+        if (PendingBytes > 0 && _names is { } names)
+            await ((Task)_subscriber.PublishAsync(names.Node(Guid.Empty), RedisValue.EmptyString)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private async Task ObserveAsync(string channel, ChannelNames names, ReadOnlyMemory<byte> message, int size)

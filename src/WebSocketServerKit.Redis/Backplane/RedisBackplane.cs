@@ -40,6 +40,8 @@ public sealed class RedisBackplane : IBackplane
         _configuration.AbortOnConnectFail = !_options.StartWithoutRedis;
         // What waits for a lost Redis would come late.
         _configuration.BacklogPolicy = BacklogPolicy.FailFast;
+        // A message that has timed out keeps its exception until Redis answers.
+        _configuration.IncludeDetailInExceptions = false;
         // The client's own waits for up to a minute between its attempts.
         _configuration.ReconnectRetryPolicy = new ExponentialRetry(deltaBackOffMilliseconds: 1_000, maxDeltaBackOffMilliseconds: 10_000);
     }
@@ -122,15 +124,20 @@ public sealed class RedisBackplane : IBackplane
         }
     }
 
-    private async Task ReleaseAsync()
+    private async Task ReleaseAsync(IBackplaneReceiver receiver)
     {
         await _gate.WaitAsync().ConfigureAwait(false);
         try
         {
-            if (--_connections > 0)
-                return;
-            await _node!.DisposeAsync().ConfigureAwait(false);
-            _node = null;
+            RedisNode node = _node!;
+            bool last = --_connections == 0;
+            if (last)
+                _node = null;
+            // A connection that ends takes its subscriptions with it.
+            if (!last || _multiplexer is not null)
+                await node.RemoveAsync(receiver).ConfigureAwait(false);
+            if (last)
+                await node.DisposeAsync().ConfigureAwait(false);
         }
         finally
         {

@@ -32,6 +32,9 @@ public sealed class RedisBackplaneOptions
     /// <summary>For tests.</summary>
     internal TimeProvider Time { get; set; } = TimeProvider.System;
 
+    /// <summary>Each step of a stop waits so long at most for a Redis that does not answer.</summary>
+    internal TimeSpan StopPatience { get; set; } = TimeSpan.FromSeconds(1);
+
     internal RedisBackplaneOptions CheckedCopy()
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxPendingBytes);

@@ -1,7 +1,7 @@
 namespace WebSocketServerKit.Backplane;
 
 /// <summary>The connection of one server to the node of its process. Thread-safe.</summary>
-internal sealed class RedisConnection(RedisNode node, IBackplaneReceiver receiver, Func<Task> release) : IBackplaneConnection
+internal sealed class RedisConnection(RedisNode node, IBackplaneReceiver receiver, Func<IBackplaneReceiver, Task> release) : IBackplaneConnection
 {
     private int _disposed;
 
@@ -14,7 +14,7 @@ internal sealed class RedisConnection(RedisNode node, IBackplaneReceiver receive
         if (Volatile.Read(ref _disposed) == 0)
             return;
         // What had not subscribed yet was not removed.
-        await node.RemoveAsync(receiver).ConfigureAwait(false);
+        await node.UnsubscribeAsync(receiver, channel).ConfigureAwait(false);
         ObjectDisposedException.ThrowIf(true, this);
     }
 
@@ -28,17 +28,7 @@ internal sealed class RedisConnection(RedisNode node, IBackplaneReceiver receive
 
     public async ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
-            return;
-        try
-        {
-            await node.RemoveAsync(receiver).WaitAsync(RedisNode.LongestStop).ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-            // A subscription waits for Redis. It is ended when it has been made.
-        }
-
-        await release().ConfigureAwait(false);
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+            await release(receiver).ConfigureAwait(false);
     }
 }

@@ -160,12 +160,6 @@ internal sealed partial class RedisNode
         _multiplexer.ConfigurationChanged -= OnChanged;
         _multiplexer.HashSlotMoved -= OnChanged;
         await _stopping.CancelAsync().ConfigureAwait(false);
-        try
-        {
-            await _watching.WaitAsync(LongestStop).ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-        }
+        await _watching.WaitAsync(_options.StopPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 }

@@ -9,9 +9,6 @@ namespace WebSocketServerKit.Backplane;
 /// </summary>
 internal sealed partial class RedisNode : IAsyncDisposable
 {
-    // A stop does not wait longer for a Redis that does not answer.
-    public static readonly TimeSpan LongestStop = TimeSpan.FromSeconds(1);
-
     private readonly IConnectionMultiplexer _multiplexer;
     private readonly bool _ownsMultiplexer;
     private readonly string _prefix;
@@ -87,22 +84,22 @@ internal sealed partial class RedisNode : IAsyncDisposable
     }
 
     /// <summary>Ends all subscriptions of a server. Does not wait for Redis.</summary>
-    public Task RemoveAsync(IBackplaneReceiver receiver) => Task.WhenAll(
-        _channels.Where(channel => channel.Value.IsSubscribed(receiver)).Select(channel => UnsubscribeAsync(receiver, channel.Key, CommandFlags.FireAndForget)));
+    public async Task RemoveAsync(IBackplaneReceiver receiver)
+    {
+        Task removing = Task.Run(() => Task.WhenAll(
+            _channels.Where(channel => channel.Value.IsSubscribed(receiver)).Select(channel => UnsubscribeAsync(receiver, channel.Key, CommandFlags.FireAndForget))));
+        await removing.WaitAsync(_options.StopPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // What is left goes on: there are very many, or a subscription waits for Redis.
+    }
 
     public async ValueTask DisposeAsync()
     {
         RedisMetrics.Remove(this);
+        foreach (SubscribedChannel channel in _channels.Values)
+            channel.Clear();
         await StopWatchingAsync().ConfigureAwait(false);
         _announcements.Close();
-        try
-        {
-            await Outbox.FlushAsync().WaitAsync(LongestStop).ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-        }
-
+        await Outbox.FlushAsync().WaitAsync(_options.StopPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_ownsMultiplexer)
         {
             await _multiplexer.CloseAsync(allowCommandsToComplete: false).ConfigureAwait(false);

@@ -31,6 +31,9 @@ internal sealed class SubscribedChannel(string name, Inbox inbox)
 
     public void Remove(IBackplaneReceiver receiver) => _receivers = [.. _receivers.Where(other => other != receiver)];
 
+    /// <summary>Gives no messages any more.</summary>
+    public void Clear() => _receivers = [];
+
     /// <summary>Begins to give messages to the receivers.</summary>
     public void Start(ChannelMessageQueue queue)
     {

@@ -240,7 +240,7 @@ public class RedisBackplaneTests
     {
         await using RedisServer redis = await RedisServer.StartAsync();
         await using TestNode a = await TestNode.StartAsync(redis);
-        TestNode b = await TestNode.StartAsync(redis);
+        TestNode b = await TestNode.StartAsync(redis, options => options.StopPatience = TimeSpan.FromSeconds(30));
         await a.SubscribeAsync("group");
         for (int i = 0; i < 1_000; i++)
             Assert.True(b.TryPublish("group", $"{i}"));
