@@ -4,6 +4,7 @@ using System.Net;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ChatSample;
 using StackExchange.Redis;
 using WebSocketServerKit;
 

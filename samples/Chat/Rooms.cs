@@ -2,6 +2,8 @@ using System.Text.Json;
 using StackExchange.Redis;
 using WebSocketServerKit;
 
+namespace ChatSample;
+
 /// <summary>A room is a group of clients, and has a history.</summary>
 internal abstract class Room(string name, ClientRegistry clients)
 {
