@@ -87,7 +87,7 @@ internal sealed partial class RedisServer : IAsyncDisposable
     {
         TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
         string[] arguments = ["--port", "0", "--unixsocket", SocketPath, "--dir", _folder.FullName, "--save", "", "--appendonly", "no", .. _arguments];
-        var process = new Process { StartInfo = new ProcessStartInfo(Find()!, arguments) { RedirectStandardOutput = true } };
+        var process = new Process { StartInfo = new ProcessStartInfo(Find()!, arguments) { RedirectStandardOutput = true, UseShellExecute = false } };
         process.OutputDataReceived += (_, line) =>
         {
             if (line.Data?.Contains("ready to accept connections at", StringComparison.OrdinalIgnoreCase) is true)
