@@ -2,7 +2,7 @@ namespace WebSocketServerKit.History;
 
 /// <summary>What one read of a stream has found.</summary>
 /// <param name="Head">The offset of the newest message that was ever published, at the time of the read.</param>
-/// <param name="Entries">The messages behind an offset, in order; none of them need be missing between two, unless somebody deletes entries by hand. Empty if there are none.</param>
+/// <param name="Entries">The messages behind an offset, in order. Empty if there are none.</param>
 internal sealed record HistoryPage(HistoryOffset Head, IReadOnlyList<HistoryEntry> Entries)
 {
     /// <summary>Whether the stream has never been at this offset: it has begun again, or has lost its end. Or the read is older than the offset.</summary>

@@ -17,9 +17,10 @@ namespace WebSocketServerKit;
 /// <para>A message is stored and announced in one step, so all servers and clients see the same order, whoever publishes. A server listens to a stream while it has a client in it. A message that did not reach
 /// the server, or did not fit into a client's send queue because the client reads too slowly, is read from the stream for the client as soon as there is room; messages behind it wait in the stream. A client
 /// for which that takes so long that the stream no longer has the message is told of a gap. A slow client holds up no other one, and what waits for it is one page of the stream at most.</para>
-/// <para>Use any <see cref="SlowClientPolicy"/> but <see cref="SlowClientPolicy.DropOldest"/>: it drops messages that were accepted, so that clients miss them and nobody is told.</para>
-/// <para>Redis forgets the newest messages if it crashes, or fails over to a replica, before they are written there. Clients that had them are told of a gap when it is noticed: when their number is
-/// not in use again yet.</para>
+/// <para>Such a message counts in <see cref="WebSocketClient.MessagesDropped"/>, though it comes later. Use any <see cref="SlowClientPolicy"/> but <see cref="SlowClientPolicy.DropOldest"/>, which drops messages
+/// that were accepted: clients miss them, and nobody is told.</para>
+/// <para>A Redis that crashes, or fails over, before the newest messages are written or replicated loses them, and goes on with their numbers. Clients that had them are told of a gap if that is noticed before the
+/// stream has as many messages again.</para>
 /// <para>Thread-safe. One object may serve several servers. Streams are not the groups of <see cref="WebSocketClient.Join"/>, though they may have the same names. Dispose of it when the servers have stopped;
 /// clients stay connected.</para>
 /// </remarks>

@@ -24,10 +24,10 @@ public class ExactlyOnceTests
         Task<List<string>>[] clients = [.. Enumerable.Range(0, Clients).Select(i => FollowAsync(nodes, start, new Random(seed + i)))];
         Task[] publishers = [.. Enumerable.Range(0, Publishers).Select(i => PublishAsync(nodes[i % 2], i, cutsSubscriptions && i == 0))];
         await Task.WhenAll(publishers);
-        List<string>[] seen = await Task.WhenAll(clients).WaitAsync(TimeSpan.FromSeconds(60));
-        Assert.All(seen, texts => Assert.Equal(seen[0], texts));
+        List<string>[] seen = await Task.WhenAll(clients).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        Assert.All(seen, texts => Assert.Equal(seen[0], texts, StringComparer.Ordinal));
         for (int i = 0; i < Publishers; i++)
-            Assert.Equal(Enumerable.Range(0, PerPublisher).Select(n => $"{i}:{n}"), seen[0].Where(text => text.StartsWith($"{i}:", StringComparison.Ordinal)));
+            Assert.Equal(Enumerable.Range(0, PerPublisher).Select(n => $"{i}:{n}"), seen[0].Where(text => text.StartsWith($"{i}:", StringComparison.Ordinal)), StringComparer.Ordinal);
     }
 
     private static async Task PublishAsync(HistoryNode node, int publisher, bool cutsSubscriptions)

@@ -19,7 +19,7 @@ public class PublishTests
         Assert.Equal(first with { Number = 2 }, second);
         HistoryOffset other = await a.History.PublishAsync("other", "one", TestContext.Current.CancellationToken);
         Assert.Equal(1, other.Number);
-        Assert.NotEqual(first.Epoch, other.Epoch);
+        Assert.NotEqual(first.Epoch, other.Epoch, StringComparer.Ordinal);
     }
 
     [Fact]
