@@ -250,6 +250,13 @@ public sealed class HostTests
     }
 
     [Fact]
+    public async Task A_server_can_be_given_a_backplane_before_it_starts()
+    {
+        await using TestHost host = await TestHost.StartAsync(server => server.Configure((_, server) => server.UseBackplane(new InProcessBackplane())));
+        Assert.Throws<InvalidOperationException>(() => host.Server.UseBackplane(new InProcessBackplane()));
+    }
+
+    [Fact]
     public async Task Options_that_code_sets_last_have_the_last_word_and_invalid_ones_keep_the_host_from_starting()
     {
         await using TestHost host = TestHost.Build(builder =>

@@ -24,7 +24,7 @@ internal sealed class RedisConnection(RedisNode node, IBackplaneReceiver receive
 
     public bool TryPublish(string channel, ReadOnlyMemory<byte> message) => node.Outbox.TryPublish(channel, message);
 
-    public Task<int> PublishAsync(string channel, ReadOnlyMemory<byte> message, CancellationToken cancellationToken) => node.PublishAsync(channel, message, cancellationToken);
+    public Task<int> PublishAsync(string channel, ReadOnlyMemory<byte> message, CancellationToken cancellationToken) => node.PublishAsync(receiver, channel, message, cancellationToken);
 
     public async ValueTask DisposeAsync()
     {

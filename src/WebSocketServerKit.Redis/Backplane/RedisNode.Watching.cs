@@ -107,12 +107,8 @@ internal sealed partial class RedisNode
             while (true)
             {
                 await _changed.WaitAsync(stopping).ConfigureAwait(false);
-                for (int interval = 1; !await TryRestoreAsync().ConfigureAwait(false); interval++)
-                {
-                    if (interval % IntervalsOfPatience == 0 && _multiplexer.IsConnected)
-                        await _multiplexer.ConfigureAsync().ConfigureAwait(false);
+                for (int interval = 1; !await TryRestoreAsync(interval).ConfigureAwait(false); interval++)
                     await Task.Delay(Interval, stopping).ConfigureAwait(false);
-                }
             }
         }
         catch (OperationCanceledException)
@@ -120,7 +116,7 @@ internal sealed partial class RedisNode
         }
     }
 
-    private async Task<bool> TryRestoreAsync()
+    private async Task<bool> TryRestoreAsync(int interval)
     {
         try
         {
@@ -130,6 +126,8 @@ internal sealed partial class RedisNode
                 if (!_lost)
                     _log.Lost(EndPoints);
                 _lost = true;
+                if (interval % IntervalsOfPatience == 0 && _multiplexer.IsConnected)
+                    await _multiplexer.ConfigureAsync().ConfigureAwait(false);
                 if (_names is not null || !_multiplexer.IsConnected)
                     return false;
             }

@@ -75,12 +75,13 @@ internal sealed partial class RedisNode : IAsyncDisposable
     public bool IsWanted(IBackplaneReceiver receiver, string channel) =>
         _interest.IsWanted(channel) || (_channels.TryGetValue(channel, out SubscribedChannel? subscribed) && Array.Exists(subscribed.Receivers, other => other != receiver));
 
-    public async Task<int> PublishAsync(string channel, ReadOnlyMemory<byte> message, CancellationToken cancellationToken)
+    /// <returns>How many servers other than the publishing one have it.</returns>
+    public async Task<int> PublishAsync(IBackplaneReceiver publisher, string channel, ReadOnlyMemory<byte> message, CancellationToken cancellationToken)
     {
         // For Redis the servers of this node are one.
-        int servers = _channels.TryGetValue(channel, out SubscribedChannel? subscribed) ? subscribed.Receivers.Length : 0;
+        IBackplaneReceiver[] servers = _channels.TryGetValue(channel, out SubscribedChannel? subscribed) ? subscribed.Receivers : [];
         long clients = await Outbox.PublishAsync(channel, message, cancellationToken).ConfigureAwait(false);
-        return (int)clients - (servers > 0 && clients > 0 ? 1 : 0) + servers;
+        return (int)Math.Max(0, clients - Math.Min(1, servers.Length)) + servers.Count(server => server != publisher);
     }
 
     /// <summary>Ends all subscriptions of a server. Does not wait for Redis.</summary>
