@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace WebSocketServerKit.Docs;
 
 /// <summary>The programs of docs/moving.md that use this library, as they stand there.</summary>
@@ -29,13 +27,7 @@ internal static class MovingGuide
         await using WebSocketServer server = new("ws://*:4040");
         server.OnMessage(async (client, message) => await client.SendAsync(message));
         await server.StartAsync();
-        TaskCompletionSource stop = new();
-        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
-        {
-            signal.Cancel = true;
-            stop.TrySetResult();
-        });
-        await stop.Task;
+        Console.ReadLine();
     }
 
     public static async Task FromKestrelAsync()
