@@ -1,4 +1,5 @@
 using System.Net.WebSockets;
+using System.Text.Json;
 using WebSocketServerKit.TestKit;
 
 namespace WebSocketServerKit.Docs;
@@ -49,6 +50,13 @@ public sealed class ProtocolsGuideTests
             await raw.SendAsync("""{"type":"say"}""");
             await raw.AssertClosesAsync(1007, "message is not the JSON that was expected");
         }
+    }
+
+    [Fact]
+    public void With_an_abstract_base_type_or_without_unknown_types_the_serializer_throws_what_the_guide_says()
+    {
+        Assert.Throws<NotSupportedException>(() => JsonSerializer.Deserialize("""{"text":"hello"}""", WordsJson.Default.ToClient));
+        Assert.Throws<JsonException>(() => JsonSerializer.Deserialize("""{"type":"sing"}""", WordsJson.Default.ToClient));
     }
 
     [Fact]
