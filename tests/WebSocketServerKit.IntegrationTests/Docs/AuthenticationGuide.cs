@@ -26,7 +26,7 @@ internal static class AuthenticationGuide
         {
             TokenValidationResult result = await _handler.ValidateTokenAsync(text, expected);
             return result.IsValid
-                ? new Token(new ClaimsPrincipal(result.ClaimsIdentity), result.ClaimsIdentity.FindFirst("sub")?.Value, result.SecurityToken.ValidTo)
+                ? new Token(new ClaimsPrincipal(result.ClaimsIdentity), result.ClaimsIdentity.FindFirst("sub")?.Value, new DateTimeOffset(result.SecurityToken.ValidTo))
                 : null;
         }
     }

@@ -62,7 +62,7 @@ public sealed class AuthenticationGuideTests
     [Fact]
     public async Task A_ticket_is_taken_once()
     {
-        ConcurrentDictionary<string, AuthenticationGuide.Session> tickets = new()
+        ConcurrentDictionary<string, AuthenticationGuide.Session> tickets = new(StringComparer.Ordinal)
         {
             ["t"] = new("ann", DateTimeOffset.UtcNow.AddHours(1)),
             ["old"] = new("ann", DateTimeOffset.UtcNow.AddHours(-1)),

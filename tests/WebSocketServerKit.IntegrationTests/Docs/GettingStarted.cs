@@ -2,7 +2,8 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using WebSocketServerKit;
 
-// The programs of the guide have no namespace: their using directives are all that they use.
+// Not a namespace of the library: the programs see what their using directives name, and no more.
+namespace Guides;
 
 /// <summary>The programs of docs/getting-started.md, as they stand there.</summary>
 internal static class GettingStarted

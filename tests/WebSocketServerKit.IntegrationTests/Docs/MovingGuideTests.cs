@@ -19,13 +19,13 @@ public sealed partial class MovingGuideTests
         string[] named =
         [
             .. Repository.Read("docs/moving.md").Split('\n').Where(line => line.StartsWith("| `", StringComparison.Ordinal)).Select(line => line.TrimEnd(' ', '|').Split(" | ")[^1])
-                .SelectMany(cell => Code.Matches(cell)).SelectMany(code => Name.Matches(code.Groups[1].Value)).Select(name => name.Value).Distinct(StringComparer.Ordinal),
+                .SelectMany(cell => Code.Matches(cell)).SelectMany(code => Name.Matches(code.Groups["code"].Value)).Select(name => name.Value).Distinct(StringComparer.Ordinal),
         ];
         Assert.True(named.Length > 30);
         Assert.All(named, name => Assert.Contains(name, members));
     }
 
-    [GeneratedRegex("`([^`]+)`", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex("`(?<code>[^`]+)`", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Code { get; }
 
     // Not what is in quotes.

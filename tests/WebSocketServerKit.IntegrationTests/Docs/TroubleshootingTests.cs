@@ -17,7 +17,7 @@ public sealed partial class TroubleshootingTests
     [Fact]
     public void Each_text_that_is_quoted_is_in_the_sources()
     {
-        string[] lines = [.. Block.Matches(Guide).Where(block => block.Groups[1].Length == 0).SelectMany(block => block.Groups[2].Value.Split('\n'))];
+        string[] lines = [.. Block.Matches(Guide).Where(block => block.Groups["language"].Length == 0).SelectMany(block => block.Groups["text"].Value.Split('\n'))];
         Assert.True(lines.Length > 20);
         Assert.All(lines.SelectMany(line => line.Split('…').Select(part => part.Trim(' ', ':'))), part => Assert.Contains(part, Sources, StringComparison.Ordinal));
     }
@@ -32,14 +32,14 @@ public sealed partial class TroubleshootingTests
 
     [Fact]
     public void Each_event_that_is_named_is_logged() =>
-        Assert.All(Event.Matches(Guide), match => Assert.Contains($"[LoggerMessage({match.Groups[1].Value}, ", Sources, StringComparison.Ordinal));
+        Assert.All(Event.Matches(Guide), match => Assert.Contains($"[LoggerMessage({match.Groups["id"].Value}, ", Sources, StringComparison.Ordinal));
 
     [GeneratedRegex(@"""\s*\+\s*\$?""", RegexOptions.None, matchTimeoutMilliseconds: 5000)]
     private static partial Regex Join { get; }
 
-    [GeneratedRegex(@"^```(\w*)\n(.*?)\n```$", RegexOptions.Singleline | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"^```(?<language>\w*)\n(?<text>.*?)\n```$", RegexOptions.Singleline | RegexOptions.Multiline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Block { get; }
 
-    [GeneratedRegex(@"\(event (\d+)\)", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"\(event (?<id>\d+)\)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Event { get; }
 }

@@ -27,7 +27,7 @@ public sealed partial class DocumentsTests
         {
             foreach (Match link in Link.Matches(Code.Replace(Repository.Read(document), "")))
             {
-                string[] target = link.Groups[1].Value.Split('#');
+                string[] target = link.Groups["target"].Value.Split('#');
                 if (target[0].Contains(':', StringComparison.Ordinal))
                     continue;
                 string path = target[0] is "" ? document : Path.GetRelativePath(Repository.Root, Path.GetFullPath(target[0], Path.Combine(Repository.Root, Path.GetDirectoryName(document)!))).Replace('\\', '/');
@@ -35,7 +35,7 @@ public sealed partial class DocumentsTests
                 if (!File.Exists(full) && !Directory.Exists(full))
                 {
                     if (path is not Awaited)
-                        findings.Add($"{document}: {link.Groups[1].Value} is not there.");
+                        findings.Add($"{document}: {link.Groups["target"].Value} is not there.");
                 }
                 else if (target.Length == 2 && !Headings(path).Contains(target[1]))
                 {
@@ -92,7 +92,7 @@ public sealed partial class DocumentsTests
     private static HashSet<string> Headings(string path) =>
         [.. Code.Replace(Repository.Read(path), "").Split('\n').Where(line => line.StartsWith('#')).Select(line => Punctuation.Replace(line.TrimStart('#').Trim().ToLowerInvariant(), "").Replace(' ', '-'))];
 
-    [GeneratedRegex(@"\]\(([^)\s]+)\)", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"\]\((?<target>[^)\s]+)\)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Link { get; }
 
     [GeneratedRegex("^```.*?^```", RegexOptions.Singleline | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
