@@ -42,9 +42,21 @@ internal static class Handshake
     public static ClientTransport Open(ServerProcess server, int node = 0)
     {
         ClientTransport transport = Begin(server, node: node);
-        Await(transport);
-        if (server.Contender.Greeting is { } greeting)
-            Greet(transport, greeting);
+        if (server.Contender.Greeting is not { } greeting)
+        {
+            Await(transport);
+        }
+        else if (greeting.Request is null)
+        {
+            Await(transport, greeting.Frames);
+        }
+        else
+        {
+            Await(transport);
+            transport.Socket.Send(MaskedFrame.Of(0x81, Encoding.ASCII.GetBytes(greeting.Request)));
+            Receive(transport, greeting.Frames, static nothingElse => nothingElse.IsEmpty);
+        }
+
         return transport;
     }
 
@@ -98,28 +110,14 @@ internal static class Handshake
         return socket;
     }
 
-    private static void Greet(ClientTransport transport, Greeting greeting)
-    {
-        if (greeting.Request is { } request)
-            transport.Socket.Send(MaskedFrame.Of(0x81, Encoding.ASCII.GetBytes(request)));
-        byte[] expected = [.. greeting.Answers.SelectMany(answer => (byte[])[0x81, (byte)answer.Length, .. Encoding.ASCII.GetBytes(answer)])];
-        byte[] answer = new byte[expected.Length];
-        for (int length = 0; length < answer.Length;)
-        {
-            if (!transport.Socket.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead))
-                throw new TimeoutException("The server does not answer the greeting.");
-            length += transport.Socket.Receive(answer.AsSpan(length));
-        }
+    // Frames may come right behind the answer.
+    private static string Await(ClientTransport transport, ReadOnlySpan<byte> frames = default) => Receive(transport, frames, IsDone);
 
-        if (!answer.AsSpan().SequenceEqual(expected))
-            throw new InvalidDataException("The server answered the greeting with something else.");
-    }
-
-    private static string Await(ClientTransport transport)
+    private static string Receive(ClientTransport transport, ReadOnlySpan<byte> frames, Func<ReadOnlySpan<byte>, bool> isDone)
     {
         Span<byte> received = stackalloc byte[1024];
         int length = 0;
-        while (!IsDone(received[..length]))
+        while (!received[..length].EndsWith(frames) || !isDone(received[..(length - frames.Length)]))
         {
             if (!transport.Socket.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead))
                 throw new TimeoutException("The server does not answer.");

@@ -11,7 +11,7 @@ internal abstract class Load(ServerProcess server) : IDisposable
     // Until all clients are at it.
     private static readonly TimeSpan Settling = TimeSpan.FromMilliseconds(200);
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     protected ServerProcess Server { get; } = server;
 
@@ -90,9 +90,16 @@ internal abstract class Load(ServerProcess server) : IDisposable
 
     private TimeSpan PumpFor(TimeSpan time)
     {
-        long start = Stopwatch.GetTimestamp();
+        long start = Stopwatch.GetTimestamp(), done = -1, progress = start;
         while (Stopwatch.GetElapsedTime(start) < time)
+        {
             Pump();
+            if (done != Done)
+                (done, progress) = (Done, Stopwatch.GetTimestamp());
+            else if (Stopwatch.GetElapsedTime(progress) > Patience)
+                throw new TimeoutException($"{Server.Contender.Name} does not answer.");
+        }
+
         return Stopwatch.GetElapsedTime(start);
     }
 }

@@ -48,8 +48,7 @@ internal sealed class RedisProcess : IDisposable
         {
             if (!line.Contains("Ready to accept connections", StringComparison.Ordinal))
                 continue;
-            process.OutputDataReceived += (_, _) => { };
-            process.BeginOutputReadLine();
+            _ = process.StandardOutput.ReadToEndAsync(); // a full pipe would block it
             Environment.SetEnvironmentVariable(Variable, $"127.0.0.1:{port}");
             return new RedisProcess(process);
         }

@@ -23,7 +23,7 @@ internal static class SignalRServer
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         builder.Services.AddSignalR().AddStackExchangeRedis(RedisProcess.Configuration);
         WebApplication application = builder.Build();
-        application.MapHub<Room>("/");
+        application.MapHub<Room>("");
         await application.StartAsync();
         return new Uri(application.Urls.Single()).Port;
     }

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace WebSocketServerKit.Docs;
 
-/// <summary>The C# of docs/hosting.md, so that it compiles.</summary>
+/// <summary>The C# of docs/hosting.md and docs/metrics.md, so that it compiles.</summary>
 internal static class HostingGuide
 {
     public static async Task RunAsync(string[] args)
@@ -21,6 +21,13 @@ internal static class HostingGuide
     public static void Health(IServiceCollection services)
     {
         services.AddHealthChecks().AddWebSocketServer("chat");
+    }
+
+    public static void Observe(IHostApplicationBuilder builder)
+    {
+        builder.Services.AddOpenTelemetry()
+            .WithMetrics(metrics => metrics.AddMeter("WebSocketServerKit"))
+            .WithTracing(traces => traces.AddSource("WebSocketServerKit"));
     }
 
     public static void Activate(IServiceCollection services, IConfiguration configuration)

@@ -9,9 +9,11 @@ namespace WebSocketServerKit.Docs;
 /// <summary>docs/hosting.md shows code that compiles, a configuration that binds, and messages that are logged so.</summary>
 public sealed class HostingGuideTests
 {
-    [Fact]
-    public void Every_block_of_the_guide_is_compiled() =>
-        GuideCode.AssertIsIn("docs/hosting.md", 4, "tests/WebSocketServerKit.HostingTests/Docs/HostingGuide.cs");
+    [Theory]
+    [InlineData("hosting.md", 4)]
+    [InlineData("metrics.md", 1)]
+    public void Every_block_of_the_guides_is_compiled(string guide, int count) =>
+        GuideCode.AssertIsIn($"docs/{guide}", count, "tests/WebSocketServerKit.HostingTests/Docs/HostingGuide.cs");
 
     [Fact]
     public void The_configuration_of_the_guide_has_no_problem()
