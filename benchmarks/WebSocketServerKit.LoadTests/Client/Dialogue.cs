@@ -42,8 +42,7 @@ internal abstract class Dialogue
             if (_inPayload || _isControl || !_isLast)
                 continue;
             _inMessage = false;
-            End();
-            messages++;
+            messages += End();
         }
 
         return messages;
@@ -55,8 +54,8 @@ internal abstract class Dialogue
     /// <summary>Looks at the next piece of the message.</summary>
     protected abstract void Take(ReadOnlySpan<byte> payload);
 
-    /// <summary>Looks at the message as a whole.</summary>
-    protected abstract void End();
+    /// <summary>Looks at the message as a whole. Returns 1, or how many messages of its own protocol the server has put into it.</summary>
+    protected abstract int End();
 
     private bool TakeHeader(ref ReadOnlySpan<byte> bytes)
     {

@@ -46,15 +46,16 @@ internal static class Handshake
         {
             Await(transport);
         }
-        else if (greeting.Request is null)
-        {
-            Await(transport, greeting.Frames);
-        }
         else
         {
-            Await(transport);
-            transport.Socket.Send(MaskedFrame.Of(0x81, Encoding.ASCII.GetBytes(greeting.Request)));
-            Receive(transport, greeting.Frames, static nothingElse => nothingElse.IsEmpty);
+            byte[] last = Encoding.ASCII.GetBytes(greeting.LastAnswer);
+            if (greeting.Request is { } request)
+            {
+                Await(transport);
+                transport.Socket.Send(MaskedFrame.Of(0x81, Encoding.ASCII.GetBytes(request)));
+            }
+
+            Receive(transport, received => received.EndsWith(last)); // it may come right behind the answer to the handshake
         }
 
         return transport;
@@ -110,14 +111,13 @@ internal static class Handshake
         return socket;
     }
 
-    // Frames may come right behind the answer.
-    private static string Await(ClientTransport transport, ReadOnlySpan<byte> frames = default) => Receive(transport, frames, IsDone);
+    private static string Await(ClientTransport transport) => Receive(transport, IsDone);
 
-    private static string Receive(ClientTransport transport, ReadOnlySpan<byte> frames, Func<ReadOnlySpan<byte>, bool> isDone)
+    private static string Receive(ClientTransport transport, Func<ReadOnlySpan<byte>, bool> isDone)
     {
         Span<byte> received = stackalloc byte[1024];
         int length = 0;
-        while (!received[..length].EndsWith(frames) || !isDone(received[..(length - frames.Length)]))
+        while (!isDone(received[..length]))
         {
             if (!transport.Socket.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead))
                 throw new TimeoutException("The server does not answer.");

@@ -72,7 +72,7 @@ internal sealed class JsonEcho : Dialogue
         _length += payload.Length;
     }
 
-    protected override void End()
+    protected override int End()
     {
         if (IsChecked)
         {
@@ -93,6 +93,7 @@ internal sealed class JsonEcho : Dialogue
 
         _length = 0;
         _awaited = (_awaited + 1) % _frames.Count;
+        return 1;
     }
 
     private bool IsChecked => _checksAny && (_context is not null || _awaited % CheckEvery == 0);

@@ -39,7 +39,7 @@ internal sealed class LoadConnection : IReady, IDisposable
 
     /// <summary>Connects and exchanges one message again and again.</summary>
     public LoadConnection(ServerProcess server, Epoll epoll, Message message, Action<LoadConnection, int> received, int node = 0)
-        : this(Handshake.Open(server, node), epoll, new Repetition(message), received)
+        : this(Handshake.Open(server, node), epoll, server.Contender.PutsSeveralIntoOne ? new Records(message) : new Repetition(message), received)
     {
     }
 

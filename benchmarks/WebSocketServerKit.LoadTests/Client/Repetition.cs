@@ -18,10 +18,11 @@ internal sealed class Repetition(Message message) : Dialogue
         _position += payload.Length;
     }
 
-    protected override void End()
+    protected override int End()
     {
         if (_position != message.Payload.Length)
             throw new InvalidDataException("The server sent only a part of the message.");
         _position = 0;
+        return 1;
     }
 }

@@ -43,7 +43,7 @@ internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsyn
     /// <summary>How many processes those are that <see cref="Cluster"/> has over Redis.</summary>
     public const int Nodes = 3;
 
-    public static readonly Contender SignalR = new("signalr-redis", _ => SignalRServer.StartAsync()) { Processes = Nodes, Greeting = SignalRServer.Greeting };
+    public static readonly Contender SignalR = new("signalr-redis", _ => SignalRServer.StartAsync()) { Processes = Nodes, Greeting = SignalRServer.Greeting, PutsSeveralIntoOne = true };
 
     /// <summary>Several processes that act as one, and one that is alone.</summary>
     public static readonly Contender[] Cluster =
@@ -84,6 +84,9 @@ internal sealed record Contender(string Name, Func<Service, Task<int>> StartAsyn
 
     /// <summary>What its protocol asks of a client that has connected; null for nothing.</summary>
     public Greeting? Greeting { get; private init; }
+
+    /// <summary>Whether a message of the WebSocket may have several messages of the server's own protocol.</summary>
+    public bool PutsSeveralIntoOne { get; private init; }
 
     /// <summary>Serves in this process: prints the port, and ends with the input.</summary>
     /// <param name="name">Which one.</param>

@@ -45,7 +45,7 @@ internal static class OurServer
         server.ClientConnected += async (_, e) =>
         {
             await e.Client.JoinAsync("room");
-            await e.Client.SendAsync(InRoom.Answers[0]);
+            await e.Client.SendAsync(InRoom.LastAnswer);
         };
         server.MessageReceived += (_, e) => server.Clients.InGroup("room").Broadcast(e.Payload, e.MessageType);
     }

@@ -11,7 +11,7 @@ namespace WebSocketServerKit.LoadTests.Servers;
 internal static class SignalRServer
 {
     /// <summary>What a client of its JSON protocol sends first, and what it gets when it is in the group.</summary>
-    public static readonly Greeting Greeting = new("""{"protocol":"json","version":1}""" + "\u001e", "{}\u001e", """{"type":1,"target":"Ready","arguments":[]}""" + "\u001e");
+    public static readonly Greeting Greeting = new("""{"protocol":"json","version":1}""" + "\u001e", """{"type":1,"target":"Ready","arguments":[]}""" + "\u001e");
 
     /// <summary>A message to the group. What the members get has the same bytes.</summary>
     public static string Invocation(string text) => $$"""{"type":1,"target":"{{nameof(Room.Say)}}","arguments":["{{text}}"]}""" + "\u001e";

@@ -1,18 +1,19 @@
+using System.Buffers;
 using System.Threading.Channels;
 using StackExchange.Redis;
 
 namespace WebSocketServerKit.Backplane;
 
 /// <summary>
-/// A channel that servers of this process have subscribed to. It gives them its messages, one after the other and in order.
+/// A channel that servers of this process have subscribed to. It gives them its messages in order.
 /// </summary>
 /// <remarks>
-/// The client calls plain handlers on the thread pool, in any order. Its queues keep the order, but are not bounded. So between two messages everything is moved from the queue into one that is.
+/// The client calls plain handlers on the thread pool, in any order. Its queues keep the order, but are not bounded. So between two batches everything is moved from the queue into one that is.
 /// </remarks>
 internal sealed class SubscribedChannel(string name, Inbox inbox)
 {
-    // A channel that is flooded leaves its thread to others after so many messages.
-    private const int Turn = 256;
+    // So many messages go to the server at once. Then a channel that is flooded leaves its thread to others.
+    private const int Turn = 64;
 
     private readonly Queue<ReadOnlyMemory<byte>> _held = new(); // of the loop alone
     private volatile IBackplaneReceiver[] _receivers = [];
@@ -48,16 +49,15 @@ internal sealed class SubscribedChannel(string name, Inbox inbox)
     {
         try
         {
-            for (int turn = 1; ; turn++)
+            while (true)
             {
                 Hold(await queue.ReadAsync().ConfigureAwait(false));
                 Take(queue);
-                for (; _held.TryDequeue(out ReadOnlyMemory<byte> message); turn++)
+                while (_held.Count > 0)
                 {
-                    Deliver(message);
-                    inbox.Release(message.Length);
+                    DeliverBatch();
                     Take(queue);
-                    if (turn % Turn == 0)
+                    if (_held.Count > 0)
                         await Task.Yield();
                 }
             }
@@ -83,14 +83,26 @@ internal sealed class SubscribedChannel(string name, Inbox inbox)
             _held.Enqueue(bytes);
     }
 
-    private void Deliver(ReadOnlyMemory<byte> message)
+    private void DeliverBatch()
+    {
+        int count = Math.Min(_held.Count, Turn);
+        ReadOnlyMemory<byte>[] batch = ArrayPool<ReadOnlyMemory<byte>>.Shared.Rent(count);
+        for (int i = 0; i < count; i++)
+            batch[i] = _held.Dequeue();
+        Deliver(batch.AsSpan(0, count));
+        for (int i = 0; i < count; i++)
+            inbox.Release(batch[i].Length);
+        ArrayPool<ReadOnlyMemory<byte>>.Shared.Return(batch, clearArray: true);
+    }
+
+    private void Deliver(ReadOnlySpan<ReadOnlyMemory<byte>> messages)
     {
         foreach (IBackplaneReceiver receiver in _receivers)
         {
             try
             {
-                receiver.Receive(name, message);
-                RedisMetrics.Received.Add(1);
+                receiver.Receive(name, messages);
+                RedisMetrics.Received.Add(messages.Length);
             }
             catch (Exception exception)
             {

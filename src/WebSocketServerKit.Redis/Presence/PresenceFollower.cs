@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using StackExchange.Redis;
 
 namespace WebSocketServerKit.Presence;
@@ -9,8 +10,12 @@ namespace WebSocketServerKit.Presence;
 /// </summary>
 internal sealed class PresenceFollower(WebSocketServer server, PresenceStore store, string nodeId, RedisPresenceOptions options, PresenceLog log)
 {
+    // The numbers of registrations go on when a server has one presence after the other.
+    private static readonly ConditionalWeakTable<WebSocketServer, StrongBox<int>> LastRegistrations = [];
+
     private readonly TaskCompletionSource _tried = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private int _registrations;
+    private int _registration;
+    private int _replaced; // the registration before it
     private long _call;
     private long? _awaySince;
 
@@ -18,7 +23,7 @@ internal sealed class PresenceFollower(WebSocketServer server, PresenceStore sto
     public Task Tried => _tried.Task;
 
     /// <summary>The present one. Each has a number behind the node's id.</summary>
-    public string Registration => Name(_registrations);
+    public string Registration => Name(_registration);
 
     /// <summary>Whether the last call has failed.</summary>
     public bool IsAway => _awaySince is not null;
@@ -47,7 +52,7 @@ internal sealed class PresenceFollower(WebSocketServer server, PresenceStore sto
     // Returns when Redis does not know the registration any more.
     private async Task FollowAsync(CancellationToken stopping)
     {
-        _registrations++;
+        (_replaced, _registration) = (_registration, Interlocked.Increment(ref LastRegistrations.GetOrCreateValue(server).Value));
         _call = 0;
         if (!await WriteAsync([], stopping).ConfigureAwait(false))
             return;
@@ -76,7 +81,7 @@ internal sealed class PresenceFollower(WebSocketServer server, PresenceStore sto
         {
             try
             {
-                bool isKnown = await store.WriteAsync(Registration, _call, options.Expiry, Name(_registrations - 1), changes).ConfigureAwait(false);
+                bool isKnown = await store.WriteAsync(Registration, _call, options.Expiry, Name(_replaced), changes).ConfigureAwait(false);
                 NoteAnswer();
                 return isKnown;
             }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
@@ -61,6 +60,7 @@ public sealed partial class RedisPresence : IAsyncDisposable
         if (prefix.AsSpan().ContainsAny('{', '}'))
             throw new ArgumentException($"The prefix is \"{prefix}\"; it must have no braces: the keys put it between their own.", nameof(prefix));
         RedisPresenceOptions copy = (options ?? new RedisPresenceOptions()).CheckedCopy();
+        NodeId = server.NodeId;
         _redis = redis;
         _store = new PresenceStore(redis, prefix);
         _log = new PresenceLog((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<RedisPresence>());
@@ -68,8 +68,8 @@ public sealed partial class RedisPresence : IAsyncDisposable
         _remover = new PresenceRemover(_store, NodeId, copy, _log);
     }
 
-    /// <summary>Names this server in the answers: a random text of ten letters and digits. A server that is started again, with a new <see cref="RedisPresence"/>, has another one.</summary>
-    public string NodeId { get; } = RandomNumberGenerator.GetString("abcdefghijklmnopqrstuvwxyz0123456789", 10);
+    /// <summary>Names this server in the answers: its <see cref="WebSocketServer.NodeId"/>.</summary>
+    public string NodeId { get; }
 
     /// <summary>
     /// Begins to tell Redis who is connected: first those who are. Completes when the server is known to Redis, or when the first attempt has failed; then it goes on trying, and the log tells why.

@@ -57,10 +57,10 @@ public interface IBackplaneReceiver
     string NodeId { get; }
 
     /// <summary>
-    /// Takes a message. Call it for the messages of one channel one after the other, in the order in which they were published. It does not wait, and throws nothing. A message that the server has published
-    /// itself may be left out; it is dropped if it comes.
+    /// Takes messages. Call it for the messages of one channel one after the other, in the order in which they were published; those that have come together in one call, since what they are sent as then
+    /// leaves in fewer writes. It does not wait, and throws nothing. Messages that the server has published itself may be left out; they are dropped if they come.
     /// </summary>
-    /// <param name="channel">The channel of the message.</param>
-    /// <param name="message">May be changed after the call.</param>
-    void Receive(string channel, ReadOnlyMemory<byte> message);
+    /// <param name="channel">The channel of the messages.</param>
+    /// <param name="messages">May be changed after the call.</param>
+    void Receive(string channel, ReadOnlySpan<ReadOnlyMemory<byte>> messages);
 }

@@ -86,7 +86,7 @@ public sealed class InProcessBackplane : IBackplane
             return subscribed.Count - (subscribed.Contains(this) ? 1 : 0);
         }
 
-        private void Receive(string channel, ReadOnlyMemory<byte> message) => receiver.Receive(channel, message);
+        private void Receive(string channel, ReadOnlyMemory<byte> message) => receiver.Receive(channel, [message]);
 
         // Under the lock.
         private void Remove(string channel)

@@ -67,11 +67,14 @@ internal sealed class TestNode : IBackplaneReceiver, IAsyncDisposable
 
     public bool HasLogged(int id) => Logs.Any(record => record.Id.Id == id);
 
-    public void Receive(string channel, ReadOnlyMemory<byte> message)
+    public void Receive(string channel, ReadOnlySpan<ReadOnlyMemory<byte>> messages)
     {
-        string text = Encoding.UTF8.GetString(message.Span);
-        OnReceive?.Invoke(text);
-        _received.Writer.TryWrite((channel, text));
+        foreach (ReadOnlyMemory<byte> message in messages)
+        {
+            string text = Encoding.UTF8.GetString(message.Span);
+            OnReceive?.Invoke(text);
+            _received.Writer.TryWrite((channel, text));
+        }
     }
 
     public ValueTask DisposeAsync() => Connection.DisposeAsync();

@@ -23,7 +23,8 @@ internal sealed partial class RedisServer : IAsyncDisposable
     /// <summary>For <see cref="ConfigurationOptions.Parse(string)"/>. It stays the same when Redis is restarted.</summary>
     public string Configuration => $"!{SocketPath},abortConnect=false,connectTimeout=20000";
 
-    private string SocketPath => Path.Combine(_folder.FullName, "redis.sock");
+    /// <summary>Where it listens.</summary>
+    public string SocketPath => Path.Combine(_folder.FullName, "redis.sock");
 
     /// <summary>Starts Redis. The test is skipped, or fails in CI, where it is not installed.</summary>
     /// <param name="arguments">More of its settings: <c>--maxmemory</c>, <c>100mb</c>.</param>

@@ -52,6 +52,10 @@ public class InProcessBackplaneTests
 
         public string NodeId => "";
 
-        public void Receive(string channel, ReadOnlyMemory<byte> message) => Received.Add($"{channel} {System.Text.Encoding.UTF8.GetString(message.Span)}");
+        public void Receive(string channel, ReadOnlySpan<ReadOnlyMemory<byte>> messages)
+        {
+            foreach (ReadOnlyMemory<byte> message in messages)
+                Received.Add($"{channel} {System.Text.Encoding.UTF8.GetString(message.Span)}");
+        }
     }
 }

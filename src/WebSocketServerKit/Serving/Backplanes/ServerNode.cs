@@ -5,6 +5,7 @@ using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol;
 using WebSocketServerKit.Protocol.Closing;
 using WebSocketServerKit.Protocol.Framing;
+using WebSocketServerKit.Scheduling;
 
 namespace WebSocketServerKit.Serving.Backplanes;
 
@@ -105,18 +106,20 @@ internal sealed class ServerNode : IBackplaneReceiver, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public void Receive(string channel, ReadOnlyMemory<byte> message)
+    public void Receive(string channel, ReadOnlySpan<ReadOnlyMemory<byte>> messages)
     {
+        Cork? cork = Cork.Put(SliceClock.Shared);
         try
         {
-            if (!Envelope.TryRead(message, out Envelope envelope, out string? problem))
-                LogUnknown(channel, problem);
-            else if (envelope.Sender != NodeId)
-                Take(envelope, channel);
+            foreach (ReadOnlyMemory<byte> message in messages)
+            {
+                Take(channel, message);
+                cork?.FlushWhenMany();
+            }
         }
-        catch (Exception exception)
+        finally
         {
-            _log.BackplaneMessageFailed(exception, channel);
+            cork?.Pull();
         }
     }
 
@@ -161,6 +164,21 @@ internal sealed class ServerNode : IBackplaneReceiver, IAsyncDisposable
             return ForwardResult.Unneeded;
         byte[] bytes = (envelope with { Sender = NodeId, Selection = SelectionDescription.Of(selection) }).Write(payload);
         return _connection.TryPublish(channel, bytes) ? ForwardResult.Accepted : ForwardResult.Dropped;
+    }
+
+    private void Take(string channel, ReadOnlyMemory<byte> message)
+    {
+        try
+        {
+            if (!Envelope.TryRead(message, out Envelope envelope, out string? problem))
+                LogUnknown(channel, problem);
+            else if (envelope.Sender != NodeId)
+                Take(envelope, channel);
+        }
+        catch (Exception exception)
+        {
+            _log.BackplaneMessageFailed(exception, channel);
+        }
     }
 
     private void Take(Envelope envelope, string channel)

@@ -133,10 +133,10 @@ public sealed class ServerNodeTests : IAsyncLifetime
         _clients.Add(other);
         member.Join("a");
         ReadOnlyMemory<byte> selection = SelectionDescription.Of(_clients.InGroup("a"));
-        _backplane.Receiver.Receive("group:a", new Envelope { Kind = EnvelopeKind.Join, Sender = "other", Selection = selection, Key = "b" }.Write([]));
+        Receive("group:a", new Envelope { Kind = EnvelopeKind.Join, Sender = "other", Selection = selection, Key = "b" }.Write([]));
         Assert.True(member.IsIn("b"));
         Assert.False(other.IsIn("b"));
-        _backplane.Receiver.Receive("group:a", new Envelope { Kind = EnvelopeKind.Leave, Sender = "other", Selection = selection, Key = "b" }.Write([]));
+        Receive("group:a", new Envelope { Kind = EnvelopeKind.Leave, Sender = "other", Selection = selection, Key = "b" }.Write([]));
         Assert.False(member.IsIn("b"));
         Assert.Empty(_backplane.Published);
     }
@@ -148,7 +148,7 @@ public sealed class ServerNodeTests : IAsyncLifetime
         _clients.Add(client);
         _clients.Join("a");
         client.Leave("a");
-        _backplane.Receiver.Receive("all", _backplane.Published[0].Message);
+        Receive("all", _backplane.Published[0].Message);
         Assert.False(client.IsIn("a"));
     }
 
@@ -157,10 +157,10 @@ public sealed class ServerNodeTests : IAsyncLifetime
     {
         byte[] later = new Envelope { Kind = EnvelopeKind.Abort, Sender = "other", Key = "" }.Write([]);
         later[0] = 9;
-        _backplane.Receiver.Receive("all", later);
-        _backplane.Receiver.Receive("all", new Envelope { Kind = (EnvelopeKind)99, Sender = "other", Key = "" }.Write([]));
-        _backplane.Receiver.Receive("all", new Envelope { Kind = EnvelopeKind.Abort, Sender = "other", Selection = new byte[] { 88 }, Key = "" }.Write([]));
-        _backplane.Receiver.Receive("all", new Envelope { Kind = EnvelopeKind.Close, Sender = "other", Key = "" }.Write([3, 237])); // 1005 must not be sent
+        Receive("all", later);
+        Receive("all", new Envelope { Kind = (EnvelopeKind)99, Sender = "other", Key = "" }.Write([]));
+        Receive("all", new Envelope { Kind = EnvelopeKind.Abort, Sender = "other", Selection = new byte[] { 88 }, Key = "" }.Write([]));
+        Receive("all", new Envelope { Kind = EnvelopeKind.Close, Sender = "other", Key = "" }.Write([3, 237])); // 1005 must not be sent
         Assert.Equal([42], Logged);
         Assert.Contains("version 9", _log.LatestRecord.Message, StringComparison.Ordinal);
     }
@@ -218,7 +218,7 @@ public sealed class ServerNodeTests : IAsyncLifetime
     {
         WebSocketClient client = _bench.Client("/", "203.0.113.7");
         _clients.Add(client);
-        _backplane.Receiver.Receive("all", new Envelope { Kind = EnvelopeKind.Message, Request = 7, Sender = "asker", Selection = SelectionDescription.Of(_clients), Key = "" }.Write("m"u8));
+        Receive("all", new Envelope { Kind = EnvelopeKind.Message, Request = 7, Sender = "asker", Selection = SelectionDescription.Of(_clients), Key = "" }.Write("m"u8));
         Assert.Equal("node:asker", Assert.Single(_backplane.Published).Channel);
         Envelope reply = Single();
         Assert.Equal((EnvelopeKind.Reply, 7UL), (reply.Kind, reply.Request));
@@ -235,6 +235,8 @@ public sealed class ServerNodeTests : IAsyncLifetime
         Assert.Empty(_backplane.Published);
     }
 
-    private void Answer(ulong request, string sender, BroadcastResult result) => _backplane.Receiver.Receive(
+    private void Receive(string channel, byte[] message) => _backplane.Receiver.Receive(channel, [message]);
+
+    private void Answer(ulong request, string sender, BroadcastResult result) => Receive(
         $"node:{_clients.NodeId}", new Envelope { Kind = EnvelopeKind.Reply, Request = request, Sender = sender, Key = "" }.Write(Envelope.WriteResult(result)));
 }
