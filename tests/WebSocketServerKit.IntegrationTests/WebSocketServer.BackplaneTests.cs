@@ -52,7 +52,7 @@ public sealed class WebSocketServerBackplaneTests
     [Fact]
     public async Task A_user_is_sent_to_counted_and_closed_wherever_the_connections_are()
     {
-        void SignIn(WebSocketServer server) => server.Handshaking += (_, e) => e.UserId = "ada";
+        static void SignIn(WebSocketServer server) => server.Handshaking += (_, e) => e.UserId = "ada";
         await using TestServer one = await StartAsync(SignIn), two = await StartAsync(SignIn);
         (TestClient here, _) = await one.ConnectAsync();
         (TestClient there, WebSocketClient thereOnServer) = await two.ConnectAsync();
@@ -123,10 +123,10 @@ public sealed class WebSocketServerBackplaneTests
     {
         await using TestServer one = await StartAsync(), two = await StartAsync();
         Assert.True(two.Server.Health.IsBackplaneConnected);
-        await two.Server.StopAsync();
+        await two.Server.StopAsync(TestServer.Timely);
         Assert.Null(two.Server.Health.IsBackplaneConnected);
         Assert.Equal(ForwardResult.Unneeded, one.Clients.Broadcast("nobody").OtherServers);
-        await two.Server.StartAsync();
+        await two.Server.StartAsync(TestServer.Timely);
         (TestClient there, _) = await two.ConnectAsync();
         Assert.Equal(ForwardResult.Accepted, one.Clients.Broadcast("again").OtherServers);
         Assert.Equal("again", await there.ReadTextAsync());
@@ -139,7 +139,7 @@ public sealed class WebSocketServerBackplaneTests
         await using TestServer one = await StartAsync(Chat), two = await StartAsync(Chat);
         (TestClient leaver, _) = await one.ConnectAsync();
         (TestClient there, _) = await two.ConnectAsync();
-        Task stopping = one.Server.StopAsync();
+        Task stopping = one.Server.StopAsync(TestServer.Timely);
         await leaver.SendCloseAsync(1000);
         Assert.Equal("somebody has left", await there.ReadTextAsync());
         await stopping.Timely();

@@ -24,7 +24,7 @@ public sealed class ClientRegistryBackplaneTests : IDisposable
             backplane, _clients, new ServerLog(NullLogger.Instance), TimeProvider.System, TestContext.Current.CancellationToken);
         client.Join("after");
         await Polling.UntilAsync(() => backplane.Calls.Length == 4);
-        Assert.Equal(["+group:after", "+group:before"], backplane.Calls[2..].Order(StringComparer.Ordinal));
+        Assert.Equal(["+group:after", "+group:before"], backplane.Calls[2..].Order(StringComparer.Ordinal), StringComparer.Ordinal);
         Assert.Same(node, _clients.Node);
         await node.DisposeAsync();
         Assert.Null(_clients.Node);

@@ -50,7 +50,7 @@ public sealed class ClientSelectionBackplaneTests : IDisposable
         Assert.Equal([one], _clients.WithGlobalId(one.GlobalId).WithTag("x"));
         Assert.Empty(_clients.WithTag("x").WithGlobalId(other.GlobalId));
         Assert.Empty(_clients.WithGlobalId(one.GlobalId).Except(one));
-        Assert.Equal(1, _clients.WithGlobalId(other.GlobalId).Count);
+        Assert.True(_clients.WithGlobalId(other.GlobalId) is { Count: 1 });
         Assert.Contains(other, _clients.Except(_clients.WithGlobalId(one.GlobalId)));
         Assert.DoesNotContain(one, _clients.Except(_clients.WithGlobalId(one.GlobalId)));
         _clients.Remove(one);

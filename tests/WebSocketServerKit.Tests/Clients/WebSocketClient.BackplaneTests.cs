@@ -16,7 +16,7 @@ public sealed class WebSocketClientBackplaneTests : IDisposable
         ClientRegistry one = new(), other = new();
         one.Add(client);
         Assert.Equal(new GlobalClientId(one.NodeId, client.Id), client.GlobalId);
-        Assert.NotEqual(one.NodeId, other.NodeId);
+        Assert.NotEqual(one.NodeId, other.NodeId, StringComparer.Ordinal);
         one.Remove(client);
         Assert.Equal(new GlobalClientId(one.NodeId, client.Id), client.GlobalId);
     }

@@ -48,7 +48,7 @@ public sealed class InterestTests : IAsyncLifetime
         Assert.Equal(["+group:a", "+topics"], Calls);
         _clients.Remove(two);
         await Polling.UntilAsync(() => Calls.Length == 4);
-        Assert.Equal(["-group:a", "-topics"], Calls[2..].Order(StringComparer.Ordinal));
+        Assert.Equal(["-group:a", "-topics"], Calls[2..].Order(StringComparer.Ordinal), StringComparer.Ordinal);
     }
 
     [Fact]
@@ -105,6 +105,6 @@ public sealed class InterestTests : IAsyncLifetime
         await _node.DisposeAsync();
         Assert.True(await joining);
         Assert.True(Add().Join("b"));
-        Assert.DoesNotContain("+group:b", Calls);
+        Assert.DoesNotContain("+group:b", Calls, StringComparer.Ordinal);
     }
 }

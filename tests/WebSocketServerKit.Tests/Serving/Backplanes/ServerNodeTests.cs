@@ -46,7 +46,7 @@ public sealed class ServerNodeTests : IAsyncLifetime
             Assert.Equal(ForwardResult.Accepted, selection.Broadcast("m").OtherServers);
         }
 
-        Assert.Equal(["all", "all", "all", "group:a", "group:a", "topics", "user:u", "node:n", "all"], _backplane.Published.Select(published => published.Channel));
+        Assert.Equal(["all", "all", "all", "group:a", "group:a", "topics", "user:u", "node:n", "all"], _backplane.Published.Select(published => published.Channel), StringComparer.Ordinal);
     }
 
     [Theory]
@@ -59,7 +59,7 @@ public sealed class ServerNodeTests : IAsyncLifetime
         Assert.Equal(ForwardResult.Accepted, result.OtherServers);
         Envelope envelope = Single();
         Assert.Equal(
-            ((text ? EnvelopeFlags.Text : 0) | (latest ? EnvelopeFlags.Latest | EnvelopeFlags.Uncompressed : 0), latest ? "k" : "", "m"),
+            ((text ? EnvelopeFlags.Text : EnvelopeFlags.None) | (latest ? EnvelopeFlags.Latest | EnvelopeFlags.Uncompressed : EnvelopeFlags.None), latest ? "k" : "", "m"),
             (envelope.Flags, envelope.Key, System.Text.Encoding.UTF8.GetString(envelope.Payload.Span)));
     }
 
@@ -75,7 +75,7 @@ public sealed class ServerNodeTests : IAsyncLifetime
         {
             Assert.True(Envelope.TryRead(published.Message, out Envelope envelope, out _));
             return System.Text.Encoding.UTF8.GetString(envelope.Payload.Span);
-        }));
+        }), StringComparer.Ordinal);
     }
 
     [Fact]
@@ -230,7 +230,7 @@ public sealed class ServerNodeTests : IAsyncLifetime
     public async Task After_its_end_nothing_is_published()
     {
         await _node.DisposeAsync();
-        Assert.Contains("disposed", _backplane.Calls);
+        Assert.Contains("disposed", _backplane.Calls, StringComparer.Ordinal);
         Assert.Equal(ForwardResult.Unneeded, _clients.Broadcast("m").OtherServers);
         Assert.Empty(_backplane.Published);
     }
