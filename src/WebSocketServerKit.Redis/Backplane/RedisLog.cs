@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.Backplane;
 
@@ -38,5 +39,5 @@ internal sealed partial class RedisLog(ILogger logger)
     public partial void Unacknowledged(long missing, long nodes, double seconds);
 
     [LoggerMessage(209, LogLevel.Error, "A server threw when it received a message of the channel \"{Channel}\".")]
-    public partial void ReceiverThrew(Exception exception, string channel);
+    public partial void ReceiverThrew(Exception exception, PeerText channel);
 }

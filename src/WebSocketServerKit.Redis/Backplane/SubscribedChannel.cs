@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Threading.Channels;
 using StackExchange.Redis;
+using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.Backplane;
 
@@ -106,7 +107,7 @@ internal sealed class SubscribedChannel(string name, Inbox inbox)
             }
             catch (Exception exception)
             {
-                inbox.Log.ReceiverThrew(exception, name);
+                inbox.Log.ReceiverThrew(exception, new PeerText(name));
             }
         }
     }

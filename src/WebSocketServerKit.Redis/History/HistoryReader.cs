@@ -1,3 +1,5 @@
+using WebSocketServerKit.Diagnostics;
+
 namespace WebSocketServerKit.History;
 
 /// <summary>
@@ -57,7 +59,7 @@ internal sealed class HistoryReader(WebSocketClient client, HistoryStream stream
             }
             catch (Exception exception)
             {
-                log.ReadFailed(stream.Name, exception);
+                log.ReadFailed(new PeerText(stream.Name), exception);
                 await Task.Delay(Retry).ConfigureAwait(false);
             }
         }

@@ -4,6 +4,7 @@ using System.Net.WebSockets;
 using System.Security.Cryptography;
 using System.Text;
 using StackExchange.Redis;
+using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.History;
 
@@ -123,7 +124,7 @@ internal sealed class HistoryStore(IConnectionMultiplexer multiplexer, string pr
         }
         catch (Exception exception)
         {
-            log.FormatFailed(message.Stream, message.Offset, exception);
+            log.FormatFailed(new PeerText(message.Stream), message.Offset, exception);
             return new HistoryEntry(message.Offset, null);
         }
     }

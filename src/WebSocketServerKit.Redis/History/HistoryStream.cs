@@ -1,4 +1,5 @@
 using StackExchange.Redis;
+using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.History;
 
@@ -123,7 +124,7 @@ internal sealed class HistoryStream(string name, HistoryStore store, ISubscriber
         }
         catch (Exception exception)
         {
-            log.UnsubscribeFailed(name, exception);
+            log.UnsubscribeFailed(new PeerText(name), exception);
         }
     }
 

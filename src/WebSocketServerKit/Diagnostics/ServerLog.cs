@@ -152,10 +152,10 @@ internal sealed partial class ServerLog(ILogger log)
     public partial void SubscribingFailed(Exception exception);
 
     [LoggerMessage(42, LogLevel.Warning, "A message of another server on the channel {Channel} was dropped: {Problem}. Run one version of the library on all servers. Further ones are not logged.")]
-    public partial void BackplaneMessageUnknown(string channel, string problem);
+    public partial void BackplaneMessageUnknown(PeerText channel, string problem);
 
     [LoggerMessage(43, LogLevel.Error, "A message of another server on the channel {Channel} could not be passed on to the clients of this one.")]
-    public partial void BackplaneMessageFailed(Exception exception, string channel);
+    public partial void BackplaneMessageFailed(Exception exception, PeerText channel);
 
     [LoggerMessage(44, LogLevel.Warning, "The connection to the backplane was not closed properly.")]
     public partial void BackplaneNotClosed(Exception exception);

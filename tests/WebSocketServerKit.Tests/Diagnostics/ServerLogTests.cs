@@ -54,6 +54,10 @@ public sealed class ServerLogTests
             "38 Information NotReady",
             "39 Information Cut",
             "40 Warning HandlerBlocksLoop",
+            "41 Warning SubscribingFailed",
+            "42 Warning BackplaneMessageUnknown",
+            "43 Error BackplaneMessageFailed",
+            "44 Warning BackplaneNotClosed",
         ];
         Assert.Equal(expected, Lines.OrderBy(line => line.Message.EventId).Select(line => $"{line.Message.EventId} {line.Message.Level} {line.Name}").ToArray());
     }
@@ -110,7 +114,7 @@ public sealed class ServerLogTests
     {
         string[] own = ["RequestRefused reason", "ProtocolViolated reason", "ProtocolViolated section", "HandlerFailed event", "HandlerSlow event",
             "ConnectionRefused reason", "ProxyHeaderRefused reason", "ForeignOriginRefused list", "NoSubprotocolAgreed list", "UnknownPathRefused templates",
-            "CertificateUnusable problem", "CertificateRenewed subject", "CertificateExpires subject", "CertificateExpired subject", "Cut ids"];
+            "CertificateUnusable problem", "CertificateRenewed subject", "CertificateExpires subject", "CertificateExpired subject", "Cut ids", "BackplaneMessageUnknown problem"];
         IEnumerable<string> logged = typeof(ServerLog).GetMethods(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
             .SelectMany(method => method.GetParameters().Where(parameter => parameter.ParameterType == typeof(string)).Select(parameter => $"{method.Name} {parameter.Name}"));
         Assert.Equal(own.Order(StringComparer.Ordinal), logged.Order(StringComparer.Ordinal));

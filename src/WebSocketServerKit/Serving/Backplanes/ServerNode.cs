@@ -177,7 +177,7 @@ internal sealed class ServerNode : IBackplaneReceiver, IAsyncDisposable
         }
         catch (Exception exception)
         {
-            _log.BackplaneMessageFailed(exception, channel);
+            _log.BackplaneMessageFailed(exception, new PeerText(channel));
         }
     }
 
@@ -234,7 +234,7 @@ internal sealed class ServerNode : IBackplaneReceiver, IAsyncDisposable
     private void LogUnknown(string channel, string problem)
     {
         if (Interlocked.Exchange(ref _unknownLogged, 1) == 0)
-            _log.BackplaneMessageUnknown(channel, problem);
+            _log.BackplaneMessageUnknown(new PeerText(channel), problem);
     }
 
     // A message whose sender wants to know what becomes of it. Answers may come before it is known how many there will be.
