@@ -23,8 +23,6 @@ internal sealed class MappedHost : IAsyncDisposable
     {
         Application = application;
         Server = server;
-        Server.ClientConnected += (_, e) => _connected.Writer.TryWrite(e.Client);
-        Server.ClientDisconnected += (_, e) => _disconnected.Writer.TryWrite(e);
     }
 
     /// <summary>A new token that is cancelled after 30 s: what would hang fails.</summary>
@@ -73,6 +71,9 @@ internal sealed class MappedHost : IAsyncDisposable
         use?.Invoke(application);
         var host = new MappedHost(application, new WebSocketServer(options ?? new WebSocketServerOptions())) { Log = log };
         subscribe?.Invoke(host.Server);
+        // Behind the handlers of the test: a test that takes a client relies on what they have done.
+        host.Server.ClientConnected += (_, e) => host._connected.Writer.TryWrite(e.Client);
+        host.Server.ClientDisconnected += (_, e) => host._disconnected.Writer.TryWrite(e);
         (map ?? ((application, server) => application.MapWebSocketServer("/ws", server)))(application, host.Server);
         if (isStarted)
             await host.Server.StartAsync(Timely);

@@ -39,9 +39,7 @@ internal sealed class TestServer : IAsyncDisposable
             options.Listen(new IPEndPoint(IPAddress.Loopback, 0), OverTlsAttribute.Server);
         var server = new TestServer(options);
         subscribe?.Invoke(server.Server);
-        // Behind the handlers of the test: a test that takes a client relies on what they have done.
-        server.Server.ClientConnected += (_, e) => server._connected.Writer.TryWrite(e.Client);
-        server.Server.ClientDisconnected += (_, e) => server._disconnected.Writer.TryWrite(e);
+        server.TakeBehindTheHandlers();
         await server.Server.StartAsync();
         return server;
     }
@@ -69,6 +67,22 @@ internal sealed class TestServer : IAsyncDisposable
 
     /// <summary>No end of a client is there that nobody took.</summary>
     public void AssertNoMoreEnds() => Assert.False(_disconnected.Reader.TryRead(out _), "ClientDisconnected was raised once more.");
+
+    // A test that takes a client relies on what all its handlers have done, and those of a path are called after those of the server.
+    private void TakeBehindTheHandlers()
+    {
+        HashSet<WebSocketPath> paths = [.. from template in Server.Paths?.Templates ?? [] select Server.Path(template.Text)];
+        foreach (WebSocketPath path in paths)
+        {
+            path.ClientConnected += (_, e) => _connected.Writer.TryWrite(e.Client);
+            path.ClientDisconnected += (_, e) => _disconnected.Writer.TryWrite(e);
+        }
+
+        Server.ClientConnected += (_, e) => _ = IsTakenByItsPath(e.Client) || _connected.Writer.TryWrite(e.Client);
+        Server.ClientDisconnected += (_, e) => _ = IsTakenByItsPath(e.Client) || _disconnected.Writer.TryWrite(e);
+
+        bool IsTakenByItsPath(WebSocketClient client) => client.MatchedPath is { } path && paths.Contains(path);
+    }
 
     public Task<TestClient> OpenAsync(string target = "/", int? receiveBuffer = null) => TestClient.OpenAsync(EndPoint, target, receiveBuffer);
 
