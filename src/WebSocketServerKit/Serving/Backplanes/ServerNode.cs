@@ -108,13 +108,14 @@ internal sealed class ServerNode : IBackplaneReceiver, IAsyncDisposable
     /// <inheritdoc/>
     public void Receive(string channel, ReadOnlySpan<ReadOnlyMemory<byte>> messages)
     {
-        Cork? cork = Cork.Put(SliceClock.Shared);
+        // One message is flushed by its own broadcast, which needs fewer buffers at once.
+        Cork? cork = messages.Length > 1 ? Cork.Put(SliceClock.Shared) : null;
         try
         {
             foreach (ReadOnlyMemory<byte> message in messages)
             {
                 Take(channel, message);
-                cork?.FlushWhenMany();
+                cork?.FlushWhenFull();
             }
         }
         finally

@@ -166,6 +166,21 @@ public sealed class ServerNodeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Messages_that_come_together_leave_in_one_write_for_each_client()
+    {
+        const int Messages = 16;
+        WebSocketClient[] clients = [.. Enumerable.Range(0, 100).Select(_ => _bench.Client("/", "203.0.113.7"))];
+        foreach (WebSocketClient client in clients)
+            _clients.Add(client);
+        byte[] message = new Envelope { Kind = EnvelopeKind.Message, Flags = EnvelopeFlags.Text, Sender = "other", Key = "" }.Write("m"u8);
+        _backplane.Receiver.Receive("all", [.. Enumerable.Repeat<ReadOnlyMemory<byte>>(message, Messages)]);
+        foreach (WebSocketClient client in clients)
+            await Polling.UntilAsync(() => _bench.TransportOf(client).Frames.Count == Messages);
+        // Where the thread is stopped for long, the clock flushes earlier.
+        Assert.InRange(clients.Sum(client => _bench.TransportOf(client).Writes.Count), clients.Length, 2 * clients.Length);
+    }
+
+    [Fact]
     public async Task A_report_adds_up_what_the_servers_answer()
     {
         _backplane.Publishing = (channel, message) =>
