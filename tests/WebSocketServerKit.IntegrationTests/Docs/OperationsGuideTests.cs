@@ -7,10 +7,10 @@ namespace WebSocketServerKit.Docs;
 public sealed class OperationsGuideTests
 {
     [Theory]
-    [InlineData("operations.md", 3)]
+    [InlineData("operations.md", 4)]
     [InlineData("identity.md", 4)]
     public void Every_block_of_the_guides_is_compiled(string guide, int count) =>
-        GuideCode.AssertIsIn($"docs/{guide}", count, "tests/WebSocketServerKit.IntegrationTests/Docs/OperationsGuide.cs", "tests/WebSocketServerKit.AspNetCoreTests/Docs/OperationsGuide.cs");
+        GuideCode.AssertIsIn($"docs/{guide}", count, "tests/WebSocketServerKit.IntegrationTests/Docs/OperationsGuide.cs", "tests/WebSocketServerKit.IntegrationTests/Docs/BasicsGuides.cs", "tests/WebSocketServerKit.AspNetCoreTests/Docs/OperationsGuide.cs");
 
     [Fact]
     public async Task A_token_says_who_the_client_is_and_a_user_is_signed_out_everywhere()
