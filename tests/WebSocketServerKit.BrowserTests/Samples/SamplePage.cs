@@ -35,6 +35,15 @@ internal sealed class SamplePage : IAsyncDisposable
         return sampled;
     }
 
+    /// <summary>A second window.</summary>
+    public async Task<IPage> OpenAnotherAsync()
+    {
+        IPage page = await _context.NewPageAsync();
+        page.PageError += (_, error) => _errors.Add(error);
+        await page.GotoAsync(Url);
+        return page;
+    }
+
     /// <summary>Starts the sample again at the same address.</summary>
     public async Task RestartAsync(string sample, string words, params string[] arguments)
     {

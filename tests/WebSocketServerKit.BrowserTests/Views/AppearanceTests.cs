@@ -25,6 +25,8 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
                     string where = $"{tab}-{window}-{theme}".ToLowerInvariant();
                     await Page.EmulateMediaAsync(new() { ColorScheme = theme });
                     await Screenshots.TakeAsync(Page, where, fullPage: true);
+                    if (where is "server-desktop-light")
+                        await Screenshots.TakeForGuideAsync(Page, "dashboard", fullPage: true);
                     if (window is "desktop" || theme == ColorScheme.Light)
                         await AssertAccessibleAsync(where);
                 }
@@ -40,6 +42,10 @@ public sealed class AppearanceTests(Chromium chromium) : DashboardTest(chromium)
                 await AssertFitsAsync($"{tab} at {width} pixels");
             }
         }
+
+        await Page.SetViewportSizeAsync(1360, 440);
+        await Page.EmulateMediaAsync(new() { ColorScheme = ColorScheme.Light });
+        await Screenshots.TakeForGuideAsync(Page, "dashboard-client");
     }
 
     [Fact]
