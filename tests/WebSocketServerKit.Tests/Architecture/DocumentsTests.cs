@@ -43,6 +43,20 @@ public sealed partial class DocumentsTests
         Findings.AssertNone(findings);
     }
 
+    // They are relative to the root of the repository; packing makes them absolute.
+    [Fact]
+    public void Each_link_of_the_README_of_a_template_leads_to_a_file()
+    {
+        string[] readmes = Directory.GetFiles(Path.Combine(Repository.Root, "src/WebSocketServerKit.Templates/templates"), "README.md", SearchOption.AllDirectories);
+        Assert.Equal(3, readmes.Length);
+        Assert.All(readmes, readme =>
+        {
+            string[] targets = [.. Link.Matches(Code.Replace(File.ReadAllText(readme), "")).Select(link => link.Groups["target"].Value)];
+            Assert.NotEmpty(targets);
+            Assert.All(targets, target => Assert.True(File.Exists(Path.Combine(Repository.Root, target)), target));
+        });
+    }
+
     [Fact]
     public void The_index_names_each_guide()
     {
