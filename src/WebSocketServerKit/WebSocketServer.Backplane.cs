@@ -66,8 +66,9 @@ public sealed partial class WebSocketServer
 
     private async Task EndStartAsync(Task starting)
     {
+        // Not Cancel: what awaits the start would go on inside the lock.
         lock (_gate)
-            _startStopping?.Cancel();
+            _ = _startStopping?.CancelAsync();
         await starting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 }

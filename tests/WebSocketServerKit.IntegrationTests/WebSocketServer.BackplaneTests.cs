@@ -195,12 +195,32 @@ public sealed class WebSocketServerBackplaneTests
         Assert.True(server.IsListening);
     }
 
+    [Fact]
+    public async Task What_awaits_a_start_that_is_ended_goes_on_outside_of_the_lock_of_the_server()
+    {
+        await using WebSocketServer server = new(new IPEndPoint(IPAddress.Loopback, 0));
+        server.UseBackplane(new Connecting());
+        Task<bool> goingOn = Waiting.ForUseByAnotherThreadAsync(server, server.StartAsync(TestServer.Timely));
+        await server.StopAsync(TestServer.Timely).Timely();
+        Assert.True(await goingOn.Timely());
+    }
+
     private static async Task AnswerCloseAsync(TestClient client)
     {
         ReceivedFrame close = await client.ReadFrameAsync();
         Assert.Equal([0x0F, 0xA1, .. "signed out"u8], close.Payload); // 4001
         await client.SendCloseAsync(4001);
         await client.AssertEndAsync();
+    }
+
+    // A host that goes on, when a start has ended, with what another thread has to do.
+    private static class Waiting
+    {
+        public static async Task<bool> ForUseByAnotherThreadAsync(WebSocketServer server, Task starting)
+        {
+            await starting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return Task.Run(() => Assert.Throws<InvalidOperationException>(() => server.UseBackplane(new InProcessBackplane()))).Wait(TimeSpan.FromSeconds(5));
+        }
     }
 
     // A backplane that lets a server subscribe when the test says so.

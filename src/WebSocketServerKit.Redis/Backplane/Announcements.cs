@@ -27,7 +27,9 @@ internal sealed class Announcements(ISubscriber subscriber, Interest interest, T
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(5);
 
     private readonly Guid _id = Guid.NewGuid();
-    private readonly Lock _gate = new(); // guards the next three
+    private readonly Lock _gate = new(); // guards the next five
+    private readonly List<ChannelMessageQueue> _queues = []; // Redis has confirmed them
+    private bool _closed;
     private readonly Queue<Batch> _waiting = new();
     private Batch? _last; // of those that wait
     private bool _sending;
@@ -51,10 +53,10 @@ internal sealed class Announcements(ISubscriber subscriber, Interest interest, T
     /// <summary>Ends the subscriptions, and does not wait for Redis.</summary>
     public void Close()
     {
-        if (_names is not { } names)
-            return;
-        _ = subscriber.UnsubscribeAsync(names.Nodes, null, CommandFlags.FireAndForget);
-        _ = subscriber.UnsubscribeAsync(names.Node(_id), null, CommandFlags.FireAndForget);
+        lock (_gate)
+            _closed = true;
+        foreach (ChannelMessageQueue queue in _queues)
+            _ = queue.UnsubscribeAsync(CommandFlags.FireAndForget);
     }
 
     /// <summary>Completes when all nodes know that this one has subscribed to a channel.</summary>
@@ -81,17 +83,30 @@ internal sealed class Announcements(ISubscriber subscriber, Interest interest, T
 
     private async Task ListenAsync(RedisChannel channel, Action<ReadOnlyMemory<byte>> take)
     {
+        ChannelMessageQueue queue;
         try
         {
-            ChannelMessageQueue queue = await subscriber.SubscribeAsync(channel, CommandFlags.DemandMaster).ConfigureAwait(false);
-            queue.OnMessage(message => take(message.Message));
+            queue = await subscriber.SubscribeAsync(channel, CommandFlags.DemandMaster).ConfigureAwait(false);
         }
         catch
         {
-            // The client would go on to subscribe, without a reader.
-            _ = subscriber.UnsubscribeAsync(channel, null, CommandFlags.FireAndForget);
+            await LateSubscription.EndAsync(subscriber, channel).ConfigureAwait(false);
             throw;
         }
+
+        lock (_gate)
+        {
+            if (!_closed)
+            {
+                _queues.Add(queue);
+                queue.OnMessage(message => take(message.Message));
+                return;
+            }
+        }
+
+        // A start that was given up must not leave a node behind, which would answer for the next one of the same client.
+        _ = queue.UnsubscribeAsync(CommandFlags.FireAndForget);
+        throw new ObjectDisposedException(nameof(Announcements));
     }
 
     private async Task SendAsync()

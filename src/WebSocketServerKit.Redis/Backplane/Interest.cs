@@ -17,9 +17,13 @@ internal sealed class Interest(TimeProvider time)
     /// <summary>So many channels are remembered; then it begins anew. About 10 MB.</summary>
     public const int MaxChannels = 65_536;
 
+    /// <summary>And with so many characters in all: clients may have chosen the names. 8 MB.</summary>
+    public const int MaxCharacters = 4 * 1024 * 1024;
+
     private readonly Lock _gate = new(); // guards every change
     private readonly ConcurrentDictionary<string, long> _nobody = new(StringComparer.Ordinal); // until when
     private readonly int[] _epochs = new int[1024];
+    private long _characters; // of all that are remembered
     private bool _trusted; // announcements are heard
 
     /// <summary>Whether another node may have subscribed.</summary>
@@ -36,9 +40,12 @@ internal sealed class Interest(TimeProvider time)
         {
             if (!_trusted || Epoch(channel) != epoch)
                 return;
-            if (_nobody.Count >= MaxChannels)
-                _nobody.Clear();
-            _nobody[channel] = until;
+            if (_nobody.TryAdd(channel, until))
+                _characters += channel.Length;
+            else
+                _nobody[channel] = until;
+            if (_nobody.Count > MaxChannels || _characters > MaxCharacters)
+                Forget();
         }
     }
 
@@ -48,7 +55,8 @@ internal sealed class Interest(TimeProvider time)
         lock (_gate)
         {
             Epoch(channel)++;
-            _nobody.TryRemove(channel, out _);
+            if (_nobody.TryRemove(channel, out _))
+                _characters -= channel.Length;
         }
     }
 
@@ -59,7 +67,7 @@ internal sealed class Interest(TimeProvider time)
         {
             foreach (ref int epoch in _epochs.AsSpan())
                 epoch++;
-            _nobody.Clear();
+            Forget();
         }
     }
 
@@ -70,6 +78,13 @@ internal sealed class Interest(TimeProvider time)
             _trusted = trusted;
         if (!trusted)
             Clear();
+    }
+
+    // Under the lock.
+    private void Forget()
+    {
+        _nobody.Clear();
+        _characters = 0;
     }
 
     private ref int Epoch(string channel) => ref _epochs[StringComparer.Ordinal.GetHashCode(channel) & 1023];

@@ -1,4 +1,5 @@
 using StackExchange.Redis;
+using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.Backplane;
 
@@ -64,7 +65,7 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
             throw new IOException($"More than {options.MaxPendingBytes} bytes wait for Redis (MaxPendingBytes).");
         try
         {
-            return await SendAsync(channel, names, message, size).WaitAsync(cancellationToken).ConfigureAwait(false);
+            return await SendAsync(channel, names, message, size).Observed().WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
         {

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using StackExchange.Redis;
 using WebSocketServerKit.Backplane;
+using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit;
 
@@ -12,6 +13,7 @@ namespace WebSocketServerKit;
 /// <remarks>
 /// <para>While Redis is lost, the server goes on with its own clients, and messages for those of other servers are dropped. When Redis is back, all channels are subscribed to again.</para>
 /// <para>Messages are delivered at most once. One that is published while a connection breaks may be lost.</para>
+/// <para>Servers of one process that share a backplane are one for Redis: in a <see cref="BroadcastReport"/> of another process they count as one, and it may be complete when the first of them has answered.</para>
 /// </remarks>
 [SuppressMessage("Design", "CA1001", Justification = "A semaphore without a wait handle has nothing to dispose of.")]
 public sealed class RedisBackplane : IBackplane
@@ -65,6 +67,15 @@ public sealed class RedisBackplane : IBackplane
         }
     }
 
+    /// <summary>No server has it, and none will: the client may have another one with the prefix.</summary>
+    internal void GiveUp()
+    {
+        if (_multiplexer is null || !Shared.TryGetValue(_multiplexer, out HashSet<string>? prefixes))
+            return;
+        lock (prefixes)
+            prefixes.Remove(_prefix);
+    }
+
     private RedisBackplane(string prefix, RedisBackplaneOptions? options)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(prefix);
@@ -108,7 +119,7 @@ public sealed class RedisBackplane : IBackplane
 
     private static async Task<IConnectionMultiplexer> ConnectAsync(ConfigurationOptions configuration, CancellationToken cancellationToken)
     {
-        Task<ConnectionMultiplexer> connecting = ConnectionMultiplexer.ConnectAsync(configuration);
+        Task<ConnectionMultiplexer> connecting = ConnectionMultiplexer.ConnectAsync(configuration).Observed();
         try
         {
             return await connecting.WaitAsync(cancellationToken).ConfigureAwait(false);

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Net;
 using StackExchange.Redis;
+using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.Backplane;
 
@@ -54,18 +56,21 @@ internal sealed partial class RedisNode
     private async Task OpenAtStartAsync(CancellationToken cancellationToken)
     {
         // The client counts as connected before it can subscribe.
+        long begun = Stopwatch.GetTimestamp();
         for (int interval = 1; ; interval++)
         {
             try
             {
-                await OpenAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+                await OpenAsync().Observed().WaitAsync(cancellationToken).ConfigureAwait(false);
                 return;
             }
             catch (Exception exception) when (exception is RedisException or TimeoutException)
             {
-                if (interval >= IntervalsOfPatience && _options.StartWithoutRedis)
+                // A Redis that hangs takes far longer for each attempt.
+                bool isOver = interval >= IntervalsOfPatience || Stopwatch.GetElapsedTime(begun) >= Interval * IntervalsOfPatience;
+                if (isOver && _options.StartWithoutRedis)
                     return;
-                if (interval >= IntervalsOfPatience)
+                if (isOver)
                     throw Unreachable(_multiplexer.GetEndPoints(configuredOnly: true), exception);
             }
 
@@ -89,7 +94,6 @@ internal sealed partial class RedisNode
     // Announcements may have been missed, and Redis may have dropped own subscriptions, which the counts of its answers would show as missing.
     private void OnChanged(object? sender, EventArgs e)
     {
-        _interest.Trust(false);
         try
         {
             _changed.Release();
@@ -98,6 +102,9 @@ internal sealed partial class RedisNode
         {
             // It is told already.
         }
+
+        // After that: see TryRestoreAsync.
+        _interest.Trust(false);
     }
 
     private async Task WatchAsync(CancellationToken stopping)
@@ -135,6 +142,13 @@ internal sealed partial class RedisNode
             if (_names is null)
                 await OpenAsync().ConfigureAwait(false);
             _interest.Trust(_countsAreExact);
+            // What has changed since it was confirmed has ended a trust that was given only now.
+            if (_changed.CurrentCount > 0)
+            {
+                _interest.Trust(false);
+                return true; // and all of it is looked at anew
+            }
+
             // While the subscriptions were gone, other nodes have seen that nobody listens.
             await _announcements.AnnounceAllAsync().ConfigureAwait(false);
             if (_lost)
@@ -142,7 +156,8 @@ internal sealed partial class RedisNode
             _lost = false;
             return true;
         }
-        catch (Exception exception) when (exception is not OperationCanceledException)
+        // A cancellation too: it is that of the client, not of the watch.
+        catch (Exception)
         {
             return false;
         }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
+using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.Backplane;
 
@@ -28,7 +29,7 @@ internal sealed partial class RedisNode : IAsyncDisposable
     public RedisNode(IConnectionMultiplexer multiplexer, bool ownsMultiplexer, string prefix, RedisBackplaneOptions options)
     {
         (_multiplexer, _ownsMultiplexer, _prefix, _options) = (multiplexer, ownsMultiplexer, prefix, options);
-        _log = new RedisLog((options.LoggerFactory ?? NullLoggerFactory.Instance).CreateLogger("WebSocketServerKit.Redis"));
+        _log = new RedisLog(new FaultTolerantLogger((options.LoggerFactory ?? NullLoggerFactory.Instance).CreateLogger("WebSocketServerKit.Redis")));
         _subscriber = multiplexer.GetSubscriber();
         _interest = new Interest(options.Time);
         _announcements = new Announcements(_subscriber, _interest, options.Time, _log);
@@ -54,7 +55,7 @@ internal sealed partial class RedisNode : IAsyncDisposable
             {
                 subscribed = new SubscribedChannel(channel, _inbox);
                 subscribed.Add(receiver);
-                subscribed.Start(await SubscribeAsync(names.Of(channel)).ConfigureAwait(false));
+                subscribed.Start(await SubscribeAsync(channel, names.Of(channel)).ConfigureAwait(false));
                 _channels[channel] = subscribed;
             }
         }
@@ -89,7 +90,7 @@ internal sealed partial class RedisNode : IAsyncDisposable
     {
         Task removing = Task.Run(() => Task.WhenAll(
             _channels.Where(channel => channel.Value.IsSubscribed(receiver)).Select(channel => UnsubscribeAsync(receiver, channel.Key, CommandFlags.FireAndForget))));
-        await removing.WaitAsync(_options.StopPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await removing.Observed().WaitAsync(_options.StopPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         // What is left goes on: there are very many, or a subscription waits for Redis.
     }
 
@@ -108,17 +109,31 @@ internal sealed partial class RedisNode : IAsyncDisposable
         }
     }
 
-    private async Task<ChannelMessageQueue> SubscribeAsync(RedisChannel channel)
+    private async Task<ChannelMessageQueue> SubscribeAsync(string channel, RedisChannel name)
     {
         try
         {
-            return await _subscriber.SubscribeAsync(channel, CommandFlags.DemandMaster).ConfigureAwait(false);
+            return await _subscriber.SubscribeAsync(name, CommandFlags.DemandMaster).ConfigureAwait(false);
+        }
+        catch (RedisTimeoutException)
+        {
+            _ = EndLateAsync(channel, name);
+            throw;
         }
         catch
         {
             // The client would go on to subscribe, without a reader.
-            _ = _subscriber.UnsubscribeAsync(channel, null, CommandFlags.FireAndForget);
+            _ = _subscriber.UnsubscribeAsync(name, null, CommandFlags.FireAndForget);
             throw;
+        }
+    }
+
+    private async Task EndLateAsync(string channel, RedisChannel name)
+    {
+        using (await EnterAsync(channel).ConfigureAwait(false))
+        {
+            if (!_channels.ContainsKey(channel))
+                await LateSubscription.EndAsync(_subscriber, name).ConfigureAwait(false);
         }
     }
 

@@ -33,7 +33,15 @@ public static class RedisWebSocketServerExtensions
     {
         ArgumentNullException.ThrowIfNull(server);
         RedisBackplane backplane = new(multiplexer, prefix, options);
-        server.UseBackplane(backplane);
-        return backplane;
+        try
+        {
+            server.UseBackplane(backplane);
+            return backplane;
+        }
+        catch
+        {
+            backplane.GiveUp();
+            throw;
+        }
     }
 }

@@ -9,7 +9,7 @@ internal sealed partial class HistoryLog(ILogger logger)
     private readonly ILogger _logger = logger;
 
     [LoggerMessage(1, LogLevel.Error, "The message {Offset} of the stream {Stream} could not be formatted. Clients are told of a gap.")]
-    public partial void FormatFailed(PeerText stream, HistoryOffset offset, Exception exception);
+    public partial void FormatFailed(PeerText stream, PeerText offset, Exception exception);
 
     [LoggerMessage(2, LogLevel.Warning, "The stream {Stream} could not be read for clients that have missed messages. It is tried again.")]
     public partial void ReadFailed(PeerText stream, Exception exception);

@@ -7,7 +7,7 @@ namespace WebSocketServerKit.History;
 /// <para>Invariant: its cursor is the last message that the client's send queue has accepted, or one whose absence <see cref="RedisHistory.Gap"/> has told. It belongs to the stream, under its lock, while the
 /// reader is live, and otherwise to the task.</para>
 /// </summary>
-internal sealed class HistoryReader(WebSocketClient client, HistoryStream stream, HistoryLog log, Action<HistoryReader, HistoryGap> missed)
+internal sealed class HistoryReader(WebSocketClient client, HistoryStream stream, Action<HistoryReader, HistoryGap> missed)
 {
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -40,7 +40,7 @@ internal sealed class HistoryReader(WebSocketClient client, HistoryStream stream
     /// <param name="cancellationToken">Ends the work.</param>
     public async Task<HistoryResume> ResumeAsync(HistoryOffset? from, int last, CancellationToken cancellationToken)
     {
-        Cursor = from ?? await stream.FindAsync(last).WaitAsync(cancellationToken).ConfigureAwait(false);
+        Cursor = from ?? await stream.FindAsync(last).Observed().WaitAsync(cancellationToken).ConfigureAwait(false);
         HistoryOffset? reached = await FollowAsync(cancellationToken).ConfigureAwait(false);
         return new HistoryResume(reached is not null, reached ?? Cursor, _replayed, _gap);
     }
@@ -59,7 +59,7 @@ internal sealed class HistoryReader(WebSocketClient client, HistoryStream stream
             }
             catch (Exception exception)
             {
-                log.ReadFailed(new PeerText(stream.Name), exception);
+                stream.NoteReadFailure(exception);
                 await Task.Delay(Retry).ConfigureAwait(false);
             }
         }
@@ -76,7 +76,7 @@ internal sealed class HistoryReader(WebSocketClient client, HistoryStream stream
             if (stream.TryGoLive(this))
                 return reached;
             if (!isNews)
-                await stream.RefreshAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+                await stream.RefreshAsync().Observed().WaitAsync(cancellationToken).ConfigureAwait(false);
         }
 
         return null;
@@ -90,7 +90,7 @@ internal sealed class HistoryReader(WebSocketClient client, HistoryStream stream
             return false;
         HistoryPage page = await stream.ReadSharedAsync(Cursor).WaitAsync(cancellationToken).ConfigureAwait(false);
         if (page.Contradicts(Cursor))
-            page = await stream.ReadAsync(Cursor).WaitAsync(cancellationToken).ConfigureAwait(false);
+            page = await stream.ReadAsync(Cursor).Observed().WaitAsync(cancellationToken).ConfigureAwait(false);
         return await SendAsync(page, cancellationToken).ConfigureAwait(false);
     }
 

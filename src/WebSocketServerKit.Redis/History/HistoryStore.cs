@@ -17,6 +17,8 @@ internal sealed class HistoryStore(IConnectionMultiplexer multiplexer, string pr
     private const int PageLength = 100;      // messages
     private const int PageSize = 64 * 1024;  // bytes; the message that exceeds them is the last of its page
 
+    private const long MaxTime = 253_402_300_799_999; // the year 9999, in Unix milliseconds
+
     // What both scripts begin with. Arguments: an epoch in case that the stream is new, the time before which messages are too old, the idle time; empty for none.
     private const string Begin = """
         local epoch = redis.call('HGET', KEYS[2], 'epoch')
@@ -102,7 +104,7 @@ internal sealed class HistoryStore(IConnectionMultiplexer multiplexer, string pr
     {
         ReadOnlySpan<byte> rest = bytes.Span;
         string epoch = Encoding.UTF8.GetString(Next(ref rest));
-        return Utf8Parser.TryParse(Next(ref rest), out long number, out _) && Utf8Parser.TryParse(Next(ref rest), out long time, out _) && Utf8Parser.TryParse(Next(ref rest), out int type, out _)
+        return Utf8Parser.TryParse(Next(ref rest), out long number, out _) && Utf8Parser.TryParse(Next(ref rest), out long time, out _) && time is >= 0 and <= MaxTime && Utf8Parser.TryParse(Next(ref rest), out int type, out _)
             ? new HistoryMessage(stream, new HistoryOffset(epoch, number), DateTimeOffset.FromUnixTimeMilliseconds(time), (WebSocketMessageType)type, bytes[^rest.Length..])
             : null;
 
@@ -124,7 +126,7 @@ internal sealed class HistoryStore(IConnectionMultiplexer multiplexer, string pr
         }
         catch (Exception exception)
         {
-            log.FormatFailed(new PeerText(message.Stream), message.Offset, exception);
+            log.FormatFailed(new PeerText(message.Stream), new PeerText($"{message.Offset}"), exception);
             return new HistoryEntry(message.Offset, null);
         }
     }

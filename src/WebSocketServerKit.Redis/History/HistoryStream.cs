@@ -1,4 +1,6 @@
+using System.Threading.Channels;
 using StackExchange.Redis;
+using WebSocketServerKit.Backplane;
 using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.History;
@@ -10,6 +12,9 @@ namespace WebSocketServerKit.History;
 /// </summary>
 internal sealed class HistoryStream(string name, HistoryStore store, ISubscriber subscriber, HistoryLog log, Action wantsRefresh)
 {
+    // What this node has received and not given to its clients yet. The oldest messages above that are left out: clients read them from the stream.
+    private const int MaxHeldBytes = 1024 * 1024;
+
     private static readonly TimeSpan OnItsWay = TimeSpan.FromMilliseconds(250);
 
     private readonly Lock _gate = new();
@@ -19,6 +24,7 @@ internal sealed class HistoryStream(string name, HistoryStore store, ISubscriber
     private bool _isEarly;           // a message came before the first read
     private Task? _start;
     private ChannelMessageQueue? _queue;
+    private int _failing; // the last read has failed, and the log says so
 
     public string Name => name;
 
@@ -30,7 +36,7 @@ internal sealed class HistoryStream(string name, HistoryStore store, ISubscriber
 
     /// <summary>Subscribes and finds the position. Called under the lock of the <see cref="RedisHistory"/>.</summary>
     /// <param name="previous">The end of the stream object that had the name before: the channel is not subscribed and unsubscribed at the same time.</param>
-    public void Start(Task previous) => _start = Task.Run(() => StartAsync(previous));
+    public void Start(Task previous) => _start = Task.Run(() => StartAsync(previous)).Observed();
 
     /// <summary>Completes when everything that is published from then on is received.</summary>
     public Task WhenStarted() => _start!;
@@ -44,7 +50,7 @@ internal sealed class HistoryStream(string name, HistoryStore store, ISubscriber
         lock (_gate)
         {
             if (!_reads.TryGetValue(after, out Task<HistoryPage>? read))
-                _reads[after] = read = Task.Run(() => ReadAndForgetAsync(after));
+                _reads[after] = read = Task.Run(() => ReadAndForgetAsync(after)).Observed();
             return read;
         }
     }
@@ -75,6 +81,13 @@ internal sealed class HistoryStream(string name, HistoryStore store, ISubscriber
             reader.HasEnded = true;
             _live.Remove(reader);
         }
+    }
+
+    /// <summary>Logs that a read has failed, once until one succeeds: many clients may read.</summary>
+    public void NoteReadFailure(Exception exception)
+    {
+        if (Interlocked.Exchange(ref _failing, 1) == 0)
+            log.ReadFailed(new PeerText(name), exception);
     }
 
     /// <summary>Finds out whether the position is right.</summary>
@@ -108,7 +121,7 @@ internal sealed class HistoryStream(string name, HistoryStore store, ISubscriber
     {
         await previous.ConfigureAwait(false);
         _queue = await subscriber.SubscribeAsync(store.ChannelOf(name)).ConfigureAwait(false);
-        _queue.OnMessage(message => Receive(message.Message));
+        _ = ReceiveAsync(_queue);
         await RefreshAsync().ConfigureAwait(false);
         if (Volatile.Read(ref _isEarly))
             await RefreshAsync().ConfigureAwait(false); // the message may be newer than the first read
@@ -121,6 +134,8 @@ internal sealed class HistoryStream(string name, HistoryStore store, ISubscriber
             await _start!.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (_queue is not null)
                 await _queue.UnsubscribeAsync().ConfigureAwait(false);
+            else
+                await LateSubscription.EndAsync(subscriber, store.ChannelOf(name)).ConfigureAwait(false);
         }
         catch (Exception exception)
         {
@@ -132,12 +147,54 @@ internal sealed class HistoryStream(string name, HistoryStore store, ISubscriber
     {
         try
         {
-            return await store.ReadAsync(name, after).ConfigureAwait(false);
+            HistoryPage page = await store.ReadAsync(name, after).ConfigureAwait(false);
+            Volatile.Write(ref _failing, 0);
+            return page;
         }
         finally
         {
             lock (_gate)
                 _reads.Remove(after);
+        }
+    }
+
+    // Ends with the client's subscription. The queue of the client is not bounded, so all that is in it is taken out between two messages.
+    private async Task ReceiveAsync(ChannelMessageQueue queue)
+    {
+        Queue<ReadOnlyMemory<byte>> held = new();
+        long bytes = 0;
+        try
+        {
+            while (true)
+            {
+                Hold(await queue.ReadAsync().ConfigureAwait(false));
+                while (held.Count > 0)
+                {
+                    while (queue.TryRead(out ChannelMessage message))
+                        Hold(message);
+                    Take(out ReadOnlyMemory<byte> next);
+                    Receive(next);
+                }
+            }
+        }
+        catch (ChannelClosedException)
+        {
+        }
+
+        void Hold(ChannelMessage message)
+        {
+            ReadOnlyMemory<byte> published = message.Message;
+            held.Enqueue(published);
+            bytes += published.Length;
+            // A message that follows is left, and shows that there is a hole before it.
+            while (bytes > MaxHeldBytes && held.Count > 1)
+                Take(out _);
+        }
+
+        void Take(out ReadOnlyMemory<byte> oldest)
+        {
+            oldest = held.Dequeue();
+            bytes -= oldest.Length;
         }
     }
 

@@ -5,6 +5,7 @@ using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
+using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.History;
 
 namespace WebSocketServerKit;
@@ -54,7 +55,7 @@ public sealed class RedisHistory : IAsyncDisposable
             throw new ArgumentException("The prefix has braces. Pass the name alone.", nameof(prefix));
         _multiplexer = multiplexer;
         _options = (options ?? new RedisHistoryOptions()).CheckedCopy();
-        _log = new HistoryLog(loggerFactory?.CreateLogger<RedisHistory>() ?? (ILogger)NullLogger.Instance);
+        _log = new HistoryLog(new FaultTolerantLogger((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<RedisHistory>()));
         _store = new HistoryStore(multiplexer, prefix, _options, _log);
         _multiplexer.ConnectionFailed += OnConnectionChanged;
         _multiplexer.ConnectionRestored += OnConnectionChanged;
@@ -179,7 +180,7 @@ public sealed class RedisHistory : IAsyncDisposable
         if (payload.Length > _options.MaxMessageSize)
             throw new ArgumentException($"The message has {payload.Length} bytes, and {_options.MaxMessageSize} are allowed ({nameof(RedisHistoryOptions.MaxMessageSize)}).", nameof(payload));
         cancellationToken.ThrowIfCancellationRequested();
-        return await _store.PublishAsync(stream, messageType, payload).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return await _store.PublishAsync(stream, messageType, payload).Observed().WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     private HistoryReader Add(WebSocketClient client, string name)
@@ -195,7 +196,7 @@ public sealed class RedisHistory : IAsyncDisposable
                 _streams[name] = stream = made;
             }
 
-            HistoryReader reader = new(client, stream, _log, OnMissed);
+            HistoryReader reader = new(client, stream, OnMissed);
             if (!stream.Readers.TryAdd(client, reader))
                 throw new InvalidOperationException($"{client} is in the stream {name} already. Call Leave first.");
             reader.WhenClosed = client.ConnectionClosed.UnsafeRegister(_ => Remove(reader), null);
@@ -249,6 +250,7 @@ public sealed class RedisHistory : IAsyncDisposable
     private async Task RefreshAsync()
     {
         TimeSpan wait = CheckInterval;
+        bool isFailing = false;
         while (await IsWantedAsync(wait).ConfigureAwait(false))
         {
             HistoryStream[] streams;
@@ -258,10 +260,13 @@ public sealed class RedisHistory : IAsyncDisposable
             try
             {
                 await Task.WhenAll(streams.Select(stream => stream.RefreshAsync(isPatient: true))).ConfigureAwait(false);
+                isFailing = false;
             }
             catch (Exception exception)
             {
-                _log.RefreshFailed(exception);
+                if (!isFailing)
+                    _log.RefreshFailed(exception);
+                isFailing = true;
                 wait = Retry;
             }
         }
@@ -272,10 +277,11 @@ public sealed class RedisHistory : IAsyncDisposable
     {
         try
         {
-            await _multiplexer.GetSubscriber().PingAsync().WaitAsync(Retry).ConfigureAwait(false);
+            await _multiplexer.GetSubscriber().PingAsync().Observed().WaitAsync(Retry).ConfigureAwait(false);
             return true;
         }
-        catch (Exception exception) when (exception is RedisException or TimeoutException)
+        // Also that the host has disposed of the client too early.
+        catch (Exception)
         {
             return false;
         }

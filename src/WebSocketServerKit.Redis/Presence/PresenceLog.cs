@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.Presence;
 
@@ -22,5 +23,5 @@ internal sealed partial class PresenceLog(ILogger logger)
     public partial void NotLeft(Exception? exception, string nodeId);
 
     [LoggerMessage(234, LogLevel.Information, "Node {NodeId} has removed what was left of node {Ended} in Redis.")]
-    public partial void Removed(string nodeId, string ended);
+    public partial void Removed(string nodeId, PeerText ended);
 }

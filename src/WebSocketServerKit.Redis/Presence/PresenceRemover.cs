@@ -1,3 +1,5 @@
+using WebSocketServerKit.Diagnostics;
+
 namespace WebSocketServerKit.Presence;
 
 /// <summary>Removes what is left of nodes that have ended, their own old registrations included. Several nodes may do so at the same time: each step removes what it finds.</summary>
@@ -39,7 +41,7 @@ internal sealed class PresenceRemover(PresenceStore store, string nodeId, RedisP
             cancellationToken.ThrowIfCancellationRequested();
             PresenceStore.Scan? next = await store.RemoveStepAsync(last, KeysPerStep).ConfigureAwait(false);
             if (last is not null && last.Registration != next?.Registration && PresenceStore.NodeOf(last.Registration) is var ended && ended != nodeId)
-                log.Removed(nodeId, ended);
+                log.Removed(nodeId, new PeerText(ended));
             last = next;
         }
         while (last is not null);

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Presence;
 
 namespace WebSocketServerKit;
@@ -34,7 +35,7 @@ public sealed partial class RedisPresence
 
     /// <summary>How many clients are connected to all servers. The cost depends on the number of servers alone.</summary>
     /// <param name="cancellationToken">Ends the wait for Redis.</param>
-    public Task<long> CountAsync(CancellationToken cancellationToken = default) => _store.CountAsync(PresenceStore.AllClients).WaitAsync(cancellationToken);
+    public Task<long> CountAsync(CancellationToken cancellationToken = default) => _store.CountAsync(PresenceStore.AllClients).Observed().WaitAsync(cancellationToken);
 
     /// <summary>How many members a group has on all servers. The cost depends on the number of servers alone.</summary>
     /// <param name="group">Case-sensitive.</param>
@@ -43,7 +44,7 @@ public sealed partial class RedisPresence
     public Task<long> CountGroupAsync(string group, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(group);
-        return _store.CountAsync(PresenceStore.GroupSet(group)).WaitAsync(cancellationToken);
+        return _store.CountAsync(PresenceStore.GroupSet(group)).Observed().WaitAsync(cancellationToken);
     }
 
     /// <summary>How many connections a user has to all servers. The cost depends on the number of servers alone.</summary>
@@ -53,7 +54,7 @@ public sealed partial class RedisPresence
     public Task<long> CountUserAsync(string userId, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(userId);
-        return _store.CountAsync(PresenceStore.UserSet(userId)).WaitAsync(cancellationToken);
+        return _store.CountAsync(PresenceStore.UserSet(userId)).Observed().WaitAsync(cancellationToken);
     }
 
     /// <summary>Whether a user has a connection to some server. The cost depends on the number of servers alone.</summary>
@@ -65,7 +66,7 @@ public sealed partial class RedisPresence
     /// <summary>The servers that are alive, in no particular order.</summary>
     /// <param name="cancellationToken">Ends the wait for Redis.</param>
     public async Task<IReadOnlyList<OnlineNode>> GetNodesAsync(CancellationToken cancellationToken = default) =>
-        [.. (await _store.GetNodesAsync().WaitAsync(cancellationToken).ConfigureAwait(false)).Select(node => node.Node)];
+        [.. (await _store.GetNodesAsync().Observed().WaitAsync(cancellationToken).ConfigureAwait(false)).Select(node => node.Node)];
 
     /// <summary>
     /// All clients of all servers, read from Redis in pages of about 500 as the enumeration goes on: <c>await foreach (OnlineClient client in presence.ListAsync())</c>. Each client is told once, if it is
@@ -74,7 +75,7 @@ public sealed partial class RedisPresence
     /// <param name="cancellationToken">Ends the enumeration.</param>
     public async IAsyncEnumerable<OnlineClient> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        foreach ((string registration, _) in await _store.GetNodesAsync().WaitAsync(cancellationToken).ConfigureAwait(false))
+        foreach ((string registration, _) in await _store.GetNodesAsync().Observed().WaitAsync(cancellationToken).ConfigureAwait(false))
         {
             HashSet<long> told = [];
             List<OnlineClient> page = [];
@@ -82,7 +83,7 @@ public sealed partial class RedisPresence
             while (scans.Count > 0)
             {
                 page.Clear();
-                scans = await _store.ReadPageAsync(PresenceStore.AllClients, ClientsPerPage, scans, page.Add).WaitAsync(cancellationToken).ConfigureAwait(false);
+                scans = await _store.ReadPageAsync(PresenceStore.AllClients, ClientsPerPage, scans, page.Add).Observed().WaitAsync(cancellationToken).ConfigureAwait(false);
                 foreach (OnlineClient client in page)
                 {
                     if (told.Add(client.ClientId))
@@ -98,7 +99,7 @@ public sealed partial class RedisPresence
         IReadOnlyList<PresenceStore.Scan> scans = [];
         do
         {
-            scans = await _store.ReadPageAsync(set, ClientsPerPage, scans, client => found[(client.NodeId, client.ClientId)] = client).WaitAsync(cancellationToken).ConfigureAwait(false);
+            scans = await _store.ReadPageAsync(set, ClientsPerPage, scans, client => found[(client.NodeId, client.ClientId)] = client).Observed().WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         while (scans.Count > 0);
         return [.. found.Values];

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
+using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Presence;
 
 namespace WebSocketServerKit;
@@ -63,7 +64,7 @@ public sealed partial class RedisPresence : IAsyncDisposable
         NodeId = server.NodeId;
         _redis = redis;
         _store = new PresenceStore(redis, prefix);
-        _log = new PresenceLog((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<RedisPresence>());
+        _log = new PresenceLog(new FaultTolerantLogger((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<RedisPresence>()));
         _follower = new PresenceFollower(server, _store, NodeId, copy, _log);
         _remover = new PresenceRemover(_store, NodeId, copy, _log);
     }

@@ -20,6 +20,7 @@ public sealed class InProcessBackplane : IBackplane
     private sealed class Connection(InProcessBackplane backplane, IBackplaneReceiver receiver) : IBackplaneConnection
     {
         private readonly HashSet<string> _subscribed = new(StringComparer.Ordinal);
+        private bool _disposed;
 
         public bool IsConnected => true;
 
@@ -27,6 +28,8 @@ public sealed class InProcessBackplane : IBackplane
         {
             lock (backplane._gate)
             {
+                // A subscription that is under way while the server stops would stay for ever.
+                ObjectDisposedException.ThrowIf(_disposed, this);
                 if (_subscribed.Add(channel))
                     backplane._channels[channel] = [.. backplane._channels.GetValueOrDefault(channel, []), this];
             }
@@ -59,6 +62,7 @@ public sealed class InProcessBackplane : IBackplane
         {
             lock (backplane._gate)
             {
+                _disposed = true;
                 foreach (string channel in _subscribed)
                     Remove(channel);
                 _subscribed.Clear();

@@ -11,6 +11,7 @@ namespace WebSocketServerKit;
 public partial class ClientSelection
 {
     private static readonly TimeSpan DefaultReplyTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestReplyTimeout = TimeSpan.FromDays(49); // a timer can wait no longer
 
     /// <summary>
     /// Narrows to the clients of this server. Without it, sends, <c>CloseAsync</c>, <see cref="Abort"/>, <see cref="Join"/> and <see cref="Leave"/> go to the clients of all servers, if the server has a backplane: see
@@ -56,8 +57,9 @@ public partial class ClientSelection
     /// </summary>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
-    /// <param name="timeout">How long to wait for each: the backplane and the servers. Default: 5 seconds.</param>
+    /// <param name="timeout">How long to wait for each: the backplane and the servers. Default: 5 seconds. <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
     /// <param name="cancellationToken">Ends the wait; the message is not taken back.</param>
+    /// <exception cref="ArgumentException">The timeout is negative or more than 49 days.</exception>
     /// <exception cref="IOException">The backplane cannot be reached. The clients of this server have got the message.</exception>
     /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
@@ -72,9 +74,9 @@ public partial class ClientSelection
     /// <summary>Sends bytes to all of them, as a binary message by default. Otherwise like <see cref="BroadcastAsync(string, SendOptions, TimeSpan?, CancellationToken)"/>.</summary>
     /// <param name="payload">Not changed before the task has completed. May be empty. For a text message it must be valid UTF-8.</param>
     /// <param name="options">The message type, binary by default, and whether it may be compressed.</param>
-    /// <param name="timeout">How long to wait for each: the backplane and the servers. Default: 5 seconds.</param>
+    /// <param name="timeout">How long to wait for each: the backplane and the servers. Default: 5 seconds. <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
     /// <param name="cancellationToken">Ends the wait; the message is not taken back.</param>
-    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, a text is not valid UTF-8, or the timeout is negative or more than 49 days.</exception>
     /// <exception cref="IOException">The backplane cannot be reached. The clients of this server have got the message.</exception>
     public async Task<BroadcastReport> BroadcastAsync(ReadOnlyMemory<byte> payload, SendOptions options = default, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
@@ -85,8 +87,9 @@ public partial class ClientSelection
 
     /// <summary>Sends a message that was encoded before to all of them. Otherwise like <see cref="BroadcastAsync(string, SendOptions, TimeSpan?, CancellationToken)"/>.</summary>
     /// <param name="message">The message.</param>
-    /// <param name="timeout">How long to wait for each: the backplane and the servers. Default: 5 seconds.</param>
+    /// <param name="timeout">How long to wait for each: the backplane and the servers. Default: 5 seconds. <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
     /// <param name="cancellationToken">Ends the wait; the message is not taken back.</param>
+    /// <exception cref="ArgumentException">The timeout is negative or more than 49 days.</exception>
     /// <exception cref="IOException">The backplane cannot be reached. The clients of this server have got the message.</exception>
     public async Task<BroadcastReport> BroadcastAsync(PreparedMessage message, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
@@ -121,10 +124,13 @@ public partial class ClientSelection
 
     private async Task<BroadcastReport> BroadcastAsync(SharedMessage message, TimeSpan? timeout, CancellationToken cancellationToken)
     {
+        TimeSpan patience = timeout ?? DefaultReplyTimeout;
+        if (patience != Timeout.InfiniteTimeSpan && (patience < TimeSpan.Zero || patience > LongestReplyTimeout))
+            throw new ArgumentOutOfRangeException(nameof(timeout), timeout, $"The timeout is negative or more than {LongestReplyTimeout}. For no limit pass Timeout.InfiniteTimeSpan.");
         cancellationToken.ThrowIfCancellationRequested();
         ServerNode? node = Elsewhere();
         BroadcastResult here = BroadcastHere(message, key: null);
-        BroadcastReport elsewhere = node is null ? default : await node.AskAsync(this, message, null, _registry.Time, timeout ?? DefaultReplyTimeout, cancellationToken).ConfigureAwait(false);
+        BroadcastReport elsewhere = node is null ? default : await node.AskAsync(this, message, null, _registry.Time, patience, cancellationToken).ConfigureAwait(false);
         return elsewhere with { Result = here.Plus(elsewhere.Result) };
     }
 }

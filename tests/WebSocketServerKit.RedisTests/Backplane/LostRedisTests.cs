@@ -215,6 +215,66 @@ public class LostRedisTests
     }
 
     [Fact]
+    public async Task A_log_that_cannot_be_written_keeps_no_server_from_Redis()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        await using TestNode a = await TestNode.StartAsync(redis, options => options.LoggerFactory = new ThrowingLog());
+        await using TestNode b = await TestNode.StartAsync(redis, options => options.LoggerFactory = new ThrowingLog());
+        await redis.KillAsync();
+        await Polling.UntilAsync(() => !a.Connection.IsConnected && !b.Connection.IsConnected);
+        await redis.RestartAsync();
+        await Polling.UntilAsync(() => a.Connection.IsConnected && b.Connection.IsConnected);
+        await b.SubscribeAsync("group");
+        Assert.Equal(1, await a.PublishAsync("group", "message"));
+        Assert.Equal(("group", "message"), await b.NextAsync());
+    }
+
+    [Fact]
+    public async Task A_start_that_is_given_up_leaves_no_node_behind()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        await using ConnectionMultiplexer multiplexer = await redis.ConnectAsync();
+        RedisBackplane backplane = new(multiplexer, "chat");
+        using CancellationTokenSource impatient = new();
+        redis.Pause();
+        Task starting = backplane.ConnectAsync(new Silent(), impatient.Token).AsTask();
+        await impatient.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => starting);
+        redis.Resume();
+        // What was under way has ended, and so has what it would have begun.
+        for (int i = 0; i < 20; i++)
+            await multiplexer.GetSubscriber().PingAsync();
+        await Polling.UntilAsync(() => ((RedisResult[])multiplexer.GetDatabase().Execute("PUBSUB", "SHARDCHANNELS")!).Length == 0);
+    }
+
+    [Fact]
+    public async Task A_subscription_that_Redis_confirms_too_late_is_ended()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        await using TestNode a = await TestNode.StartAsync(redis, more: ",asyncTimeout=1000");
+        await using TestNode b = await TestNode.StartAsync(redis);
+        redis.Pause();
+        await Assert.ThrowsAnyAsync<Exception>(() => a.SubscribeAsync("group"));
+        redis.Resume();
+        await Polling.UntilAsync(() => b.PublishAsync("group", "nobody").Result == 0);
+        await a.SubscribeAsync("group");
+        Assert.Equal(1, await b.PublishAsync("group", "message"));
+        Assert.Equal(("group", "message"), await a.NextAsync());
+    }
+
+    [Fact]
+    public async Task A_client_that_its_application_disposes_of_too_early_fails_no_stop()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        ConnectionMultiplexer multiplexer = await redis.ConnectAsync();
+        TestNode a = await TestNode.StartAsync(new RedisBackplane(multiplexer, "chat"));
+        await a.SubscribeAsync("group");
+        await multiplexer.DisposeAsync();
+        Assert.False(a.TryPublish("group", "lost"));
+        await a.DisposeAsync();
+    }
+
+    [Fact]
     public async Task It_is_believed_for_30_s_that_nobody_listens()
     {
         await using RedisServer redis = await RedisServer.StartAsync();
@@ -228,5 +288,14 @@ public class LostRedisTests
         Assert.True(a.Connection.IsWanted("group"));
         Assert.True(a.Connection.TryPublish("group", Encoding.UTF8.GetBytes("2")));
         await Polling.UntilAsync(() => !a.Connection.IsWanted("group"));
+    }
+
+    private sealed class Silent : IBackplaneReceiver
+    {
+        public string NodeId => "silent";
+
+        public void Receive(string channel, ReadOnlySpan<ReadOnlyMemory<byte>> messages)
+        {
+        }
     }
 }

@@ -214,6 +214,19 @@ public class RedisBackplaneTests
     }
 
     [Fact]
+    public async Task A_server_that_cannot_use_a_backplane_does_not_take_its_prefix()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        await using ConnectionMultiplexer multiplexer = await redis.ConnectAsync();
+        await using WebSocketServer server = new(new WebSocketServerOptions());
+        server.UseBackplane(new InProcessBackplane());
+        for (int i = 0; i < 2; i++)
+            Assert.Contains("has a backplane already", Assert.Throws<InvalidOperationException>(() => server.UseRedis(multiplexer, "chat")).Message, StringComparison.Ordinal);
+        await using WebSocketServer other = new(new WebSocketServerOptions());
+        other.UseRedis(multiplexer, "chat");
+    }
+
+    [Fact]
     public async Task Applications_with_different_prefixes_do_not_meet()
     {
         await using RedisServer redis = await RedisServer.StartAsync();

@@ -1,3 +1,4 @@
+using System.Reflection;
 using StackExchange.Redis;
 using WebSocketServerKit.TestKit;
 
@@ -106,6 +107,62 @@ public class LostConnectionTests
     }
 
     [Fact]
+    public async Task A_subscription_that_Redis_answers_too_late_is_ended()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        await using HistoryNode node = await HistoryNode.StartAsync(redis, more: ",asyncTimeout=1000");
+        await using HistoryClient client = await node.ConnectAsync();
+        redis.Pause();
+        await Assert.ThrowsAnyAsync<Exception>(() => node.ResumeAsync(client));
+        redis.Resume();
+        await using ConnectionMultiplexer other = await redis.ConnectAsync();
+        await Polling.UntilAsync(() => Record.Exception(() => node.Redis.GetSubscriber().Ping()) is null);
+        await Polling.UntilAsync(() => other.GetServers()[0].SubscriptionSubscriberCount(RedisChannel.Literal("{test}:history:room")) == 0);
+    }
+
+    [Fact]
+    public async Task A_node_that_is_flooded_does_not_hold_what_it_can_read_again()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        using ManualResetEventSlim go = new();
+        await using HistoryNode node = await HistoryNode.StartAsync(redis, new()
+        {
+            MaxMessages = 10,
+            Format = message =>
+            {
+                go.Wait(TestContext.Current.CancellationToken);
+                return PreparedMessage.FromText($"{message.Offset} {message.Text.TrimEnd()}");
+            },
+        });
+        await using HistoryNode other = await HistoryNode.StartAsync(redis, new() { MaxMessages = 10 });
+        await using HistoryClient client = await node.JoinAsync();
+        for (int i = 1; i <= 60; i++)
+            await other.PublishAsync($"{i}".PadRight(60_000));
+        await node.Redis.GetSubscriber().PingAsync(); // Redis has sent all of it before
+        go.Set();
+        await client.ReadAsync(1, 1);
+        Assert.Equal("gap 2-50", await client.ReadAsync());
+        await client.ReadAsync(51, 60);
+    }
+
+    [Fact]
+    public async Task A_connection_that_its_application_disposes_of_too_early_fails_no_disposal()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        await using HistoryNode node = await HistoryNode.StartAsync(redis);
+        IConnectionMultiplexer early = DispatchProxy.Create<IConnectionMultiplexer, EarlyEnd>();
+        var end = (EarlyEnd)early;
+        end.Redis = node.Redis;
+        RedisHistory history = new(early, "test");
+        await using HistoryClient client = await node.ConnectAsync();
+        await history.ResumeAsync(client.Client, "other", cancellationToken: TestContext.Current.CancellationToken);
+        end.HasEnded = true;
+        await node.CutSubscriptionsAsync();
+        await Polling.UntilAsync(() => end.Refused > 0);
+        await history.DisposeAsync();
+    }
+
+    [Fact]
     public async Task Clients_catch_up_after_Redis_has_not_answered_for_a_while()
     {
         await using RedisServer redis = await RedisServer.StartAsync();
@@ -118,5 +175,23 @@ public class LostConnectionTests
         await publishing;
         await other.PublishAsync(7, 9);
         await client.ReadAsync(1, 9);
+    }
+
+    // A connection that refuses, from some moment on, what one refuses that is disposed of.
+    public class EarlyEnd : DispatchProxy
+    {
+        internal IConnectionMultiplexer Redis { get; set; } = null!;
+
+        internal bool HasEnded { get; set; }
+
+        internal int Refused { get; private set; }
+
+        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
+        {
+            if (!HasEnded || !targetMethod!.Name.StartsWith("Get", StringComparison.Ordinal))
+                return targetMethod!.Invoke(Redis, args);
+            Refused++;
+            throw new ObjectDisposedException(nameof(ConnectionMultiplexer));
+        }
     }
 }

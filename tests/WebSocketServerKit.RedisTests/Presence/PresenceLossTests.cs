@@ -182,6 +182,31 @@ public class PresenceLossTests
     }
 
     [Fact]
+    public async Task A_log_that_cannot_be_written_keeps_no_node_from_following()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        await using ConnectionMultiplexer connection = await ConnectAsync(redis);
+        await redis.KillAsync();
+        await using WebSocketServer server = new(new WebSocketServerOptions());
+        RedisPresence presence = new(server, connection, Node.Prefix, Node.Lasting, new ThrowingLog());
+        await presence.StartAsync(Token).WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await redis.RestartAsync();
+        await Answer.UntilAsync(1, async () => (await presence.GetNodesAsync(Token)).Count);
+        await presence.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_node_whose_name_somebody_has_made_up_forges_no_log_line()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        await using ConnectionMultiplexer connection = await redis.ConnectAsync();
+        await connection.GetDatabase().SortedSetAddAsync($"{{{Node.Prefix}}}:presence:nodes", "x\nAll is well.1", 1);
+        await using Node node = await Node.StartAsync(connection, Node.Silent);
+        await Answer.UntilAsync(true, () => Task.FromResult(node.Log.GetSnapshot().Any(entry => entry.Id.Id == 234)));
+        Assert.Contains("x\\u000AAll is well", node.Log.GetSnapshot().Single(entry => entry.Id.Id == 234).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_Redis_that_forgets_at_once_is_not_written_to_without_end()
     {
         await using RedisServer redis = await RedisServer.StartAsync();

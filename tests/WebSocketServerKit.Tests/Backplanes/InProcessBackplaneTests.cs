@@ -46,6 +46,18 @@ public class InProcessBackplaneTests
         Assert.Empty(toTwo.Received);
     }
 
+    [Fact]
+    public async Task A_server_that_has_stopped_subscribes_to_nothing_any_more()
+    {
+        (IBackplaneConnection one, _) = await ConnectAsync(_backplane);
+        (IBackplaneConnection two, Receiver toTwo) = await ConnectAsync(_backplane);
+        await two.DisposeAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => two.SubscribeAsync("a"));
+        Assert.False(one.IsWanted("a"));
+        one.TryPublish("a", "1"u8.ToArray());
+        Assert.Empty(toTwo.Received);
+    }
+
     private sealed class Receiver : IBackplaneReceiver
     {
         public List<string> Received { get; } = [];

@@ -68,6 +68,8 @@ public sealed class ClientSelectionBackplaneTests : IDisposable
         await _clients.BroadcastAsync(new byte[] { 1, 2 }, cancellationToken: TestContext.Current.CancellationToken);
         await _clients.BroadcastAsync(PreparedMessage.FromText("prepared"), cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal(3, _bench.TransportOf(one).Frames.Count);
+        foreach (TimeSpan timeout in (TimeSpan[])[TimeSpan.FromSeconds(-5), TimeSpan.MaxValue])
+            await Assert.ThrowsAsync<ArgumentOutOfRangeException>("timeout", () => _clients.BroadcastAsync("never", timeout: timeout, cancellationToken: TestContext.Current.CancellationToken));
         await Assert.ThrowsAsync<OperationCanceledException>(() => _clients.BroadcastAsync("never", cancellationToken: new CancellationToken(true)));
         Assert.Equal(3, _bench.TransportOf(one).Frames.Count);
     }

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 
 namespace WebSocketServerKit.Serving.Backplanes;
 
@@ -73,7 +72,7 @@ internal readonly record struct Envelope
     /// <param name="payload">In place of <see cref="Payload"/>.</param>
     public byte[] Write(ReadOnlySpan<byte> payload)
     {
-        int sender = Encoding.UTF8.GetByteCount(Sender), key = Encoding.UTF8.GetByteCount(Key);
+        int sender = NameEncoding.SizeOf(Sender), key = NameEncoding.SizeOf(Key);
         byte[] bytes = new byte[
             3 + Leb128.SizeOf(Request) + Leb128.SizeOf((ulong)sender) + sender + Leb128.SizeOf((ulong)Selection.Length) + Selection.Length + Leb128.SizeOf((ulong)key) + key + 1 + payload.Length];
         bytes[0] = Version;
@@ -82,12 +81,12 @@ internal readonly record struct Envelope
         Span<byte> left = bytes.AsSpan(3);
         Leb128.Write(ref left, Request);
         Leb128.Write(ref left, (ulong)sender);
-        left = left[Encoding.UTF8.GetBytes(Sender, left)..];
+        left = left[NameEncoding.Write(Sender, left)..];
         Leb128.Write(ref left, (ulong)Selection.Length);
         Selection.Span.CopyTo(left);
         left = left[Selection.Length..];
         Leb128.Write(ref left, (ulong)key);
-        left = left[Encoding.UTF8.GetBytes(Key, left)..];
+        left = left[NameEncoding.Write(Key, left)..];
         Leb128.Write(ref left, 0);
         payload.CopyTo(left);
         return bytes;
@@ -120,9 +119,9 @@ internal readonly record struct Envelope
             Kind = (EnvelopeKind)bytes.Span[1],
             Flags = (EnvelopeFlags)bytes.Span[2],
             Request = request,
-            Sender = Encoding.UTF8.GetString(sender.Span),
+            Sender = NameEncoding.Read(sender.Span),
             Selection = selection,
-            Key = Encoding.UTF8.GetString(key.Span),
+            Key = NameEncoding.Read(key.Span),
             Payload = left,
         };
         return true;

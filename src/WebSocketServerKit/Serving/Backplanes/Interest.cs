@@ -16,6 +16,7 @@ internal sealed class Interest(ClientRegistry clients, IBackplaneConnection conn
     // The lock guards all fields below.
     private readonly HashSet<BackplaneChannel> _changed = [];
     private readonly HashSet<BackplaneChannel> _subscribed = [];
+    private readonly HashSet<BackplaneChannel> _retrying = [];
     private readonly Dictionary<BackplaneChannel, TaskCompletionSource> _waiting = [];
     private bool _isFollowing;
     private bool _isFailureLogged;
@@ -106,10 +107,13 @@ internal sealed class Interest(ClientRegistry clients, IBackplaneConnection conn
                 _waiting.Remove(channel, out waiting);
         }
 
+        if (waiting is null)
+            return;
         if (failure is null)
-            waiting?.TrySetResult();
+            waiting.TrySetResult();
         else
-            waiting?.TrySetException(failure);
+            waiting.TrySetException(failure);
+        _ = waiting.Task.Exception; // counts as observed: those who waited may have cancelled their wait
     }
 
     private async Task<IOException?> SubscribeAsync(BackplaneChannel channel)
@@ -128,7 +132,12 @@ internal sealed class Interest(ClientRegistry clients, IBackplaneConnection conn
         catch (Exception failure)
         {
             LogFirst(failure);
-            _ = RetryAsync(channel);
+            // Who joins again and again while the backplane is away must not add one retry after the other.
+            bool isFirst;
+            lock (_gate)
+                isFirst = _retrying.Add(channel);
+            if (isFirst)
+                _ = RetryAsync(channel);
             return new IOException("The backplane cannot be reached. On this server the client has joined; it will get the messages of other servers when the backplane is back.", failure);
         }
     }
@@ -150,6 +159,8 @@ internal sealed class Interest(ClientRegistry clients, IBackplaneConnection conn
     private async Task RetryAsync(BackplaneChannel channel)
     {
         await Task.Delay(RetryDelay, time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        lock (_gate)
+            _retrying.Remove(channel);
         Changed(channel);
     }
 

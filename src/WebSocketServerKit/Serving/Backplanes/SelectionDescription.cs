@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Net;
-using System.Text;
 
 namespace WebSocketServerKit.Serving.Backplanes;
 
@@ -122,7 +121,7 @@ internal sealed class SelectionDescription
     private static bool TryRead(ref ReadOnlyMemory<byte> bytes, out string text)
     {
         bool isThere = Leb128.TryReadPart(ref bytes, out ReadOnlyMemory<byte> part);
-        text = Encoding.UTF8.GetString(part.Span);
+        text = NameEncoding.Read(part.Span);
         return isThere;
     }
 
@@ -140,7 +139,8 @@ internal sealed class SelectionDescription
 
     private void Write(string text)
     {
-        Leb128.Write(_bytes, (ulong)Encoding.UTF8.GetByteCount(text));
-        Encoding.UTF8.GetBytes(text, _bytes);
+        int size = NameEncoding.SizeOf(text);
+        Leb128.Write(_bytes, (ulong)size);
+        _bytes.Advance(NameEncoding.Write(text, _bytes.GetSpan(size)));
     }
 }

@@ -41,8 +41,8 @@ internal sealed class ServerNode : IBackplaneReceiver, IAsyncDisposable
         node._interest = new Interest(clients, node._connection, log, time);
         try
         {
-            await node._connection.SubscribeAsync(BackplaneChannel.Node(node.NodeId).Name).WaitAsync(cancellationToken).ConfigureAwait(false);
-            await node._connection.SubscribeAsync(BackplaneChannel.All.Name).WaitAsync(cancellationToken).ConfigureAwait(false);
+            await node._connection.SubscribeAsync(BackplaneChannel.Node(node.NodeId).Name).Observed().WaitAsync(cancellationToken).ConfigureAwait(false);
+            await node._connection.SubscribeAsync(BackplaneChannel.All.Name).Observed().WaitAsync(cancellationToken).ConfigureAwait(false);
             clients.Join(node);
             return node;
         }
@@ -89,7 +89,7 @@ internal sealed class ServerNode : IBackplaneReceiver, IAsyncDisposable
         _questions[number] = question;
         try
         {
-            int servers = await _connection.PublishAsync(channel, bytes, cancellationToken).WaitAsync(timeout, time, cancellationToken).ConfigureAwait(false);
+            int servers = await _connection.PublishAsync(channel, bytes, cancellationToken).Observed().WaitAsync(timeout, time, cancellationToken).ConfigureAwait(false);
             question.Expect(servers);
             await question.Answered.WaitAsync(timeout, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             cancellationToken.ThrowIfCancellationRequested();
@@ -203,7 +203,7 @@ internal sealed class ServerNode : IBackplaneReceiver, IAsyncDisposable
             case EnvelopeKind.Message:
                 Send(envelope, selection);
                 break;
-            case EnvelopeKind.Close when CloseFrame.Parse(envelope.Payload.Span, out CloseCode code, out string reason) == ProtocolViolation.None && code != CloseCode.NoStatusReceived:
+            case EnvelopeKind.Close when envelope.Payload.Length <= 2 + CloseFrame.MaxReasonBytes && CloseFrame.Parse(envelope.Payload.Span, out CloseCode code, out string reason) == ProtocolViolation.None && code != CloseCode.NoStatusReceived:
                 _ = selection.CloseAsync(code, reason);
                 break;
             case EnvelopeKind.Abort:

@@ -98,6 +98,29 @@ public sealed class InterestTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Joins_that_are_repeated_while_the_backplane_is_away_add_no_retries()
+    {
+        _backplane.Subscribing = channel => channel is "group:a" ? Task.FromException(new TimeoutException("away")) : Task.CompletedTask;
+        WebSocketClient client = Add();
+        for (int i = 0; i < 20; i++)
+        {
+            await Assert.ThrowsAsync<IOException>(() => client.JoinAsync("a", TestContext.Current.CancellationToken).AsTask());
+            _time.Advance(TimeSpan.FromMilliseconds(10));
+        }
+
+        // The first one is due after 1 s, and the next after 2 s.
+        _time.Advance(TimeSpan.FromMilliseconds(800));
+        await Polling.UntilAsync(() => Calls.Count(call => call is "+group:a") > 20);
+        for (int i = 0; i < 15; i++)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(10));
+            await client.JoinAsync($"b{i}", TestContext.Current.CancellationToken); // behind what was due
+        }
+
+        Assert.Equal(21, Calls.Count(call => call is "+group:a"));
+    }
+
+    [Fact]
     public async Task Its_end_lets_those_go_who_wait()
     {
         _backplane.Subscribing = _ => new TaskCompletionSource().Task;

@@ -34,6 +34,15 @@ public sealed class SelectionDescriptionTests : IDisposable
 
     private ClientSelection Carry(ClientSelection selection) => SelectionDescription.Read(SelectionDescription.Of(selection), _there) ?? throw new InvalidOperationException("It cannot be read.");
 
+    [Fact]
+    public void Groups_whose_names_are_no_text_are_not_mixed_up()
+    {
+        _clientsThere[0].Join("\uD83D");
+        _clientsThere[1].Join("\uFFFD");
+        Assert.Equal([_clientsThere[0]], Carry(_here.InGroup("\uD83D")));
+        Assert.Equal([_clientsThere[1]], Carry(_here.InAnyGroup("\uFFFD", "\uDE00")));
+    }
+
     [Theory]
     [InlineData("all")]
     [InlineData("group")]

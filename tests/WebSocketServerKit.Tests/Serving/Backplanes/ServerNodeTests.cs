@@ -166,6 +166,13 @@ public sealed class ServerNodeTests : IAsyncLifetime
     }
 
     [Fact]
+    public void A_close_reason_that_is_too_long_to_be_sent_is_damaged()
+    {
+        Receive("all", new Envelope { Kind = EnvelopeKind.Close, Sender = "other", Key = "" }.Write([3, 232, .. new byte[124]]));
+        Assert.Equal([42], Logged);
+    }
+
+    [Fact]
     public async Task Messages_that_come_together_leave_in_one_write_for_each_client()
     {
         const int Messages = 16;
