@@ -12,7 +12,7 @@ namespace WebSocketServerKit.Backplane;
 /// </remarks>
 internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest interest, Func<string, bool> subscribes, RedisBackplaneOptions options, RedisLog log)
 {
-    /// <summary>What a message costs the client beyond its bytes.</summary>
+    /// <summary>What a message costs the client beyond its bytes and the name of its channel.</summary>
     public const int Overhead = 512;
 
     private readonly ISubscriber _subscriber = multiplexer.GetSubscriber();
@@ -42,7 +42,7 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
             return false;
         }
 
-        int size = message.Length + Overhead;
+        int size = SizeOf(channel, message);
         if (!TryReserve(size))
         {
             RedisMetrics.DroppedAboveLimit();
@@ -58,7 +58,7 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
     public async Task<long> PublishAsync(string channel, ReadOnlyMemory<byte> message, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        int size = message.Length + Overhead;
+        int size = SizeOf(channel, message);
         if (_names is not { } names || !multiplexer.IsConnected)
             throw new IOException("Redis cannot be reached at this moment.");
         if (!TryReserve(size))
@@ -124,6 +124,9 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
                 Interlocked.Add(ref _pending, -size);
         }
     }
+
+    // Clients may have chosen the name of the channel.
+    private static int SizeOf(string channel, ReadOnlyMemory<byte> message) => message.Length + channel.Length + Overhead;
 
     private bool TryReserve(int size)
     {

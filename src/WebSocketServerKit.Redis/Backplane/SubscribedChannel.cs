@@ -65,9 +65,7 @@ internal sealed class SubscribedChannel(string name, Inbox inbox)
         }
         catch (ChannelClosedException)
         {
-            // Unsubscribed, or the client has ended.
-            foreach (ReadOnlyMemory<byte> message in _held)
-                inbox.Release(message.Length);
+            // Unsubscribed, or the client has ended. Nothing is held while the loop waits.
         }
     }
 
