@@ -103,7 +103,7 @@ public sealed partial class TestClient
     [RequiresDynamicCode(Reflection)]
     public Task<T> ReceiveJsonAsync<T>() => ReceiveJsonAsync<T>(JsonSerializerOptions.Web);
 
-    /// <inheritdoc cref="ReceiveJsonAsync{T}(JsonTypeInfo{T})"/>
+    /// <inheritdoc cref="ReceiveJsonAsync{T}(JsonTypeInfo{T})" path="/*[not(self::param)]"/>
     /// <param name="options">How it is read.</param>
     [RequiresUnreferencedCode(Reflection)]
     [RequiresDynamicCode(Reflection)]

@@ -152,12 +152,12 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
             ? Listen(new ListenPlace(address, null, options))
             : throw new ArgumentException(problem, nameof(url));
 
-    /// <inheritdoc cref="Listen(string, ListenOptions?)"/>
+    /// <inheritdoc cref="Listen(string, ListenOptions?)" path="/*[not(self::param)]"/>
     /// <param name="endPoint">An <see cref="IPEndPoint"/> or a <see cref="System.Net.Sockets.UnixDomainSocketEndPoint"/>.</param>
     /// <param name="options">TLS and other options of this place; null for <see cref="WebSocketServerOptions.ListenDefaults"/>.</param>
     public IReadOnlyList<EndPoint> Listen(EndPoint endPoint, ListenOptions? options = null) => Listen(WebSocketServerOptions.PlaceOf(endPoint, options));
 
-    /// <inheritdoc cref="Listen(string, ListenOptions?)"/>
+    /// <inheritdoc cref="Listen(string, ListenOptions?)" path="/*[not(self::param)]"/>
     /// <param name="socket">A stream socket that is bound to an address. If the call throws, the socket is still the caller's; otherwise the server closes it.</param>
     /// <param name="options">TLS and other options of this place; null for <see cref="WebSocketServerOptions.ListenDefaults"/>.</param>
     public IReadOnlyList<EndPoint> Listen(Socket socket, ListenOptions? options = null) => Listen(WebSocketServerOptions.PlaceOf(socket, options));

@@ -90,7 +90,7 @@ public sealed class RedisHistory : IAsyncDisposable
     /// <param name="messageType"><see cref="WebSocketMessageType.Text"/> or <see cref="WebSocketMessageType.Binary"/>.</param>
     /// <param name="cancellationToken">Ends the wait. The message may be stored all the same.</param>
     /// <exception cref="ArgumentException">The message is too large; or the type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    /// <inheritdoc cref="PublishAsync(string, string, CancellationToken)"/>
+    /// <inheritdoc cref="PublishAsync(string, string, CancellationToken)" path="/*[not(self::summary or self::param)]"/>
     public Task<HistoryOffset> PublishAsync(string stream, ReadOnlyMemory<byte> payload, WebSocketMessageType messageType = WebSocketMessageType.Binary, CancellationToken cancellationToken = default)
     {
         if (messageType is not (WebSocketMessageType.Text or WebSocketMessageType.Binary))

@@ -51,7 +51,7 @@ public sealed partial class WebSocketClient
     /// <param name="reply">Returns what it has read of the reply, or null for a message that is no reply.</param>
     /// <param name="timeout">The time for the request to be sent and the reply to come; <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
     /// <param name="cancellationToken">Cancels the wait.</param>
-    /// <inheritdoc cref="RequestAsync{T}(string, Func{MessageReceivedEventArgs, T}, TimeSpan, CancellationToken)"/>
+    /// <inheritdoc cref="RequestAsync{T}(string, Func{MessageReceivedEventArgs, T}, TimeSpan, CancellationToken)" path="/*[not(self::summary or self::param)]"/>
     public Task<T> RequestAsync<T>(ReadOnlySpan<byte> request, Func<MessageReceivedEventArgs, T?> reply, TimeSpan timeout, CancellationToken cancellationToken = default) =>
         RequestAsync(request, static (client, bytes, token) => client.SendAsync(bytes, token), reply, timeout, cancellationToken);
 
@@ -63,7 +63,7 @@ public sealed partial class WebSocketClient
     /// <param name="reply">Returns what it has read of the reply, or null for a message that is no reply.</param>
     /// <param name="timeout">The time for the request to be sent and the reply to come; <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
     /// <param name="cancellationToken">Cancels the wait.</param>
-    /// <inheritdoc cref="RequestAsync{T}(string, Func{MessageReceivedEventArgs, T}, TimeSpan, CancellationToken)"/>
+    /// <inheritdoc cref="RequestAsync{T}(string, Func{MessageReceivedEventArgs, T}, TimeSpan, CancellationToken)" path="/*[not(self::summary or self::param)]"/>
     public Task<T> RequestAsync<T>(PreparedMessage request, Func<MessageReceivedEventArgs, T?> reply, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
