@@ -67,6 +67,18 @@ public sealed partial class DocumentsTests
     }
 
     [Fact]
+    public void The_site_lists_the_guides_under_the_headings_and_in_the_order_of_the_index()
+    {
+        string[] index = [.. IndexEntry.Matches(Repository.Read("docs/README.md")).Select(entry => entry.Groups["heading"].Success ? entry.Groups["heading"].Value : Place("docs", entry))];
+        string[] site = [.. SiteEntry.Matches(Repository.Read("assets/site/guides/toc.yml")).Select(entry => entry.Groups["heading"].Success ? entry.Groups["heading"].Value : Place("assets/site/guides", entry))];
+        Assert.NotEmpty(index);
+        Assert.Equal(index, site);
+
+        static string Place(string folder, Match entry) =>
+            Path.GetRelativePath(Repository.Root, Path.GetFullPath(entry.Groups["target"].Value, Path.Combine(Repository.Root, folder))).Replace('\\', '/');
+    }
+
+    [Fact]
     public void No_guide_is_longer_than_two_hundred_lines() =>
         Assert.All(
             Documents.Where(document => document.StartsWith("docs/", StringComparison.Ordinal) && !References.Contains(Path.GetFileName(document))),
@@ -104,6 +116,14 @@ public sealed partial class DocumentsTests
 
     [GeneratedRegex(@"\]\((?<target>[^)\s]+)\)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Link { get; }
+
+    // In docs/README.md: **heading**, and links.
+    [GeneratedRegex(@"^\*\*(?<heading>.+)\*\*$|\]\((?<target>[^)\s]+)\)", RegexOptions.ExplicitCapture | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex IndexEntry { get; }
+
+    // In the site's table of contents: a name at the margin is a heading.
+    [GeneratedRegex(@"^- name: (?<heading>.+)$|^ +href: (?<target>.+)$", RegexOptions.ExplicitCapture | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex SiteEntry { get; }
 
     [GeneratedRegex("^```.*?^```", RegexOptions.Singleline | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Code { get; }
