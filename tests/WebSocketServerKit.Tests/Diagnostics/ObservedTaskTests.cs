@@ -18,8 +18,8 @@ public class ObservedTaskTests
             Fail(other, isObserved: false);
             GC.Collect();
             GC.WaitForPendingFinalizers();
-            Assert.Contains(other, unobserved);
-            Assert.DoesNotContain(reason, unobserved);
+            Assert.Contains(other, unobserved, StringComparer.Ordinal);
+            Assert.DoesNotContain(reason, unobserved, StringComparer.Ordinal);
         }
         finally
         {
