@@ -132,11 +132,11 @@ public class ThroughProxyTests
     public async Task Pings_keep_an_idle_client_connected_for_longer_than_the_idle_timeout_of_the_proxy(Front front)
     {
         await using ProxiedServer proxied = await ProxiedServer.StartAsync(
-            front, options => options.PingInterval = TimeSpan.FromMilliseconds(200), configuration => configuration.With("60s", "2s"));
+            front, options => options.PingInterval = TimeSpan.FromMilliseconds(200), configuration => configuration.With("60s", "5s"));
         await using SslStream stream = await proxied.OpenStreamAsync();
         Assert.StartsWith("HTTP/1.1 101 ", await proxied.AskAsync(stream), StringComparison.Ordinal);
         long start = TimeProvider.System.GetTimestamp();
-        while (TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromSeconds(3))
+        while (TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromSeconds(6))
         {
             (byte opcode, byte[] payload) = await ReadFrameAsync(stream);
             Assert.Equal(ClientFrame.PingOpcode, opcode);
