@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using WebSocketServerKit.Diagnostics;
 
 namespace WebSocketServerKit.Backplane;
 
@@ -8,7 +9,7 @@ internal static class RedisMetrics
     /// <summary>The name of the meter.</summary>
     public const string MeterName = "WebSocketServerKit.Redis";
 
-    private static readonly Meter Meter = new(MeterName, typeof(RedisMetrics).Assembly.GetName().Version?.ToString(3));
+    private static readonly Meter Meter = new(MeterName, PackageVersion.Of(typeof(RedisMetrics).Assembly));
     private static readonly List<RedisNode> Nodes = []; // its own lock
     private static readonly KeyValuePair<string, object?> Limit = new("reason", "pending_limit"), Lost = new("reason", "connection_lost"), Slow = new("reason", "received_limit");
 

@@ -15,7 +15,7 @@ internal static class ServerActivities
 
     private static readonly HashSet<string> Methods = new(StringComparer.Ordinal) { "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE" };
 
-    private static readonly ActivitySource Source = new(SourceName, typeof(ServerActivities).Assembly.GetName().Version?.ToString(3));
+    private static readonly ActivitySource Source = new(SourceName, PackageVersion.Of(typeof(ServerActivities).Assembly));
 
     /// <summary>Whether somebody listens.</summary>
     public static bool IsListenedTo => Source.HasListeners();

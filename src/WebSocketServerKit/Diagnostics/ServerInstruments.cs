@@ -84,7 +84,7 @@ internal sealed class ServerInstruments
 
     public Histogram<double> Lag { get; }
 
-    private static MeterOptions Options => new(MeterName) { Version = typeof(ServerInstruments).Assembly.GetName().Version?.ToString(3) };
+    private static MeterOptions Options => new(MeterName) { Version = PackageVersion.Of(typeof(ServerInstruments).Assembly) };
 
     /// <summary>Those of the factory's meter.</summary>
     /// <param name="factory">Makes the meter, and keeps it; null for the one of the process.</param>
