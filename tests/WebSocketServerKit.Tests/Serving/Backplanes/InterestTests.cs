@@ -117,7 +117,8 @@ public sealed class InterestTests : IAsyncLifetime
             await client.JoinAsync($"b{i}", TestContext.Current.CancellationToken); // behind what was due
         }
 
-        Assert.Equal(21, Calls.Count(call => call is "+group:a"));
+        // The first join may have tried twice: when the client became a member, and again when it waited.
+        Assert.InRange(Calls.Count(call => call is "+group:a"), 21, 22);
     }
 
     [Fact]
