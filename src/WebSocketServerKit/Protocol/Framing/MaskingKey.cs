@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -21,17 +22,7 @@ internal static class MaskingKey
         ref byte from = ref MemoryMarshal.GetReference(source);
         ref byte to = ref MemoryMarshal.GetReference(destination);
         nuint length = (nuint)source.Length;
-        nuint i = 0;
-
-        if (Vector512.IsHardwareAccelerated)
-            for (Vector512<byte> mask = Vector512.Create(key).AsByte(); length - i >= 64; i += 64)
-                (Vector512.LoadUnsafe(ref from, i) ^ mask).StoreUnsafe(ref to, i);
-        if (Vector256.IsHardwareAccelerated)
-            for (Vector256<byte> mask = Vector256.Create(key).AsByte(); length - i >= 32; i += 32)
-                (Vector256.LoadUnsafe(ref from, i) ^ mask).StoreUnsafe(ref to, i);
-        if (Vector128.IsHardwareAccelerated)
-            for (Vector128<byte> mask = Vector128.Create(key).AsByte(); length - i >= 16; i += 16)
-                (Vector128.LoadUnsafe(ref from, i) ^ mask).StoreUnsafe(ref to, i);
+        nuint i = ApplyVectors(key, ref from, ref to, length);
         for (; length - i >= sizeof(uint); i += sizeof(uint))
             Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, i), Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref from, i)) ^ key);
 
@@ -48,5 +39,23 @@ internal static class MaskingKey
 
         BinaryPrimitives.WriteUInt32LittleEndian(MemoryMarshal.AsBytes(new Span<uint>(ref key)), octets);
         return key;
+    }
+
+    // Returns how many bytes are done.
+    [ExcludeFromCodeCoverage(Justification = "Some lines need instructions that not every processor has.")]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static nuint ApplyVectors(uint key, ref byte from, ref byte to, nuint length)
+    {
+        nuint i = 0;
+        if (Vector512.IsHardwareAccelerated)
+            for (Vector512<byte> mask = Vector512.Create(key).AsByte(); length - i >= 64; i += 64)
+                (Vector512.LoadUnsafe(ref from, i) ^ mask).StoreUnsafe(ref to, i);
+        if (Vector256.IsHardwareAccelerated)
+            for (Vector256<byte> mask = Vector256.Create(key).AsByte(); length - i >= 32; i += 32)
+                (Vector256.LoadUnsafe(ref from, i) ^ mask).StoreUnsafe(ref to, i);
+        if (Vector128.IsHardwareAccelerated)
+            for (Vector128<byte> mask = Vector128.Create(key).AsByte(); length - i >= 16; i += 16)
+                (Vector128.LoadUnsafe(ref from, i) ^ mask).StoreUnsafe(ref to, i);
+        return i;
     }
 }
