@@ -101,7 +101,7 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
         // In this order: whoever ends a subscription counts up the epoch after that.
         int epoch = interest.EpochOf(channel);
         int own = subscribes(channel) ? 1 : 0;
-        RedisMetrics.Published.Add(1);
+        RedisMetrics.Published();
         bool held = false;
         try
         {

@@ -13,6 +13,10 @@ internal static class RedisMetrics
     private static readonly List<RedisNode> Nodes = []; // its own lock
     private static readonly KeyValuePair<string, object?> Limit = new("reason", "pending_limit"), Lost = new("reason", "connection_lost"), Slow = new("reason", "received_limit");
 
+    private static readonly Counter<long> PublishedMessages = Meter.CreateCounter<long>("websocket.redis.messages.published", "{message}", "Messages that were handed to Redis.");
+
+    private static readonly Counter<long> ReceivedMessages = Meter.CreateCounter<long>("websocket.redis.messages.received", "{message}", "Messages that servers took, those that they had published themselves included.");
+
     private static readonly Counter<long> DroppedMessages = Meter.CreateCounter<long>("websocket.redis.messages.dropped", "{message}",
         "Messages that were dropped; reason: pending_limit (too much waited for Redis), connection_lost, received_limit (too much waited for the server).");
 
@@ -22,15 +26,15 @@ internal static class RedisMetrics
         Meter.CreateObservableUpDownCounter("websocket.redis.channels", () => Sum(static node => node.ChannelCount), "{channel}", "Channels that are subscribed to.");
     }
 
-    public static Counter<long> Published { get; } = Meter.CreateCounter<long>("websocket.redis.messages.published", "{message}", "Messages that were handed to Redis.");
+    public static void Published() => Count(PublishedMessages, 1);
 
-    public static Counter<long> Received { get; } = Meter.CreateCounter<long>("websocket.redis.messages.received", "{message}", "Messages that servers took, those that they had published themselves included.");
+    public static void Received(int messages) => Count(ReceivedMessages, messages);
 
-    public static void DroppedAboveLimit() => DroppedMessages.Add(1, Limit);
+    public static void DroppedAboveLimit() => Count(DroppedMessages, 1, Limit);
 
-    public static void DroppedWhileLost() => DroppedMessages.Add(1, Lost);
+    public static void DroppedWhileLost() => Count(DroppedMessages, 1, Lost);
 
-    public static void DroppedOfReceived() => DroppedMessages.Add(1, Slow);
+    public static void DroppedOfReceived() => Count(DroppedMessages, 1, Slow);
 
     public static void Add(RedisNode node)
     {
@@ -42,6 +46,19 @@ internal static class RedisMetrics
     {
         lock (Nodes)
             Nodes.Remove(node);
+    }
+
+    // A listener is code of the host. What it throws must not end a loop, nor keep what is reserved for a message.
+    private static void Count(Counter<long> counter, int messages, params ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        try
+        {
+            counter.Add(messages, tags);
+        }
+        catch (Exception)
+        {
+            // The measurement is lost.
+        }
     }
 
     private static long Sum(Func<RedisNode, long> read)

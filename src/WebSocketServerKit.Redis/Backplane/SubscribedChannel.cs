@@ -101,7 +101,7 @@ internal sealed class SubscribedChannel(string name, Inbox inbox)
             try
             {
                 receiver.Receive(name, messages);
-                RedisMetrics.Received.Add(messages.Length);
+                RedisMetrics.Received(messages.Length);
             }
             catch (Exception exception)
             {

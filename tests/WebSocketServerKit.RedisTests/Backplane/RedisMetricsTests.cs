@@ -51,4 +51,29 @@ public class RedisMetricsTests
                 return figures.GetValueOrDefault(name, -1);
         }
     }
+
+    [Fact]
+    public async Task A_listener_that_throws_loses_no_message_and_keeps_no_room()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        using MeterListener listener = new();
+        listener.InstrumentPublished = (instrument, it) =>
+        {
+            if (instrument.Meter.Name == RedisMetrics.MeterName && !instrument.IsObservable)
+                it.EnableMeasurementEvents(instrument);
+        };
+        listener.SetMeasurementEventCallback<long>((_, _, _, _) => throw new InvalidOperationException("on purpose"));
+        listener.Start();
+
+        await using TestNode a = await TestNode.StartAsync(redis, options => options.MaxPendingBytes = 1_000);
+        await using TestNode b = await TestNode.StartAsync(redis, options => options.MaxReceivedBytes = 400);
+        await b.SubscribeAsync("group");
+        await a.PublishAsync("group", new string('x', 300)); // too much for what b may hold
+        Assert.False(a.TryPublish("group", new string('x', 1_000)));
+        for (int i = 0; i < 20; i++)
+        {
+            await a.PublishAsync("group", $"{i}");
+            Assert.Equal($"{i}", (await b.NextAsync()).Message);
+        }
+    }
 }
