@@ -1,7 +1,9 @@
+using System.Threading.Channels;
 using Microsoft.Playwright;
 using WebSocketServerKit.BrowserTests.TestKit;
 using WebSocketServerKit.TestKit;
 using static Microsoft.Playwright.Assertions;
+using static WebSocketServerKit.BrowserTests.Samples.ChatPage;
 
 namespace WebSocketServerKit.BrowserTests.Samples;
 
@@ -38,6 +40,40 @@ public sealed class ChatPageTests(Chromium chromium)
     }
 
     [Fact]
+    public async Task What_is_said_before_the_page_is_in_a_room_stays_where_it_was_typed()
+    {
+        await using SamplePage chat = await SamplePage.OpenAsync(chromium, "Chat", "Chat: ");
+        IPage page = chat.Page;
+        Channel<(IWebSocketRoute Client, IWebSocketFrame Frame)> held = Channel.CreateUnbounded<(IWebSocketRoute, IWebSocketFrame)>();
+        await page.RouteWebSocketAsync(url => url.Contains("/chat", StringComparison.Ordinal), client => client.ConnectToServer().OnMessage(frame => held.Writer.TryWrite((client, frame))));
+        await page.ReloadAsync();
+        await EnterAsync(page, "Ann");
+        (IWebSocketRoute first, IWebSocketFrame rooms) = await held.Reader.ReadAsync(TestContext.Current.CancellationToken);
+        await page.WaitForFunctionAsync("isOpen()");
+        await Expect(Text(page)).ToBeHiddenAsync();
+        first.Send(rooms.Text!);
+        await Expect(Text(page)).ToBeVisibleAsync();
+
+        await first.CloseAsync();
+        await Expect(page.GetByLabel("Messages")).ToContainTextAsync("disconnected");
+        await page.WaitForFunctionAsync("isOpen()");
+        await SayAsync(page, "are you there?");
+        await Expect(Text(page)).ToHaveValueAsync("are you there?");
+        await foreach ((IWebSocketRoute client, IWebSocketFrame frame) in held.Reader.ReadAllAsync(TestContext.Current.CancellationToken))
+        {
+            if (client == first)
+                continue;
+            client.Send(frame.Text!);
+            if (frame.Text!.Contains("are you there?", StringComparison.Ordinal))
+                break;
+            if (await Text(page).InputValueAsync() != "")
+                await Text(page).PressAsync("Enter");
+        }
+
+        await Expect(Said(page)).ToContainTextAsync(["Ann: are you there?"]);
+    }
+
+    [Fact]
     public async Task With_Redis_a_page_whose_server_was_away_loses_nothing_and_shows_nothing_twice()
     {
         await using RedisServer redis = await RedisServer.StartAsync();
@@ -65,18 +101,4 @@ public sealed class ChatPageTests(Chromium chromium)
 
     // What was said, without notes. The time stands behind it.
     private static ILocator Said(IPage page) => page.GetByLabel("Messages").Locator("li:not(.note)");
-
-    private static ILocator Text(IPage page) => page.GetByPlaceholder("Say something");
-
-    private static async Task EnterAsync(IPage page, string name)
-    {
-        await page.GetByPlaceholder("Your name").FillAsync(name);
-        await page.GetByText("Come in").ClickAsync();
-    }
-
-    private static async Task SayAsync(IPage page, string text)
-    {
-        await Text(page).FillAsync(text);
-        await Text(page).PressAsync("Enter");
-    }
 }
