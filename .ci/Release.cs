@@ -1,7 +1,8 @@
 // Makes the files of a release from the commit that is checked out: the packages with their symbols, an SBOM and SHA256SUMS.
 //     dotnet run .ci/Release.cs -- [--preview] [FOLDER]
 // FOLDER is artifacts/release if none is named. The packages are built twice, in clean work trees whose paths differ, and must be the same
-// bytes. --preview needs neither a version tag nor a full clone, and accepts changes that are not committed; they are not part of the packages.
+// bytes. --preview needs neither a version tag nor a full clone nor the project's address, and accepts changes that are not committed; they are
+// not part of the packages.
 using System.Diagnostics;
 using System.Globalization;
 using System.IO.Compression;
@@ -19,17 +20,22 @@ if (folders.Length > 1 || folders.Any(folder => folder.StartsWith('-')))
 string temporary = Directory.CreateTempSubdirectory("release").FullName;
 string[] trees = [Path.Combine(temporary, "a"), Path.Combine(temporary, "a-path-of-another-length", "b")];
 string root = Directory.GetCurrentDirectory();
+
+// Ctrl+C ends the program that runs at that moment, and then this one by an exception, so that the work trees are removed.
+bool isInterrupted = false;
+Console.CancelKeyPress += (_, key) => key.Cancel = isInterrupted = true;
 try
 {
     if (!Path.Exists(Path.Combine(root, ".git")))
         throw new InvalidOperationException("a release is made in the first folder of a git clone, which this one is not. Without git: dotnet pack src/Packages.proj -c Release");
     string folder = Path.GetFullPath(folders.FirstOrDefault() ?? Path.Combine(root, "artifacts", "release"));
-    if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
-        throw new InvalidOperationException($"{folder} is not empty.");
+    if (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
+        throw new InvalidOperationException($"{folder} is not an empty folder.");
 
     string? tagged = TaggedVersion();
     CheckTree(tagged);
     CheckChangelog(tagged);
+    CheckShipped(tagged);
     Make(folder, tagged);
     return 0;
 }
@@ -39,6 +45,7 @@ catch (InvalidOperationException exception)
 }
 finally
 {
+    isInterrupted = false;
     foreach (string tree in trees.Where(Directory.Exists))
         Git("worktree", "remove", "--force", tree);
     Directory.Delete(temporary, recursive: true);
@@ -64,6 +71,8 @@ void CheckTree(string? tagged)
         throw new InvalidOperationException("HEAD has no version tag such as v1.2.3. Set one, or use --preview.");
     if (!preview && Git("rev-parse", "--is-shallow-repository") == "true")
         throw new InvalidOperationException("this clone is shallow, so the last release is not known: git fetch --unshallow --tags");
+    if (!preview && Environment.GetEnvironmentVariable("ProjectUrl") is null or "" && !Git("remote").Split('\n').Contains("origin", StringComparer.Ordinal))
+        throw new InvalidOperationException("the address of the project, which the packages name, is not known: git remote add origin URL, or set ProjectUrl.");
 }
 
 void CheckChangelog(string? tagged)
@@ -73,6 +82,18 @@ void CheckChangelog(string? tagged)
     string[] headings = [.. Git("show", "HEAD:CHANGELOG.md").Split('\n').Where(line => line.StartsWith("## ", StringComparison.Ordinal))];
     if (!headings.Any(heading => Regex.IsMatch(heading, $@"^## \[{Regex.Escape(tagged)}\] - \d{{4}}-\d{{2}}-\d{{2}}$", RegexOptions.None, TimeSpan.FromSeconds(1))))
         throw new InvalidOperationException($"CHANGELOG.md has no section '## [{tagged}] - YYYY-MM-DD'. Its newest one is '{headings.FirstOrDefault()}'.");
+}
+
+// What is released is shipped; only what a pre-release has may still change.
+void CheckShipped(string? tagged)
+{
+    if (tagged is null || tagged.Contains('-', StringComparison.Ordinal))
+        return;
+    string[] left = [.. Git("ls-tree", "-r", "--name-only", "HEAD", "src/").Split('\n')
+        .Where(path => path.EndsWith("/PublicAPI.Unshipped.txt", StringComparison.Ordinal) || path.EndsWith("/AnalyzerReleases.Unshipped.md", StringComparison.Ordinal))
+        .Where(path => Git("show", $"HEAD:{path}").Split('\n').Any(line => !Regex.IsMatch(line, @"^\W*(#.*|;.*|Rule ID.*)?$", RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(1))))];
+    if (left.Length > 0)
+        throw new InvalidOperationException($"lines have to be moved to the files of what is shipped: {string.Join(", ", left)}");
 }
 
 void Make(string folder, string? tagged)
@@ -212,8 +233,10 @@ long CommitTime(string commit) => long.Parse(Git("show", "-s", "--format=%ct", c
 string Git(params string[] arguments) => Run(root, "git", arguments, show: false);
 
 // What it prints is shown at once, or returned and shown only if it fails.
-static string Run(string folder, string program, string[] arguments, bool show)
+string Run(string folder, string program, string[] arguments, bool show)
 {
+    if (isInterrupted)
+        throw new InvalidOperationException("interrupted");
     using Process process = Process.Start(new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, UseShellExecute = false, RedirectStandardOutput = !show })!;
     string output = show ? "" : process.StandardOutput.ReadToEnd().TrimEnd();
     process.WaitForExit();

@@ -108,6 +108,16 @@ public sealed partial class DocumentsTests
         Assert.All(files, file => Assert.Contains(SourceTree.Files("."), path => path.EndsWith(file, StringComparison.Ordinal)));
     }
 
+    // Those of Protocol follow the chapters of the RFC; those of Transport are in one row, by their own names.
+    [Fact]
+    public void The_map_of_the_architecture_has_each_folder()
+    {
+        string map = Repository.Read("docs/architecture.md");
+        string[] folders = [.. SourceTree.Library.Select(file => file.Folder).Distinct(StringComparer.Ordinal).Where(folder => folder.Length > 0 && !folder.StartsWith("Protocol/", StringComparison.Ordinal))];
+        Assert.True(folders.Length > 20);
+        Assert.All(folders, folder => Assert.Contains($"`{(folder.StartsWith("Transport/", StringComparison.Ordinal) ? Path.GetFileName(folder) : folder)}/`", map, StringComparison.Ordinal));
+    }
+
     private static string[] Quoted(string cell) => [.. cell.Split('`').Where((_, i) => i % 2 == 1)];
 
     // As the pages of a repository name them: lower case, hyphens for spaces, no other punctuation.
