@@ -7,7 +7,7 @@ namespace WebSocketServerKit.Architecture;
 public sealed partial class DocumentsTests
 {
     // Pages to look something up in, not to be read from the first line to the last.
-    private static readonly string[] References = ["architecture.md", "compression.md", "conformance.md", "performance.md"];
+    private static readonly string[] References = ["compression.md", "conformance.md", "invariants.md", "performance.md"];
 
     private static readonly string[] Documents =
     [
