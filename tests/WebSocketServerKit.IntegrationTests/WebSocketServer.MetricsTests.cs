@@ -143,11 +143,13 @@ public sealed class WebSocketServerMetricsTests : IDisposable
         HashSet<string> ErrorsOf() => [.. _instruments.Of("websocket.server.handshake.duration").Where(one => one.Contains("error.type=", StringComparison.Ordinal)).Select(one => one[(one.IndexOf('=', StringComparison.Ordinal) + 1)..])];
     }
 
-    [Fact]
-    public async Task An_answer_of_the_host_to_a_plain_request_is_no_handshake()
+    [Theory]
+    [InlineData(HttpStatusCode.OK)]
+    [InlineData(HttpStatusCode.ServiceUnavailable)]
+    public async Task An_answer_of_the_host_to_a_plain_request_is_no_handshake(HttpStatusCode status)
     {
         await using TestServer server = await TestServer.StartAsync(
-            server => server.HttpRequestReceived += (_, e) => e.Respond(HttpStatusCode.OK, "hello"), options => options.UseMeterFactory(_instruments));
+            server => server.HttpRequestReceived += (_, e) => e.Respond(status, "hello"), options => options.UseMeterFactory(_instruments));
         using TestClient raw = await TestClient.ConnectAsync(server.EndPoint);
         await raw.WriteAsync("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
         Assert.Equal("hello", (await raw.ReadAnswerAsync()).Body);

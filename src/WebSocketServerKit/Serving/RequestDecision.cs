@@ -120,7 +120,11 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
         if (opening.HasHandlerFailed)
             return _http is null ? RefuseUndecided() : HandshakeResponse.Refuse(HttpStatusCode.InternalServerError, FailedToDecide);
         if (_http is not null)
+        {
+            opening.IsAnsweredByHost = _http.Answer is not null;
             return _http.Answer ?? Refuse(HandshakeRules.Check(request));
+        }
+
         if (session.Run.IsStopping)
             return TurnAway(Admission.Stopping);
         if (_handshaking?.Refusal is { } refusal)

@@ -42,6 +42,9 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     /// <summary>Whether it is a plain HTTP request, not a WebSocket handshake.</summary>
     public bool IsPlainRequest { get; private set; }
 
+    /// <summary>Whether the host has answered a plain HTTP request, which is no end of a handshake.</summary>
+    public bool IsAnsweredByHost { get; set; }
+
     /// <summary>Whether a handler threw while the host was asked about the request.</summary>
     public bool HasHandlerFailed { get; private set; }
 
@@ -248,10 +251,9 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         }
     }
 
-    // An answer of the host to a plain request is no end of a handshake.
     private void Measure(HandshakeResponse? answer, string error = "connection_lost")
     {
-        if (_isMeasured || (IsPlainRequest && answer is { Status: < HttpStatusCode.BadRequest }))
+        if (_isMeasured || IsAnsweredByHost)
             return;
         _isMeasured = true;
         connection.Settings.Metrics?.HandshakeEnded(connection.Heartbeat.Elapsed(_began, connection.Heartbeat.Timestamp()), (int?)answer?.Status, error);
