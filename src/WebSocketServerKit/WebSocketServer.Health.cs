@@ -26,7 +26,7 @@ public sealed partial class WebSocketServer
     /// <summary>
     /// Answers the health checks of orchestrators and load balancers on the server's own port, as plain HTTP: <c>server.AnswerHealth()</c>.
     /// <list type="bullet">
-    /// <item><paramref name="livePath"/>: 200 as long as the server answers at all, also while it stops. A check that fails here makes an orchestrator kill the program with all its clients.</item>
+    /// <item><paramref name="livePath"/>: 200 as long as the server answers at all, also while it stops or is full. A check that fails here makes an orchestrator kill the program with all its clients.</item>
     /// <item><paramref name="readyPath"/>: 200 if <see cref="WebSocketServerHealth.IsAccepting"/>, else 503: while the server stops (set <see cref="StopOptions.ReadinessDelay"/>, so that somebody can
     /// see it), or is full.</item>
     /// </list>
@@ -37,7 +37,7 @@ public sealed partial class WebSocketServer
     /// <returns>This server.</returns>
     /// <remarks>
     /// Other requests are left to other handlers of <see cref="HttpRequestReceived"/>. A list in <see cref="WebSocketServerOptions.AllowedHosts"/> holds for these requests too: add the host that the
-    /// check names, or it gets 421. Anybody who can connect can ask.
+    /// check names, or it gets 421. The limits on handshakes and of an address hold as well: beyond them a check gets 503 like everybody. Anybody who can connect can ask.
     /// </remarks>
     /// <exception cref="ArgumentException">A path does not begin with a slash.</exception>
     public WebSocketServer AnswerHealth(string? livePath = "/healthz", string? readyPath = "/readyz")

@@ -86,6 +86,21 @@ public sealed class WebSocketServerHealthTests
     }
 
     [Fact]
+    public async Task A_full_server_lives_and_is_not_ready()
+    {
+        await using TestServer server = await TestServer.StartAsync(server => server.AnswerHealth(), options => options.MaxClients = 1);
+        using TestClient client = await server.OpenAsync();
+        await server.NextClientAsync();
+        const string Full = "degraded: 1 clients are connected, as many as MaxClients allows; further ones get 503\n";
+        ReceivedAnswer live = await AskAsync(server.EndPoint, "/healthz"), ready = await AskAsync(server.EndPoint, "/readyz");
+        Assert.Equal(((200, Full), (503, Full)), ((live.Status, live.Body), (ready.Status, ready.Body)));
+
+        using TestClient further = await TestClient.ConnectAsync(server.EndPoint);
+        await further.WriteAsync(TestClient.Request());
+        Assert.Equal("The server is full at present. Try again later.\n", (await further.ReadAnswerAsync()).Body);
+    }
+
+    [Fact]
     public async Task The_clients_and_a_full_server_are_seen()
     {
         await using TestServer server = await TestServer.StartAsync(configure: options => options.MaxClients = 1);

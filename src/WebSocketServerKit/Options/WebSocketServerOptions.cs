@@ -192,7 +192,7 @@ public sealed class WebSocketServerOptions
     public long? MaxBufferedBytes { get; set; }
 
     /// <summary>
-    /// The maximum number of connected clients, including handshakes. Further ones are answered with 503. Default: 100,000; on Linux less, if the limit on open
+    /// The maximum number of connected clients, including handshakes. Further ones are answered with 503; handlers of <see cref="WebSocketServer.HttpRequestReceived"/> still answer plain HTTP requests. Default: 100,000; on Linux less, if the limit on open
     /// files requires it, which is logged at the start. A number that you set is not lowered: if the limit on open files is too low for it, a warning tells the
     /// limit to set. When the process has no file left to open, no new client can connect, and .NET itself may end the process.
     /// </summary>

@@ -75,6 +75,8 @@ internal sealed class ClientSession : ConnectionLifetime
 
     public override void ProxyRefused(string reason) => _run.AdviseOnProxyHeader(RemoteEndPoint, reason);
 
+    public override bool AnswersPlainRequests => _server.HasHttpRequestHandlers;
+
     public override IRequestDecision Decide() => _decision = new RequestDecision(this);
 
     public override void HandshakeEnded()

@@ -47,7 +47,8 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
         Request = request;
         bool isForwarded = ReadForwardedHeaders(request);
         session.Attribute();
-        if (session.Admission != Admission.Admitted)
+        // A plain request needs no place for a client.
+        if (session.Admission != Admission.Admitted && (request.IsWebSocket || session.Admission != Admission.TooManyClients))
         {
             _refusal = TurnAway(session.Admission);
             return false;

@@ -42,6 +42,11 @@ internal sealed class ScriptedConnection(ScriptedTransport transport, Connection
     /// <summary>The settings that the client gets for itself; null for those of the server.</summary>
     public Func<ConnectionSettings, ConnectionSettings>? OwnSettings { get; set; }
 
+    /// <summary>Whether the host answers plain requests.</summary>
+    public bool HasPlainHandlers { get; set; }
+
+    public override bool AnswersPlainRequests => HasPlainHandlers;
+
     /// <summary>What the host answers; null to accept.</summary>
     public Func<HandshakeResponse>? Answer { get; set; }
 

@@ -48,6 +48,9 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     /// <summary>Whether a handler threw while the host was asked about the request.</summary>
     public bool HasHandlerFailed { get; private set; }
 
+    // A check whether the server lives must not fail because it is full. Other limits hold for everybody.
+    private bool IsRead => connection.Admission == Admission.Admitted || (connection.Admission == Admission.TooManyClients && connection.AnswersPlainRequests);
+
     /// <summary>Reads the request and answers it. Any answer but 101 ends the connection; then this also waits until the peer has ended its side.</summary>
     /// <exception cref="IOException">The peer went away.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -139,7 +142,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         PipeReader input = connection.Transport.Input;
         var parser = new HandshakeRequestParser(connection.Settings.MaxRequestHeadSize, connection.Settings.MaxHeaderLines);
         HandshakeParseStatus status = HandshakeParseStatus.NeedMore;
-        bool waits = connection.Admission == Admission.Admitted;
+        bool waits = IsRead;
         bool isFirst = true;
         while (waits)
         {
@@ -160,7 +163,8 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         }
 
         _isHead = parser.IsHead;
-        if (connection.Admission != Admission.Admitted)
+        bool isPlain = status == HandshakeParseStatus.Complete && !parser.Request!.IsWebSocket;
+        if (connection.Admission != Admission.Admitted && !(isPlain && IsRead))
             return connection.Decide().TurnAway(connection.Admission);
         return status switch
         {

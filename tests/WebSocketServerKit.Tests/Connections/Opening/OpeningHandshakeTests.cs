@@ -180,6 +180,43 @@ public sealed class OpeningHandshakeTests : LifetimeTest
     }
 
     [Fact]
+    public async Task A_full_server_reads_what_may_be_a_plain_request_and_lets_the_host_answer_it()
+    {
+        (Connection.Admission, Connection.HasPlainHandlers) = (Admission.TooManyClients, true);
+        Connection.Answer = () => HandshakeResponse.Answer(HttpStatusCode.OK, "lives"u8.ToArray(), "text/plain");
+        _stage.Start();
+        Transport.Receive("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        Assert.EndsWith("\r\n\r\nlives", await AnswerAsync(), StringComparison.Ordinal);
+        Transport.EndInput();
+        await _stage.AssertReleasedAsync();
+        Assert.False(Connection.WasCalled("TurnAway TooManyClients"));
+    }
+
+    [Fact]
+    public async Task A_full_server_turns_a_handshake_away_also_if_the_host_answers_plain_requests()
+    {
+        (Connection.Admission, Connection.HasPlainHandlers) = (Admission.TooManyClients, true);
+        _stage.Start();
+        Transport.Receive(RequestHeads.Handshake);
+        Assert.StartsWith("HTTP/1.1 503 ", await AnswerAsync(), StringComparison.Ordinal);
+        Transport.EndInput();
+        await _stage.AssertReleasedAsync();
+        AssertCalls("TurnAway TooManyClients", "HandshakeEnded", "Released");
+    }
+
+    [Fact]
+    public async Task A_full_server_waits_for_a_plain_request_no_longer_than_for_others()
+    {
+        (Connection.Admission, Connection.HasPlainHandlers) = (Admission.TooManyClients, true);
+        _stage.Start();
+        await Transport.WhenIdle;
+        _stage.Beats(11);
+        Assert.StartsWith("HTTP/1.1 408 ", await AnswerAsync(), StringComparison.Ordinal);
+        Transport.EndInput();
+        await _stage.AssertReleasedAsync();
+    }
+
+    [Fact]
     public async Task The_answer_to_HEAD_has_no_body()
     {
         Connection.Answer = () => HandshakeResponse.Answer(HttpStatusCode.OK, "health"u8.ToArray(), "text/plain");
