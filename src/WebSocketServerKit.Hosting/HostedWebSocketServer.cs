@@ -5,7 +5,7 @@ using Microsoft.Extensions.Hosting;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// Starts a server with the host, and stops it. When the host begins to stop, the server stops to take clients; the host waits for its clients in the server's turn among the hosted services. Called by
+/// Starts a server with the host, and stops it. When the host begins to stop, so does the server; the host waits for its clients in the server's turn among the hosted services. Called by
 /// the host, one call after the other.
 /// </summary>
 internal sealed class HostedWebSocketServer(ServerSetup setup, IServiceProvider services, HostingLog log) : IHostedLifecycleService, IDisposable

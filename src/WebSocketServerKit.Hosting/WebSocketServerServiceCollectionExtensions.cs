@@ -31,7 +31,7 @@ public static class WebSocketServerServiceCollectionExtensions
     /// <see cref="WebSocketServerOptions"/>, so <c>services.PostConfigure&lt;WebSocketServerOptions&gt;(name, …)</c> has the last word. They are checked when the host starts.
     /// </para>
     /// <para>
-    /// When the host begins to stop, all its servers stop to take clients; then each is waited for in its turn. <c>HostOptions.ShutdownTimeout</c> bounds the whole stop: when it is over, the clients that
+    /// When the host begins to stop, the stops of all its servers begin, each as <c>Stop</c> of its configuration says; then each is waited for in its turn. <c>HostOptions.ShutdownTimeout</c> bounds the whole stop: when it is over, the clients that
     /// are left are reset.
     /// </para>
     /// <para>Called again with the same name, it adds to the same server.</para>
