@@ -7,7 +7,7 @@ using WebSocketServerKit.Diagnostics;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// Connects servers of several machines through the publish/subscribe of Redis or Valkey: <c>server.UseRedis("redis:6379", "chat")</c>. Thread-safe. There is nothing to dispose of: it is connected to Redis
+/// Connects servers of several machines through the publish/subscribe of Redis: <c>server.UseRedis("redis:6379", "chat")</c>. Thread-safe. There is nothing to dispose of: it is connected to Redis
 /// from the start of its first server to the stop of its last.
 /// </summary>
 /// <remarks>

@@ -9,6 +9,6 @@ public enum RedisPubSub
     /// <summary><c>SUBSCRIBE</c> and <c>PUBLISH</c>. In a Redis Cluster every message goes to all of its servers, and is published also if nobody has subscribed.</summary>
     Classic,
 
-    /// <summary><c>SSUBSCRIBE</c> and <c>SPUBLISH</c>, of Redis 7 and Valkey. In a Redis Cluster each channel belongs to one shard.</summary>
+    /// <summary><c>SSUBSCRIBE</c> and <c>SPUBLISH</c>, of Redis 7; Valkey has them too, and was not tried. In a Redis Cluster each channel belongs to one shard.</summary>
     Sharded,
 }

@@ -45,7 +45,7 @@ public sealed class RedisHistory : IAsyncDisposable
     private readonly Task _refreshing;
 
     /// <summary>Makes a history. It does not wait for Redis.</summary>
-    /// <param name="multiplexer">The connection to Redis 7 or Valkey. Not disposed of.</param>
+    /// <param name="multiplexer">The connection to Redis 7. Not disposed of.</param>
     /// <param name="prefix">The name of the application: keys and channels begin with it, in braces, so that a cluster keeps them together. Without braces.</param>
     /// <param name="options">Limits, and the form of messages for clients; null for the defaults.</param>
     /// <param name="loggerFactory">Gets what goes wrong in the background; null for no logging.</param>

@@ -7,7 +7,7 @@ using WebSocketServerKit.Presence;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// Who is online in the whole cluster. Each server has one, with the same Redis (or Valkey) and the same prefix; it tells Redis who is connected to its server, and answers for all servers:
+/// Who is online in the whole cluster. Each server has one, with the same Redis and the same prefix; it tells Redis who is connected to its server, and answers for all servers:
 /// <code>
 /// await using var presence = new RedisPresence(server, redis, "chat");
 /// await presence.StartAsync();
