@@ -13,7 +13,7 @@ using WebSocketServerKit.Transport.Sockets;
 namespace WebSocketServerKit;
 
 /// <summary>
-/// The options of a <see cref="WebSocketServer"/>. All limits except the rate limits are on by default. The server copies the values when it starts; later
+/// The options of a <see cref="WebSocketServer"/>. All limits except the rate limits and <see cref="MaxClientsPerUser"/> are on by default. The server copies the values when it starts; later
 /// changes take effect at the next start. Constructor and start check the values by <see cref="Validate"/>. Not thread-safe.
 /// </summary>
 public sealed class WebSocketServerOptions
