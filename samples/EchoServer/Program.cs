@@ -10,7 +10,7 @@ Option<string?> path = new("--path") { Description = "Serve this path alone, suc
 Option<bool> broadcast = new("--broadcast") { Description = "Send every message to all clients, the sender included, instead of back" };
 Option<int> maxMessageSize = new("--max-message-size") { Description = "Largest message a client may send, in bytes", DefaultValueFactory = _ => new WebSocketServerOptions().MaxMessageSize };
 Option<bool> deflate = new("--deflate") { Description = "Compress messages for clients that offer permessage-deflate, as browsers do" };
-Option<bool> contextTakeover = new("--context-takeover") { Description = "With --deflate: messages may refer to earlier ones, at 270 KiB for each client" };
+Option<bool> contextTakeover = new("--context-takeover") { Description = "With --deflate: messages may refer to earlier ones, at about 300 KiB for each client" };
 Option<bool> verbose = new("--verbose") { Description = "Print who comes and goes" };
 Option<bool> tls = new("--tls") { Description = "Speak TLS: wss:// and https://. Without --certificate one is made for this run" };
 Option<string?> certificate = new("--certificate") { Description = "File of the certificate, .pfx or PEM with its chain; a renewed one is used without a restart. Implies --tls" };
