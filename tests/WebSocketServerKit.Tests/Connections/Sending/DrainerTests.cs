@@ -92,8 +92,13 @@ public sealed class DrainerTests : SendQueueTest
     public async Task The_rest_of_what_is_in_flight_goes_before_all_that_is_pending()
     {
         SendQueue queue = Queue();
-        queue.AppendHandshake("pending"u8);
-        await Drainer.DrainAsync(queue, Transport, "rest, "u8.ToArray()).InTime();
-        Assert.Equal(["rest, "u8.ToArray(), "pending"u8.ToArray()], Transport.Writes);
+        Transport.HoldWrites();
+        queue.TrySend(Opcode.Binary, new byte[SendQueue.WriteLimit + 100]);
+        await Transport.NextWriteAsync(); // of which the last bytes are left
+        queue.Ping("pending"u8);
+
+        await AssertDrainedAsync(queue);
+        Assert.Equal(3, Transport.Writes.Count);
+        Assert.Equal([Opcode.Binary, Opcode.Ping], Transport.Frames.Select(frame => frame.Opcode));
     }
 }
