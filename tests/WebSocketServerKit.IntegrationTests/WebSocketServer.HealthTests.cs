@@ -101,6 +101,18 @@ public sealed class WebSocketServerHealthTests
     }
 
     [Fact]
+    public async Task Who_connects_to_a_full_server_and_says_nothing_keeps_no_check_out()
+    {
+        await using TestServer server = await TestServer.StartAsync(
+            server => server.AnswerHealth(), options => (options.MaxClients, options.MaxConcurrentHandshakes, options.MaxConcurrentHandshakesPerRemoteAddress) = (1, 2, 2));
+        using TestClient client = await server.OpenAsync();
+        await server.NextClientAsync();
+        using TestClient silent = await TestClient.ConnectAsync(server.EndPoint), more = await TestClient.ConnectAsync(server.EndPoint);
+        Assert.Equal(200, (await AskAsync(server.EndPoint, "/healthz")).Status);
+        Assert.Equal(503, (await AskAsync(server.EndPoint, "/readyz")).Status);
+    }
+
+    [Fact]
     public async Task The_clients_and_a_full_server_are_seen()
     {
         await using TestServer server = await TestServer.StartAsync(configure: options => options.MaxClients = 1);

@@ -616,7 +616,7 @@ internal abstract partial class ConnectionLifetime : IHandlers, IThreadPoolWorkI
     /// <param name="reason">The reason, as the end of a sentence.</param>
     public abstract void ProxyRefused(string reason);
 
-    /// <summary>Whether the host may answer plain HTTP requests: then they are read although there is no place for a further client.</summary>
+    /// <summary>Whether the host may answer plain HTTP requests: then requests are read although there is no place for a further client.</summary>
     public abstract bool AnswersPlainRequests { get; }
 
     /// <summary>Makes the object that decides about the request. Called at most once.</summary>

@@ -9,6 +9,10 @@ internal enum Admission : byte
 {
     Admitted,
     TooManyClients,
+
+    /// <summary>There are too many clients. It has a handshake place all the same: its request is read, since the host answers plain requests.</summary>
+    PlainRequestOnly,
+
     TooManyFromAddress,
     TooManyHandshakes,
 
@@ -25,7 +29,7 @@ internal enum Admission : byte
 /// <para>Invariants: a connection is added once and removed once. One lock guards all fields and the <see cref="HandshakePlaces"/>; only <see cref="Count"/> and
 /// <see cref="Beat"/> read without it. Thread-safe.</para>
 /// </summary>
-internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int maxHandshakes, int maxHandshakesPerAddress)
+internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int maxHandshakes, int maxHandshakesPerAddress, int maxTurnedAway)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<IPAddress, int> _perAddress = []; // admitted connections only; an address without any has no entry
@@ -49,6 +53,9 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
                 return _count - _admitted;
         }
     }
+
+    /// <summary>Whether more connections than allowed were not admitted and are still being answered.</summary>
+    public bool IsFlooded => TurnedAway > maxTurnedAway;
 
     /// <summary>Adds a connection and decides whether it is admitted to the handshake.</summary>
     /// <param name="connection">The new connection.</param>
@@ -79,6 +86,10 @@ internal sealed class ConnectionTable(int maxClients, int maxPerAddress, int max
                 _admitted++;
                 if (connection.IsAttributed)
                     _perAddress[address] = fromAddress + 1;
+            }
+            else if (connection.Admission == Admission.TooManyClients && connection.AnswersPlainRequests && _handshakes.TryTake(connection, out givesWay, mustReplace: _count - _admitted > maxTurnedAway))
+            {
+                connection.Admission = Admission.PlainRequestOnly;
             }
 
             return connection.Admission;

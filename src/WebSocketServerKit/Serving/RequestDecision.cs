@@ -47,8 +47,8 @@ internal sealed class RequestDecision(ClientSession session) : IRequestDecision
         Request = request;
         bool isForwarded = ReadForwardedHeaders(request);
         session.Attribute();
-        // A plain request needs no place for a client.
-        if (session.Admission != Admission.Admitted && (request.IsWebSocket || session.Admission != Admission.TooManyClients))
+        // A check whether the server lives must not fail because it is full. Other limits hold for everybody.
+        if (session.Admission is not (Admission.Admitted or Admission.PlainRequestOnly))
         {
             _refusal = TurnAway(session.Admission);
             return false;

@@ -34,7 +34,6 @@ internal sealed class ServerRun
     private readonly WebSocketServer _server;
     private readonly TimeProvider _time;
     private readonly TimeSpan _stopTimeout;
-    private readonly int _maxTurnedAway;
     private readonly ConnectionTable _table;
     private readonly ListenOptions _listenDefaults;
     private readonly CertificateWatch _certificates;
@@ -67,11 +66,10 @@ internal sealed class ServerRun
         _time = options.TimeProvider;
         _stopTimeout = options.StopTimeout;
         ClientLimits limits = ClientLimits.Of(options, OpenFileLimit.Read(), log);
-        _maxTurnedAway = limits.MaxTurnedAway;
         MaxClients = limits.MaxClients;
         _hasEventContext = options.EventContext is not null;
         _table = new ConnectionTable(
-            limits.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes, options.EffectiveMaxConcurrentHandshakesPerRemoteAddress);
+            limits.MaxClients, options.MaxClientsPerRemoteAddress, options.MaxConcurrentHandshakes, options.EffectiveMaxConcurrentHandshakesPerRemoteAddress, limits.MaxTurnedAway);
         Log = log;
         Budget = new MemoryBudget(options.EffectiveMaxBufferedBytes, ArrayPool<byte>.Shared, log) { BecameShort = Relieve };
         _rules = new ClientRules(options.ToConnectionSettings(Budget) with { SendTotals = server.SendTotals, Metrics = server.Metrics }, options);
@@ -157,7 +155,7 @@ internal sealed class ServerRun
 
     public void HandshakeEnded(ClientSession session)
     {
-        if (session.Admission == Admission.Admitted)
+        if (session.Admission is Admission.Admitted or Admission.PlainRequestOnly)
             _table.HandshakeEnded(session);
     }
 
@@ -223,7 +221,7 @@ internal sealed class ServerRun
     {
         _table.Attribute(session, out ConnectionLifetime? givesWay);
         givesWay?.GiveWay();
-        AbortInFlood(session);
+        AbortInFlood(session, givesWay);
     }
 
     /// <summary>Logs once how to use the PROXY protocol.</summary>
@@ -305,12 +303,12 @@ internal sealed class ServerRun
             ? new DirectConnection(stream, options.RemoteEndPoint, options.LocalEndPoint, Budget.Pool, options.ToFacts())
             : new PipeTransportConnection(carrier, options?.RemoteEndPoint, options?.LocalEndPoint, Budget.Pool, options?.ToFacts());
         // The stop cuts what is in the table, so a carrier that stays the host's must not get there.
-        ClientSession session = Enter(transport, expectsProxyHeader: false, isAnsweredWhileStopping: false);
+        ClientSession session = Enter(transport, expectsProxyHeader: false, out ConnectionLifetime? givesWay, isAnsweredWhileStopping: false);
         if (session.Admission == Admission.Stopping)
             throw Stopping();
 
         transport.Start();
-        AbortInFlood(session);
+        AbortInFlood(session, givesWay);
         return FollowAsync(session, transport, cancellationToken);
     }
 
@@ -486,24 +484,24 @@ internal sealed class ServerRun
     {
         if (target.Tls is { } authentication)
             transport = new TlsTransportConnection(transport, authentication, Budget.Pool);
-        ClientSession session = Enter(transport, target.ProxyProtocol);
-        AbortInFlood(session);
+        ClientSession session = Enter(transport, target.ProxyProtocol, out ConnectionLifetime? givesWay);
+        AbortInFlood(session, givesWay);
         session.Start();
     }
 
-    private ClientSession Enter(TransportConnection transport, bool expectsProxyHeader, bool isAnsweredWhileStopping = true)
+    private ClientSession Enter(TransportConnection transport, bool expectsProxyHeader, out ConnectionLifetime? givesWay, bool isAnsweredWhileStopping = true)
     {
         var session = new ClientSession(_server, this, transport, expectsProxyHeader);
-        _table.Add(session, out ConnectionLifetime? givesWay, isAnsweredWhileStopping);
+        _table.Add(session, out givesWay, isAnsweredWhileStopping);
         givesWay?.GiveWay();
         return session;
     }
 
-    // A refused connection gets an answer, unless too many are being answered already.
-    private void AbortInFlood(ClientSession session)
+    // A connection that is not admitted gets an answer, unless too many are being answered already. Of two, the one that gave way is cut.
+    private void AbortInFlood(ClientSession session, ConnectionLifetime? gaveWay)
     {
-        if (session.Admission != Admission.Admitted && _table.TurnedAway > _maxTurnedAway)
-            session.Transport.Abort();
+        if (session.Admission != Admission.Admitted && _table.IsFlooded)
+            (gaveWay ?? session).Transport.Abort();
     }
 
     // What holds for clients that connect now. One object, so that what a path makes of it can never be a mixture of before and after a change.

@@ -26,8 +26,8 @@ public sealed class ConnectionTableTests : IDisposable
     private ScriptedConnection From(string address) =>
         new(new ScriptedTransport(remoteAddress: address), ConnectionStage.DefaultSettings(_pool), _heartbeat, _log);
 
-    private static ConnectionTable Table(int maxClients = 100, int maxPerAddress = 100, int maxHandshakes = 100) =>
-        new(maxClients, maxPerAddress, maxHandshakes, maxHandshakes);
+    private static ConnectionTable Table(int maxClients = 100, int maxPerAddress = 100, int maxHandshakes = 100, int maxTurnedAway = 100) =>
+        new(maxClients, maxPerAddress, maxHandshakes, maxHandshakes, maxTurnedAway);
 
     private static Admission Add(ConnectionTable table, ConnectionLifetime connection)
     {
@@ -108,6 +108,45 @@ public sealed class ConnectionTableTests : IDisposable
         Assert.Same(silent, givesWay);
         // It holds its socket until it has been turned away.
         Assert.Equal((2, 0), (table.Count, table.TurnedAway));
+    }
+
+    [Fact]
+    public void Reads_plain_requests_when_it_is_full_if_somebody_answers_them_and_there_are_places()
+    {
+        ConnectionTable table = Table(maxClients: 1, maxHandshakes: 1);
+        ScriptedConnection client = From("203.0.113.1");
+        Add(table, client);
+        table.HandshakeEnded(client);
+        Assert.Equal(Admission.TooManyClients, Add(table, From("203.0.113.2")));
+
+        ScriptedConnection silent = From("203.0.113.3"), asking = From("203.0.113.4"), late = From("203.0.113.5");
+        silent.HasPlainHandlers = asking.HasPlainHandlers = late.HasPlainHandlers = true;
+        Assert.Equal(Admission.PlainRequestOnly, Add(table, silent));
+        Assert.Equal((1, 2), (table.Handshakes, table.TurnedAway));
+        Assert.Equal(Admission.PlainRequestOnly, table.Add(asking, out ConnectionLifetime? givesWay));
+        Assert.Same(silent, givesWay);
+        asking.HasSpoken = true;
+        Assert.Equal(Admission.TooManyClients, Add(table, late));
+        table.HandshakeEnded(asking);
+        table.Remove(asking);
+        Assert.Equal((0, 3), (table.Handshakes, table.TurnedAway));
+    }
+
+    [Fact]
+    public void In_a_flood_a_plain_request_has_the_place_of_a_silent_connection_or_none()
+    {
+        ConnectionTable table = Table(maxClients: 1, maxTurnedAway: 1);
+        ScriptedConnection client = From("203.0.113.1"), silent = From("203.0.113.2"), asking = From("203.0.113.3"), late = From("203.0.113.4");
+        silent.HasPlainHandlers = asking.HasPlainHandlers = late.HasPlainHandlers = true;
+        Add(table, client);
+        table.HandshakeEnded(client);
+        Add(table, silent);
+        Assert.False(table.IsFlooded);
+        Assert.Equal(Admission.PlainRequestOnly, table.Add(asking, out ConnectionLifetime? givesWay));
+        Assert.Same(silent, givesWay);
+        Assert.True(table.IsFlooded);
+        asking.HasSpoken = true;
+        Assert.Equal(Admission.TooManyClients, Add(table, late));
     }
 
     [Fact]

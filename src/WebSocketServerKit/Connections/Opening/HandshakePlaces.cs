@@ -24,12 +24,13 @@ internal sealed class HandshakePlaces(int max, int maxPerAddress)
     /// <summary>Takes a place for a new connection. False when there is none and no other connection can be replaced.</summary>
     /// <param name="connection">The new connection.</param>
     /// <param name="givesWay">The connection that was replaced, or null. The caller turns it away.</param>
-    public bool TryTake(ConnectionLifetime connection, out ConnectionLifetime? givesWay)
+    /// <param name="mustReplace">Whether it may have no place but that of another.</param>
+    public bool TryTake(ConnectionLifetime connection, out ConnectionLifetime? givesWay, bool mustReplace = false)
     {
         IPAddress address = connection.RemoteAddress;
         bool isAddressFull = connection.IsAttributed && _perAddress.GetValueOrDefault(address) >= maxPerAddress;
         givesWay = null;
-        if (isAddressFull || _taken.Count >= max)
+        if (isAddressFull || mustReplace || _taken.Count >= max)
         {
             givesWay = FindSilent(isAddressFull ? address : null) ?? (isAddressFull ? null : FindOfLargest(address));
             if (givesWay is null)

@@ -48,9 +48,6 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
     /// <summary>Whether a handler threw while the host was asked about the request.</summary>
     public bool HasHandlerFailed { get; private set; }
 
-    // A check whether the server lives must not fail because it is full. Other limits hold for everybody.
-    private bool IsRead => connection.Admission == Admission.Admitted || (connection.Admission == Admission.TooManyClients && connection.AnswersPlainRequests);
-
     /// <summary>Reads the request and answers it. Any answer but 101 ends the connection; then this also waits until the peer has ended its side.</summary>
     /// <exception cref="IOException">The peer went away.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -142,7 +139,7 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
         PipeReader input = connection.Transport.Input;
         var parser = new HandshakeRequestParser(connection.Settings.MaxRequestHeadSize, connection.Settings.MaxHeaderLines);
         HandshakeParseStatus status = HandshakeParseStatus.NeedMore;
-        bool waits = IsRead;
+        bool waits = connection.Admission is Admission.Admitted or Admission.PlainRequestOnly;
         bool isFirst = true;
         while (waits)
         {
@@ -164,7 +161,9 @@ internal sealed class OpeningHandshake(ConnectionLifetime connection)
 
         _isHead = parser.IsHead;
         bool isPlain = status == HandshakeParseStatus.Complete && !parser.Request!.IsWebSocket;
-        if (connection.Admission != Admission.Admitted && !(isPlain && IsRead))
+        if (connection.Admission == Admission.PlainRequestOnly && !isPlain)
+            return connection.Decide().TurnAway(Admission.TooManyClients);
+        if (connection.Admission is not (Admission.Admitted or Admission.PlainRequestOnly))
             return connection.Decide().TurnAway(connection.Admission);
         return status switch
         {

@@ -182,20 +182,20 @@ public sealed class OpeningHandshakeTests : LifetimeTest
     [Fact]
     public async Task A_full_server_reads_what_may_be_a_plain_request_and_lets_the_host_answer_it()
     {
-        (Connection.Admission, Connection.HasPlainHandlers) = (Admission.TooManyClients, true);
+        Connection.Admission = Admission.PlainRequestOnly;
         Connection.Answer = () => HandshakeResponse.Answer(HttpStatusCode.OK, "lives"u8.ToArray(), "text/plain");
         _stage.Start();
         Transport.Receive("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
         Assert.EndsWith("\r\n\r\nlives", await AnswerAsync(), StringComparison.Ordinal);
         Transport.EndInput();
         await _stage.AssertReleasedAsync();
-        Assert.False(Connection.WasCalled("TurnAway TooManyClients"));
+        AssertCalls("EndRequest", "HandshakeEnded", "Released");
     }
 
     [Fact]
     public async Task A_full_server_turns_a_handshake_away_also_if_the_host_answers_plain_requests()
     {
-        (Connection.Admission, Connection.HasPlainHandlers) = (Admission.TooManyClients, true);
+        Connection.Admission = Admission.PlainRequestOnly;
         _stage.Start();
         Transport.Receive(RequestHeads.Handshake);
         Assert.StartsWith("HTTP/1.1 503 ", await AnswerAsync(), StringComparison.Ordinal);
@@ -207,7 +207,7 @@ public sealed class OpeningHandshakeTests : LifetimeTest
     [Fact]
     public async Task A_full_server_waits_for_a_plain_request_no_longer_than_for_others()
     {
-        (Connection.Admission, Connection.HasPlainHandlers) = (Admission.TooManyClients, true);
+        Connection.Admission = Admission.PlainRequestOnly;
         _stage.Start();
         await Transport.WhenIdle;
         _stage.Beats(11);
