@@ -214,6 +214,7 @@ public sealed class WebSocketServerMetricsTests : IDisposable
         ReceivedFrame frame = await raw.ReadFrameAsync();
         await raw.WriteAsync(TestClient.Frame(Opcode.Pong, frame.Payload));
         TimeSpan roundTrip = await ping;
+        await Polling.UntilAsync(() => _instruments.ValuesOf("websocket.server.ping.duration").Count > 0); // measured after who waits is told
         Assert.Equal([roundTrip.TotalSeconds], _instruments.ValuesOf("websocket.server.ping.duration"));
         await Polling.UntilAsync(() => _instruments.Of("websocket.server.lag").Any(one => one.EndsWith("=timer", StringComparison.Ordinal)));
         raw.Dispose();
