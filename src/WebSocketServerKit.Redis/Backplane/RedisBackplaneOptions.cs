@@ -40,7 +40,7 @@ public sealed class RedisBackplaneOptions
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxPendingBytes);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxReceivedBytes);
         if (!Enum.IsDefined(PubSub))
-            throw new ArgumentOutOfRangeException(nameof(PubSub), PubSub, null);
+            throw new ArgumentOutOfRangeException(nameof(PubSub), PubSub, $"{nameof(PubSub)} must be one of {string.Join(", ", Enum.GetNames<RedisPubSub>())}.");
         return (RedisBackplaneOptions)MemberwiseClone();
     }
 }

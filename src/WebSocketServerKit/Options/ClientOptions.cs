@@ -104,12 +104,12 @@ public class ClientOptions
         if (StreamedMessageTimeout is { } time)
             OptionCheck.Time($"{owner}.{nameof(StreamedMessageTimeout)}", time, mostHours: 12, mayBeInfinite: true);
         if (HandlerExceptions is { } policy)
-            OptionCheck.Policy($"{owner}.{nameof(HandlerExceptions)}", policy);
+            OptionCheck.Defined($"{owner}.{nameof(HandlerExceptions)}", policy);
         if (SlowClients is { } slow)
-            OptionCheck.Policy($"{owner}.{nameof(SlowClients)}", slow);
+            OptionCheck.Defined($"{owner}.{nameof(SlowClients)}", slow);
         Check(SendBufferSize, 1024, 64 * 1024 * 1024);
-        if (OverRate is { } reaction && !Enum.IsDefined(reaction))
-            throw new ArgumentException($"{owner}.{nameof(OverRate)} is {reaction}, which is no reaction.");
+        if (OverRate is { } reaction)
+            OptionCheck.Defined($"{owner}.{nameof(OverRate)}", reaction);
 
         void Check(long? value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
         {

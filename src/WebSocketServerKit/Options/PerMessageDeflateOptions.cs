@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Runtime.CompilerServices;
 using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Options;
 using WebSocketServerKit.Protocol.Compression;
 
 namespace WebSocketServerKit;
@@ -73,8 +74,7 @@ public sealed class PerMessageDeflateOptions
         Check(MinMessageSize, 0, int.MaxValue);
         Check(MaxConcurrentCompressions, 1, int.MaxValue);
         Check(MaxContexts, 0, int.MaxValue);
-        if (!Enum.IsDefined(Level))
-            throw new ArgumentException($"{nameof(PerMessageDeflateOptions)}.{nameof(Level)} is {Level}, which is no level.");
+        OptionCheck.Defined($"{nameof(PerMessageDeflateOptions)}.{nameof(Level)}", Level);
     }
 
     internal CompressionSettings ToCompressionSettings() => new(

@@ -136,7 +136,7 @@ public sealed class TlsOptions
         if (CertificateFile is null && (KeyFile is not null || Password is not null))
             return "it has a KeyFile or a Password, and no CertificateFile.";
         if (!Enum.IsDefined(ClientCertificates))
-            return $"its ClientCertificates is {ClientCertificates}, which is no mode.";
+            return $"its ClientCertificates is {ClientCertificates}; it must be one of {string.Join(", ", Enum.GetNames<ClientCertificateMode>())}.";
         if (_validation is not null && ClientCertificates == ClientCertificateMode.None)
             return "it validates the certificates of clients, which are not asked for: set ClientCertificates to Requested or Required.";
         if (_authentication is not null && (_certificate is not null || CertificateFile is not null || ClientCertificates != ClientCertificateMode.None || Protocols != new TlsOptions().Protocols))
@@ -159,7 +159,7 @@ public sealed class TlsOptions
     /// <summary>Reads the certificates.</summary>
     /// <exception cref="IOException">A file cannot be used; the message says why.</exception>
     internal TlsAuthentication ToAuthentication() => new(
-        ServerNames.Select(entry => new KeyValuePair<string, TlsHost>(entry.Key, entry.Value.ToHost())), HasCertificate ? ToHost() : null);
+        (ServerNames ?? ImmutableDictionary<string, TlsOptions>.Empty).Select(entry => new KeyValuePair<string, TlsHost>(entry.Key, entry.Value.ToHost())), HasCertificate ? ToHost() : null);
 
     private TlsHost ToHost()
     {

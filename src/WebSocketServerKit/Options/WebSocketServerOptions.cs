@@ -484,8 +484,7 @@ public sealed class WebSocketServerOptions
                 throw new ArgumentException($"{NameOf(nameof(TrustedProxies))}: {problem}");
         }
 
-        if (!Enum.IsDefined(ForwardedHeaders))
-            throw new ArgumentException($"{NameOf(nameof(ForwardedHeaders))} is {ForwardedHeaders}, which is no kind of headers.");
+        OptionCheck.Defined(NameOf(nameof(ForwardedHeaders)), ForwardedHeaders);
         if (TrustedProxies.Count == 0 && ForwardedHeaders != ForwardedHeaderKind.None)
             throw new ArgumentException($"{NameOf(nameof(ForwardedHeaders))} is {ForwardedHeaders}, but {nameof(TrustedProxies)} is empty, so nobody would be believed. Add the proxy's address.");
         if (TrustedProxies.Count == 0 && AllPlaces().FirstOrDefault(place => (place.Options ?? ListenDefaults).ProxyProtocol) is { } proxied)
@@ -516,8 +515,7 @@ public sealed class WebSocketServerOptions
             Check(perUser, 1, int.MaxValue, nameof(MaxClientsPerUser));
         if (ExpiryNotice != TimeSpan.Zero)
             Check(ExpiryNotice, mostHours: 24, mayBeInfinite: false);
-        if (!Enum.IsDefined(OverRate))
-            throw new ArgumentException($"{NameOf(nameof(OverRate))} is {OverRate}, which is no reaction.");
+        OptionCheck.Defined(NameOf(nameof(OverRate)), OverRate);
         Check(HandshakeTimeout, mostHours: 1, mayBeInfinite: false);
         Check(PingInterval, mostHours: 12, mayBeInfinite: true);
         Check(PingTimeout, mostHours: 12, mayBeInfinite: true);
@@ -525,15 +523,14 @@ public sealed class WebSocketServerOptions
         Check(MaxCloseDuration, mostHours: 12, mayBeInfinite: false);
         Check(StopTimeout, mostHours: 12, mayBeInfinite: false);
         Check(SlowHandlerThreshold, mostHours: 12, mayBeInfinite: true);
-        if (!Enum.IsDefined(Transport))
-            throw new ArgumentException($"{NameOf(nameof(Transport))} is {Transport}, which is no transport.");
+        OptionCheck.Defined(NameOf(nameof(Transport)), Transport);
         if (Transport == WebSocketTransport.EventLoop && !OperatingSystem.IsLinux())
             throw new ArgumentException($"{NameOf(nameof(Transport))} is {Transport}, which this system does not have. Choose {nameof(WebSocketTransport.Auto)}.");
         if (EventLoops is { } loops)
             Check(loops, 1, 1024, nameof(EventLoops));
         PerMessageDeflate?.Validate();
-        OptionCheck.Policy(NameOf(nameof(HandlerExceptions)), HandlerExceptions);
-        OptionCheck.Policy(NameOf(nameof(SlowClients)), SlowClients);
+        OptionCheck.Defined(NameOf(nameof(HandlerExceptions)), HandlerExceptions);
+        OptionCheck.Defined(NameOf(nameof(SlowClients)), SlowClients);
     }
 
     internal int EffectiveMaxConcurrentHandshakesPerRemoteAddress => MaxConcurrentHandshakesPerRemoteAddress ?? Math.Max(1, MaxConcurrentHandshakes / 2);

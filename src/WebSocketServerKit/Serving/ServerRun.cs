@@ -295,7 +295,7 @@ internal sealed class ServerRun
     }
 
     /// <summary>The exception for a connection that is brought while the server is being stopped.</summary>
-    public static InvalidOperationException Stopping() => new("The server is stopping, and takes no more clients.");
+    public static InvalidOperationException Stopping() => new("The server is stopping, and takes no more clients, addresses or options. Await StopAsync, then start it again.");
 
     /// <summary>Serves a connection that the host has accepted. The task completes when it is closed and all its events were raised; it is cancelled if the token has cut the connection.</summary>
     /// <exception cref="InvalidOperationException">The server is being stopped. The carrier was not touched.</exception>
