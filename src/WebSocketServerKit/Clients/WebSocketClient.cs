@@ -11,7 +11,10 @@ using WebSocketServerKit.Serving.Paths;
 
 namespace WebSocketServerKit;
 
-/// <summary>A client that has connected. All members may be used from any thread, also after the client has left: the properties keep their last values, and sends fail.</summary>
+/// <summary>
+/// A client that has connected: what it is, and the calls that send to it and close it. All members may be used from any thread, also after the client has left: the properties keep their last values where
+/// they do not say otherwise, and sends fail.
+/// </summary>
 public sealed partial class WebSocketClient
 {
     private readonly ConnectionLifetime _lifetime;
@@ -115,7 +118,7 @@ public sealed partial class WebSocketClient
     /// <summary>Pending bytes: accepted for this client, frame headers included, and not yet taken by the operating system.</summary>
     public long UnsentBytes => _lifetime.Queue.BufferedBytes;
 
-    /// <summary>Messages received from this client so far.</summary>
+    /// <summary>Messages received from this client so far, without those of <see cref="MessagesRefused"/>.</summary>
     public long MessagesReceived => _lifetime.MessagesReceived;
 
     /// <summary>Payload bytes of those messages.</summary>
@@ -189,7 +192,7 @@ public sealed partial class WebSocketClient
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public Task CloseAsync(CancellationToken cancellationToken = default) => CloseAsync(CloseCode.NormalClosure, "", cancellationToken);
 
-    /// <summary>Resets the connection at once, without a Close frame. Pending bytes are lost. For clients that misbehave; end others with <see cref="CloseAsync(CloseCode, string, CancellationToken)"/>.</summary>
+    /// <summary>Resets the connection at once, without a Close frame. Pending bytes are lost. Does nothing if it is over. For clients that misbehave; end others with <see cref="CloseAsync(CloseCode, string, CancellationToken)"/>.</summary>
     public void Abort() => _lifetime.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
 
     /// <inheritdoc/>

@@ -59,6 +59,8 @@ public sealed class TlsOptions
     /// <param name="certificateFile">See <see cref="CertificateFile"/>.</param>
     /// <param name="keyFile">See <see cref="KeyFile"/>.</param>
     /// <param name="password">See <see cref="Password"/>.</param>
+    /// <returns>Options that name the files. They are read when the server begins to listen, which throws an <see cref="IOException"/> if they cannot be used.</returns>
+    /// <exception cref="ArgumentException">The name of the certificate's file is null or empty.</exception>
     public static TlsOptions FromPem(string certificateFile, string? keyFile = null, string? password = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(certificateFile);
@@ -68,6 +70,8 @@ public sealed class TlsOptions
     /// <summary>Uses a certificate from a PKCS #12 file (<c>.pfx</c>, <c>.p12</c>), with the chain that is in it.</summary>
     /// <param name="file">See <see cref="CertificateFile"/>.</param>
     /// <param name="password">See <see cref="Password"/>.</param>
+    /// <returns>Options that name the file. It is read when the server begins to listen, which throws an <see cref="IOException"/> if it cannot be used.</returns>
+    /// <exception cref="ArgumentException">The name of the file is null or empty.</exception>
     public static TlsOptions FromPfx(string file, string? password = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(file);
@@ -102,6 +106,7 @@ public sealed class TlsOptions
 
     /// <summary>The same as <see cref="FromAuthentication"/>.</summary>
     /// <param name="authentication">See <see cref="FromAuthentication"/>.</param>
+    /// <exception cref="ArgumentException">The settings name no certificate.</exception>
     public static implicit operator TlsOptions(SslServerAuthenticationOptions authentication) => FromAuthentication(authentication);
 
     /// <summary>
