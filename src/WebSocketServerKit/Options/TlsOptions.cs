@@ -189,21 +189,28 @@ public sealed class TlsOptions
         : validation(sender, certificate, chain, errors);
 
     // The host's object may be in use elsewhere.
-    private static SslServerAuthenticationOptions Copy(SslServerAuthenticationOptions from) => new()
+    private static SslServerAuthenticationOptions Copy(SslServerAuthenticationOptions from)
     {
-        AllowRenegotiation = false, // a reader that waits for records by itself cannot do it, and TLS 1.3 has done away with it
-        AllowTlsResume = from.AllowTlsResume,
-        ApplicationProtocols = from.ApplicationProtocols,
-        CertificateChainPolicy = from.CertificateChainPolicy,
-        CertificateRevocationCheckMode = from.CertificateRevocationCheckMode,
-        CipherSuitesPolicy = from.CipherSuitesPolicy,
-        ClientCertificateRequired = from.ClientCertificateRequired,
-        EnabledSslProtocols = from.EnabledSslProtocols,
-        EncryptionPolicy = from.EncryptionPolicy,
-        RemoteCertificateValidationCallback = from.RemoteCertificateValidationCallback,
-        ServerCertificate = from.ServerCertificate,
-        ServerCertificateContext = from.ServerCertificateContext
-            ?? (from is { ServerCertificate: X509Certificate2 { HasPrivateKey: true } certificate, ServerCertificateSelectionCallback: null } ? Transport.Tls.CertificateFile.CreateContext(certificate, null) : null),
-        ServerCertificateSelectionCallback = from.ServerCertificateSelectionCallback,
-    };
+        SslServerAuthenticationOptions copy = new()
+        {
+            AllowRenegotiation = false, // a reader that waits for records by itself cannot do it, and TLS 1.3 has done away with it
+            AllowTlsResume = from.AllowTlsResume,
+            ApplicationProtocols = from.ApplicationProtocols,
+            CertificateChainPolicy = from.CertificateChainPolicy,
+            CertificateRevocationCheckMode = from.CertificateRevocationCheckMode,
+            CipherSuitesPolicy = from.CipherSuitesPolicy,
+            ClientCertificateRequired = from.ClientCertificateRequired,
+            EnabledSslProtocols = from.EnabledSslProtocols,
+            EncryptionPolicy = from.EncryptionPolicy,
+            RemoteCertificateValidationCallback = from.RemoteCertificateValidationCallback,
+            ServerCertificate = from.ServerCertificate,
+            ServerCertificateContext = from.ServerCertificateContext
+                ?? (from is { ServerCertificate: X509Certificate2 { HasPrivateKey: true } certificate, ServerCertificateSelectionCallback: null } ? Transport.Tls.CertificateFile.CreateContext(certificate, null) : null),
+            ServerCertificateSelectionCallback = from.ServerCertificateSelectionCallback,
+        };
+        // Elsewhere they cannot be set.
+        if (OperatingSystem.IsLinux() || OperatingSystem.IsWindows())
+            (copy.AllowRsaPkcs1Padding, copy.AllowRsaPssPadding) = (from.AllowRsaPkcs1Padding, from.AllowRsaPssPadding);
+        return copy;
+    }
 }

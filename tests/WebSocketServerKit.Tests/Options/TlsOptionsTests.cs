@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Reflection;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using WebSocketServerKit.TestKit;
@@ -116,6 +117,19 @@ public sealed class TlsOptionsTests
         Assert.NotNull(settings.ServerCertificateContext);
         Assert.Null(own.ApplicationProtocols);
         Assert.Null(own.ServerCertificateContext);
+    }
+
+    [Fact]
+    public void Every_switch_of_the_framework_is_taken_over_but_that_of_renegotiation()
+    {
+        foreach (PropertyInfo flag in typeof(SslServerAuthenticationOptions).GetProperties().Where(property => property.PropertyType == typeof(bool)))
+        {
+            SslServerAuthenticationOptions own = new() { ServerCertificate = TlsPair.Certificate };
+            bool turned = !(bool)flag.GetValue(own)!;
+            flag.SetValue(own, turned);
+            bool expected = turned && flag.Name != nameof(own.AllowRenegotiation);
+            Assert.Equal((flag.Name, expected), (flag.Name, (bool)flag.GetValue(SettingsOf(own))!));
+        }
     }
 
     [Fact]
