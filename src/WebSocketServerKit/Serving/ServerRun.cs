@@ -186,7 +186,7 @@ internal sealed class ServerRun
         {
             ListenTarget target = place.ToTarget(_listenDefaults, _certificates.Add);
             if (target.ProxyProtocol && TrustedProxies.IsEmpty)
-                throw new ArgumentException($"{place.Name} expects the PROXY protocol, but the server was started without TrustedProxies, so nobody could connect.");
+                throw new ArgumentException($"{place.Name} expects the PROXY protocol, but the server was started without TrustedProxies, so nobody could connect. Add the proxy's address to the options before the start.");
             IReadOnlyList<TransportListener> added = _listeners.Add(target);
             Accept(target, added);
             return [.. added.Select(listener => listener.LocalEndPoint)];
