@@ -16,7 +16,7 @@ namespace WebSocketServerKit.Testing;
 /// </para>
 /// <para>
 /// Each wait ends with a <see cref="TimeoutException"/> after <see cref="Timeout"/>, in real time, and with an <see cref="OperationCanceledException"/> with <see cref="TestClientOptions.CancellationToken"/>.
-/// After its disposal, what sends, receives or waits throws an <see cref="ObjectDisposedException"/>. All members are thread-safe. Sends of
+/// After its disposal, what sends, receives or waits for the end throws an <see cref="ObjectDisposedException"/>. All members are thread-safe. Sends of
 /// several threads come one after the other, and each message goes to one of those who wait for it.
 /// </para>
 /// <para>

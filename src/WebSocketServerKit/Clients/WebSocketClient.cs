@@ -104,7 +104,7 @@ public sealed partial class WebSocketClient
 
     /// <summary>
     /// Cancelled as soon as either side ends the connection, or the connection is lost: pass it to work that is done for this client alone. While a handler of the client runs, the end is
-    /// noticed within about a second. Messages that were received before the end are still raised, and then <see cref="WebSocketServer.ClientDisconnected"/>.
+    /// noticed within about a second. If the client ends it, messages that it has sent before are still raised; then <see cref="WebSocketServer.ClientDisconnected"/> follows.
     /// </summary>
     /// <remarks>
     /// While a handler runs, the server reads ahead 64 KiB at most. A Close frame behind more unread bytes is noticed when the handler has ended; on Linux the loss of the connection is
@@ -171,7 +171,7 @@ public sealed partial class WebSocketClient
     /// </summary>
     /// <remarks>
     /// While a handler of this client runs, it completes as soon as the Close frame is written, because the client stays in <see cref="WebSocketServer.Clients"/> until the
-    /// handler has ended. So a handler may await it. Messages that arrive after the call are not raised.
+    /// handler has ended. So a handler may await it. Messages of the client that were not raised before the call are not raised any more.
     /// </remarks>
     /// <param name="code">Why: 1000 to 1003, 1007 to 1014, or one of your own from 3000 to 4999. An <see langword="int"/> will do.</param>
     /// <param name="reason">At most 123 bytes as UTF-8.</param>

@@ -390,7 +390,7 @@ public sealed class WebSocketServerOptions
     }
 
     /// <summary>Adds a socket that is bound to an address, or listens already: one that another program has opened, or with options of its own.</summary>
-    /// <param name="socket">A stream socket. The server closes it when it stops, so it serves for one start.</param>
+    /// <param name="socket">A stream socket. The server closes it when it stops, or when its start fails, so it serves for one start.</param>
     /// <param name="options">TLS and other options of this place; null for <see cref="ListenDefaults"/>. What concerns addresses is left as the socket has it (<see cref="ListenOptions.DualMode"/>, <see cref="ListenOptions.ReusePort"/> and the like), and so is its receive buffer.</param>
     /// <returns>These options.</returns>
     /// <exception cref="ArgumentException">The socket is not a stream socket, or is not bound.</exception>
