@@ -18,7 +18,7 @@ public static class WebSocketServerEndpointRouteBuilderExtensions
     /// <remarks>
     /// <para>
     /// The program starts and stops the server: <c>await server.StartAsync()</c> before the host runs; it needs no place to listen. Until then, and after its stop, requests get 503. When the host
-    /// stops, the clients that have come through this endpoint are sent a Close frame with 1001 at once, whoever stops the server.
+    /// stops, the clients that have come through this endpoint are sent a Close frame with 1001 at once, whether or not somebody stops the server; if that is being stopped already, its own stop closes them.
     /// </para>
     /// <para>
     /// Whatever middleware decides about the endpoint comes first: a request that authorization refuses does not reach the server. The authenticated user is

@@ -10,8 +10,8 @@ namespace WebSocketServerKit;
 /// <see cref="WebSocketServerOptions.HandlerExceptions"/> says what an exception does.
 /// </para>
 /// <para>
-/// If the handler cannot be made, because its constructor or that of a service throws, the client is closed with 1011, and an error is logged. The scope is disposed of when <see cref="OnDisconnectedAsync"/> and
-/// all other calls for the client have ended. An exception of <c>Dispose</c> is logged.
+/// If the handler cannot be made, because its constructor or that of a service throws, the client is closed with 1011, and an error is logged. A scope for the client is disposed of when
+/// <see cref="OnDisconnectedAsync"/> and all other calls for the client have ended, one for an event when the call has ended. An exception of <c>Dispose</c> is logged.
 /// </para>
 /// </remarks>
 public abstract class WebSocketHandler
@@ -26,7 +26,7 @@ public abstract class WebSocketHandler
     /// <param name="message">The message. Its payload is valid until the task has completed.</param>
     public virtual ValueTask OnMessageAsync(WebSocketClient client, MessageReceivedEventArgs message) => default;
 
-    /// <summary>The client has left: see <see cref="WebSocketServer.ClientDisconnected"/>. Not called if the handler could not be made when the client connected.</summary>
+    /// <summary>The client has left: see <see cref="WebSocketServer.ClientDisconnected"/>. Not called if the handler could not be made; with <see cref="HandlerLifetime.Client"/> that was when the client connected.</summary>
     /// <param name="client">The client.</param>
     /// <param name="e">The event.</param>
     public virtual ValueTask OnDisconnectedAsync(WebSocketClient client, ClientDisconnectedEventArgs e) => default;

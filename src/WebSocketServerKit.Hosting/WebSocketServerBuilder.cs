@@ -18,7 +18,7 @@ public sealed class WebSocketServerBuilder
     internal ServerSetup Setup { get; }
 
     /// <summary>Sets options in code, after those of the configuration and of earlier calls.</summary>
-    /// <param name="configure">Sets them. Called when the server is made, and once more each time when the configuration has changed.</param>
+    /// <param name="configure">Sets them. Called when the server is made, and once more each time when the configuration has changed. A value that cannot be used keeps the host from starting.</param>
     /// <returns>This builder.</returns>
     public WebSocketServerBuilder Configure(Action<WebSocketServerOptions> configure)
     {
@@ -38,7 +38,7 @@ public sealed class WebSocketServerBuilder
     }
 
     /// <summary>Sets how the server stops when the host stops, after what <c>Stop</c> in the configuration says. Default: at once, with 1001.</summary>
-    /// <param name="configure">Called when the host starts and each time when the configuration has changed. All of it has to fit into <c>HostOptions.ShutdownTimeout</c> (30 s by default).</param>
+    /// <param name="configure">Called several times: when the host starts, each time when the configuration has changed, and when the host stops. All of the stop has to fit into <c>HostOptions.ShutdownTimeout</c> (30 s by default).</param>
     /// <returns>This builder.</returns>
     public WebSocketServerBuilder ConfigureStop(Action<StopOptions> configure)
     {
@@ -70,8 +70,8 @@ public sealed class WebSocketServerBuilder
     /// Adds a path with handlers and options of its own: see <see cref="WebSocketServer.Path"/>. Options in the configuration (<c>Paths</c>, by template) come first, then those of this call. Called again with
     /// the same template, it returns a builder of the same path.
     /// </summary>
-    /// <param name="template">The template: <c>/rooms/{room}</c>.</param>
-    /// <param name="configure">Sets options of the path; null for none.</param>
+    /// <param name="template">The template: <c>/rooms/{room}</c>. One that cannot be used keeps the host from starting, as does an option.</param>
+    /// <param name="configure">Sets options of the path; null for none. Called several times when the host starts, and when the configuration has changed.</param>
     /// <returns>A builder of the path.</returns>
     public WebSocketPathBuilder Path(string template, Action<PathOptions>? configure = null)
     {

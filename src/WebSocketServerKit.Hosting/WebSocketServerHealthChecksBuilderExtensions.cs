@@ -9,8 +9,8 @@ public static class WebSocketServerHealthChecksBuilderExtensions
     /// <summary>Checks a server: <c>services.AddHealthChecks().AddWebSocketServer("chat")</c>. It reports <see cref="WebSocketServer.Health"/>, with its reason and its figures.</summary>
     /// <param name="builder">The health checks.</param>
     /// <param name="serverName">The name of the server; null for the only one.</param>
-    /// <param name="name">The name of the check; null for <c>websocket-</c> and the name of the server.</param>
-    /// <param name="failureStatus">What is reported while the server takes no clients; null for <see cref="HealthStatus.Unhealthy"/>. A server that is full or short of memory is reported as degraded.</param>
+    /// <param name="name">The name of the check; null for <c>websocket-</c> and <paramref name="serverName"/>, or <c>websocket-default</c> without one.</param>
+    /// <param name="failureStatus">What is reported while the server takes no clients; null for <see cref="HealthStatus.Unhealthy"/>. What makes a server <see cref="WebSocketServerHealthStatus.Degraded"/> is reported as degraded.</param>
     /// <param name="tags">Tags, to choose checks by.</param>
     /// <returns>The health checks.</returns>
     public static IHealthChecksBuilder AddWebSocketServer(

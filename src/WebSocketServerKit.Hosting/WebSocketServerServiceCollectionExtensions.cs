@@ -23,7 +23,8 @@ public static class WebSocketServerServiceCollectionExtensions
         services.AddWebSocketServer(DefaultName, configure);
 
     /// <summary>
-    /// Adds a server that the host starts and stops: after the hosted services that were registered before it, and before those that are registered later. Several servers need several names.
+    /// Adds a server that the host starts and stops. It starts after the hosted services that were registered before it, and before those that are registered later; its stop is waited for in the reverse order.
+    /// Several servers need several names.
     /// </summary>
     /// <remarks>
     /// <para>

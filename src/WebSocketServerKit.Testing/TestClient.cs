@@ -15,7 +15,8 @@ namespace WebSocketServerKit.Testing;
 /// <see cref="ResumeReading"/>, for a client that is slow or silent.
 /// </para>
 /// <para>
-/// Each wait ends with a <see cref="TimeoutException"/> after <see cref="Timeout"/>, in real time, and with <see cref="TestClientOptions.CancellationToken"/>. All members are thread-safe. Sends of
+/// Each wait ends with a <see cref="TimeoutException"/> after <see cref="Timeout"/>, in real time, and with an <see cref="OperationCanceledException"/> with <see cref="TestClientOptions.CancellationToken"/>.
+/// After its disposal, what sends, receives or waits for the end throws an <see cref="ObjectDisposedException"/>. All members are thread-safe. Sends of
 /// several threads come one after the other, and each message goes to one of those who wait for it.
 /// </para>
 /// <para>
@@ -95,7 +96,9 @@ public sealed partial class TestClient : IAsyncDisposable, IDisposable
     /// <param name="target">The path and the query of its request, percent-encoded.</param>
     /// <param name="configure">Sets options of the client.</param>
     /// <param name="options">The options of the server; null for the default ones. What they listen on is listened on.</param>
+    /// <exception cref="ArgumentException">The target does not begin with a slash, or has a space or a line end; or an option of the server has an invalid value.</exception>
     /// <exception cref="HandshakeRefusedException">The server has refused the client, because of these options.</exception>
+    /// <exception cref="IOException">The server cannot listen where the options say.</exception>
     public static async Task<TestClient> StandAloneAsync(string target = "/", Action<TestClientOptions>? configure = null, WebSocketServerOptions? options = null)
     {
         WebSocketServer server = new(options ?? new WebSocketServerOptions());

@@ -65,7 +65,7 @@ public sealed class TestClientOptions
 
     /// <summary>Adds a header to the request: <c>options.AddHeader("Origin", "https://app.example.com")</c>.</summary>
     /// <returns>These options.</returns>
-    /// <exception cref="ArgumentException">The name or the value has a line end, or the name is empty. Send such a request with <see cref="TestingExtensions.OpenStream"/>.</exception>
+    /// <exception cref="ArgumentException">The name or the value has a line end, or the name has a colon or is empty. Send such a request with <see cref="TestingExtensions.OpenStream"/>.</exception>
     public TestClientOptions AddHeader(string name, string value)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);

@@ -38,10 +38,11 @@ public static class TestEvents
     /// <summary>The client has connected.</summary>
     /// <param name="client">The client.</param>
     /// <param name="configure">Sets the headers of its request. The path and the query are the client's.</param>
+    /// <exception cref="ArgumentException">No server would accept this request: a header is not valid.</exception>
     public static ClientConnectedEventArgs ClientConnected(WebSocketClient client, Action<TestClientOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(client);
-        string target = client.Path.Replace("%", "%25", StringComparison.Ordinal).Replace(" ", "%20", StringComparison.Ordinal) + (client.QueryString.Length == 0 ? "" : "?" + client.QueryString);
+        string target = string.Join('/', client.Path.Split('/').Select(Uri.EscapeDataString)) + (client.QueryString.Length == 0 ? "" : "?" + client.QueryString);
         return new ClientConnectedEventArgs(client, Request(target, TestClientOptions.Of(configure)), NoRun);
     }
 
@@ -69,11 +70,12 @@ public static class TestEvents
 
     /// <summary>
     /// A client asks to connect. After the handler has run, <see cref="HandshakingEventArgs.IsRefused"/> and <see cref="RefusalOf"/> tell what it has decided, and the settable properties what it has
-    /// set. Without a server there is no <see cref="HandshakingEventArgs.MatchedPath"/>.
+    /// set. <see cref="HandshakingEventArgs.Subprotocol"/> starts as null. Without a server there is no <see cref="HandshakingEventArgs.MatchedPath"/>.
     /// </summary>
     /// <param name="target">The path and the query of its request, percent-encoded.</param>
     /// <param name="configure">Sets headers, subprotocols, user and address of the client.</param>
     /// <param name="server">The server whose paths are compared with the request; null for none.</param>
+    /// <exception cref="ArgumentException">No server would accept this request: the target or a header is not valid.</exception>
     public static HandshakingEventArgs Handshaking(string target = "/", Action<TestClientOptions>? configure = null, WebSocketServer? server = null)
     {
         ArgumentNullException.ThrowIfNull(target);
@@ -88,6 +90,7 @@ public static class TestEvents
     /// <summary>A plain HTTP request was received. After the handler has run, <see cref="AnswerOf"/> tells its answer.</summary>
     /// <param name="target">The path and the query, percent-encoded.</param>
     /// <param name="configure">Sets headers and address of the client.</param>
+    /// <exception cref="ArgumentException">No server would accept this request: the target or a header is not valid.</exception>
     public static HttpRequestReceivedEventArgs HttpRequestReceived(string target = "/", Action<TestClientOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(target);

@@ -2,7 +2,7 @@ using System.Net;
 
 namespace WebSocketServerKit.Testing;
 
-/// <summary>The server's answer to the request of a handshake: the 101 that accepts the client, or a refusal.</summary>
+/// <summary>The server's answer to the request of a handshake: the 101 that accepts the client, or a refusal. Of <see cref="TestEvents.AnswerOf"/>: the answer to a plain request.</summary>
 public sealed class TestResponse
 {
     internal TestResponse(HttpStatusCode status, string reasonPhrase, IReadOnlyList<KeyValuePair<string, string>> headers, string body)

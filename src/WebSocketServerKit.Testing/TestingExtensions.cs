@@ -16,6 +16,7 @@ public static class TestingExtensions
     /// <param name="server">The server, which is started.</param>
     /// <param name="target">The path and the query of its request, percent-encoded.</param>
     /// <param name="configure">Sets options of the client: headers, subprotocols, its user, its address.</param>
+    /// <exception cref="ArgumentException">The target does not begin with a slash, or has a space or a line end.</exception>
     /// <exception cref="HandshakeRefusedException">The server has refused the client. The exception has the answer: status, headers, body.</exception>
     /// <exception cref="ConnectionClosedException">The server has ended the connection without an answer.</exception>
     /// <exception cref="InvalidOperationException">The server is not started, or is stopping.</exception>
@@ -35,6 +36,9 @@ public static class TestingExtensions
     /// <param name="configure">Sets options of the client.</param>
     /// <returns>The answer.</returns>
     /// <exception cref="ExpectationFailedException">The server has accepted the client, or has refused it with another status.</exception>
+    /// <exception cref="ConnectionClosedException">The server has ended the connection without an answer.</exception>
+    /// <exception cref="InvalidOperationException">The server is not started, or is stopping.</exception>
+    /// <exception cref="TimeoutException">The server has not answered in time.</exception>
     public static async Task<TestResponse> ExpectRefusedAsync(
         this WebSocketServer server, HttpStatusCode status, string target = "/", Action<TestClientOptions>? configure = null)
     {
@@ -116,7 +120,8 @@ public static class TestingExtensions
     /// </remarks>
     /// <param name="server">The server, whose clock it is.</param>
     /// <param name="advance">Moves the clock on by a time.</param>
-    /// <param name="time">The time that passes. Not negative.</param>
+    /// <param name="time">The time that passes.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The time is negative.</exception>
     /// <exception cref="TimeoutException">After a step the clients and the server were not at rest within 10 s of real time; the message tells why.</exception>
     public static async Task AdvanceAsync(this WebSocketServer server, Action<TimeSpan> advance, TimeSpan time)
     {

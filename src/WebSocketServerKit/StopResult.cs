@@ -3,10 +3,10 @@ namespace WebSocketServerKit;
 /// <summary>How the clients were disconnected when the server was stopped. Two results are equal if their numbers are.</summary>
 public sealed record StopResult
 {
-    /// <summary>Clients that answered the server's Close frame, and whose handlers have ended.</summary>
+    /// <summary>Clients that left with a complete closing handshake while the server was stopping, and whose handlers have ended.</summary>
     public int ClosedCleanly { get; init; }
 
-    /// <summary>Clients whose connection was reset because they did not answer in time, and clients whose handlers did not end in time.</summary>
+    /// <summary>All others that left while the server was stopping: most were reset because they did not answer in time, or their handlers did not end in time. <see cref="Cut"/> has the cause of each.</summary>
     public int Aborted { get; init; }
 
     /// <summary>

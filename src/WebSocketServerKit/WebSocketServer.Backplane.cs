@@ -28,7 +28,7 @@ public sealed partial class WebSocketServer
             if (_run is not null || _starting is not null)
                 throw new InvalidOperationException("The server is started already. Call UseBackplane before StartAsync.");
             if (_backplane is not null)
-                throw new InvalidOperationException("The server has a backplane already.");
+                throw new InvalidOperationException("The server has a backplane already, and takes one only. Call UseBackplane once.");
             _backplane = backplane;
         }
     }

@@ -9,7 +9,7 @@ public sealed partial class WebSocketServer
     private static readonly KeyValuePair<string, string>[] NoStore = [new("Cache-Control", "no-store")];
     private static readonly KeyValuePair<string, string>[] AllowedMethods = [new("Allow", "GET, HEAD"), .. NoStore];
 
-    /// <summary>How the server does at this moment. Takes no lock that clients need; may be asked as often as you like.</summary>
+    /// <summary>How the server does at this moment. It costs little, however many clients there are: it may be asked as often as you like. Also while the server is stopped.</summary>
     public WebSocketServerHealth Health
     {
         get

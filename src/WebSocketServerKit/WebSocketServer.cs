@@ -22,8 +22,8 @@ namespace WebSocketServerKit;
 /// order in which the messages were sent; the client is removed from <see cref="Clients"/>; <see cref="ClientDisconnected"/>, exactly once. Events of different clients are concurrent.
 /// </para>
 /// <para>
-/// Handlers run on the thread pool, or on <see cref="WebSocketServerOptions.EventContext"/>. Async lambdas are safe: the client's next event waits until they have
-/// ended. Their exceptions are logged, handled as <see cref="WebSocketServerOptions.HandlerExceptions"/> says, and reach neither other clients nor other handlers nor the process.
+/// Handlers run on the thread pool (with <see cref="WebSocketTransport.EventLoop"/> on the server's own threads), or in <see cref="WebSocketServerOptions.EventContext"/>. Async lambdas are safe: the client's
+/// next event waits until they have ended. Their exceptions are logged, handled as <see cref="WebSocketServerOptions.HandlerExceptions"/> says, and reach neither other clients nor other handlers nor the process.
 /// Functions that return a task are safe with <see cref="OnMessage(Func{WebSocketClient, MessageReceivedEventArgs, ValueTask})"/> and its like; as handlers of an event they would not be awaited.
 /// </para>
 /// <para>All members are thread-safe.</para>
@@ -57,7 +57,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     }
 
     /// <summary>Creates a server with options.</summary>
-    /// <param name="options">Read at each start; later changes have no effect until the next one.</param>
+    /// <param name="options">Read at each start; later changes have no effect until the next one. The name and the meter factory are read here alone.</param>
     /// <param name="loggerFactory">Creates the logger; null for no log.</param>
     /// <exception cref="ArgumentException">An option has an invalid value; the message names it.</exception>
     public WebSocketServer(WebSocketServerOptions options, ILoggerFactory? loggerFactory = null)
@@ -74,7 +74,9 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <summary>A client asks to connect, and its request is valid. Handlers accept it by doing nothing, or refuse it. If one throws, the client gets 500.</summary>
     public event EventHandler<HandshakingEventArgs>? Handshaking;
 
-    /// <summary>A plain HTTP request was received. A handler may answer it; if none does, the response is 426 (upgrade required).</summary>
+    /// <summary>
+    /// A plain HTTP request was received. A handler may answer it; if none does, the response is 426 (upgrade required), or 405 if the method is neither GET nor HEAD. If a handler throws, it is 500.
+    /// </summary>
     public event EventHandler<HttpRequestReceivedEventArgs>? HttpRequestReceived;
 
     /// <summary>A client has connected. Its messages wait until the handlers have ended, async ones included.</summary>
@@ -86,7 +88,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// </summary>
     public event EventHandler<MessageReceivedEventArgs>? MessageReceived;
 
-    /// <summary>A client has left.</summary>
+    /// <summary>A client has left. Raised exactly once for each client for which <see cref="ClientConnected"/> was raised.</summary>
     public event EventHandler<ClientDisconnectedEventArgs>? ClientDisconnected;
 
     /// <summary>The clients that are connected.</summary>
@@ -101,7 +103,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// <summary>Whether the server listens. One without a place to listen serves only what <see cref="AcceptAsync(Stream, AcceptOptions?, CancellationToken)"/> is given.</summary>
     public bool IsListening => EndPoints.Count > 0;
 
-    /// <summary>Tells the server from others in metrics, traces and logs: <see cref="WebSocketServerOptions.Name"/> when it was made. Null for none.</summary>
+    /// <summary>Tells the server from others in metrics and traces: <see cref="WebSocketServerOptions.Name"/> when it was made. Null for none.</summary>
     public string? Name { get; }
 
     /// <summary>How often the server looks at its deadlines.</summary>
@@ -112,7 +114,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     internal bool HasHttpRequestHandlers => HttpRequestReceived is not null;
 
     /// <summary>Starts to listen on all end points. When the task has completed, clients can connect. A stopped server can be started again.</summary>
-    /// <exception cref="IOException">An end point cannot be listened on: the port is taken, the address is not this machine's. The message tells what to do. None is listened on then.</exception>
+    /// <exception cref="IOException">An end point cannot be listened on (the port is taken, the address is not this machine's), or a certificate cannot be used. The message tells what to do. None is listened on then.</exception>
     /// <exception cref="ArgumentException">An option has an invalid value; the message names it.</exception>
     /// <exception cref="InvalidOperationException">The server is started already, or is still stopping.</exception>
     /// <exception cref="ObjectDisposedException">The server is disposed of.</exception>
@@ -260,7 +262,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
     /// </para>
     /// </remarks>
     /// <param name="cancellationToken">Cancelled, the remaining connections are reset at once. The tokens of further calls do the same.</param>
-    /// <returns>How many clients left cleanly, how many were reset, and how many have events that have not ended.</returns>
+    /// <returns>How many clients left cleanly, how many were reset, and how many have events that have not ended; also when it was cancelled.</returns>
     public Task<StopResult> StopAsync(CancellationToken cancellationToken = default) =>
         StopCoreAsync(StopPlan.Default, cancellationToken);
 
@@ -303,7 +305,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         run.StopListening();
     }
 
-    /// <summary>Stops like <see cref="StopAsync(CancellationToken)"/>. Afterwards the server cannot be started again.</summary>
+    /// <summary>Stops like <see cref="StopAsync(CancellationToken)"/>, or waits for the stop that is under way. Afterwards the server cannot be started again. Do not await it in a handler.</summary>
     public async ValueTask DisposeAsync()
     {
         lock (_gate)

@@ -3,13 +3,13 @@ namespace WebSocketServerKit;
 /// <summary>How a server does: see <see cref="WebSocketServerHealth.Status"/>.</summary>
 public enum WebSocketServerHealthStatus
 {
-    /// <summary>It takes no clients: it is not started, or is stopping.</summary>
+    /// <summary>New clients should not be sent here: it is not started, or is stopping.</summary>
     Unhealthy,
 
     /// <summary>It serves its clients, and something is short: memory, room for a further client, the threads of the pool, or the connection to the backplane.</summary>
     Degraded,
 
-    /// <summary>It takes clients, and nothing is short.</summary>
+    /// <summary>It takes clients, nothing is short, and the backplane, if there is one, is connected.</summary>
     Healthy,
 }
 

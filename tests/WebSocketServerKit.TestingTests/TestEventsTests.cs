@@ -42,10 +42,13 @@ public partial class TestEventsTests
         Assert.Equal([1], copied.ToArray());
     }
 
-    [Fact]
-    public async Task A_connected_client_has_the_request_that_it_was_made_with()
+    [Theory]
+    [InlineData("/a%20b%25?x=1")]
+    [InlineData("/caf%C3%A9/%F0%9F%98%80?x=1")]
+    [InlineData("/what%3F/no%231/half%2Fway?x=1")]
+    public async Task A_connected_client_has_the_request_that_it_was_made_with(string target)
     {
-        await using TestClient client = await TestClient.StandAloneAsync("/a%20b%25?x=1");
+        await using TestClient client = await TestClient.StandAloneAsync(target);
         ClientConnectedEventArgs e = TestEvents.ClientConnected(client.ServerSide, options => options.AddHeader("Cookie", "session=7"));
         Assert.Same(client.ServerSide, e.Client);
         Assert.Equal((client.ServerSide.Path, "1", "7"), (e.Request.Path, e.Request.Query["x"], e.Request.Cookies["session"]));

@@ -33,7 +33,7 @@ public sealed class RedisBackplane : IBackplane
     /// <param name="configuration">Where Redis is, as StackExchange.Redis reads it: <c>redis:6379,password=…,ssl=true</c>.</param>
     /// <param name="prefix">Begins the names of all channels: servers that are to act as one have the same, other applications of that Redis have others. Not empty.</param>
     /// <param name="options">Options; null for the defaults.</param>
-    /// <exception cref="ArgumentException">The configuration cannot be read, or the prefix is empty.</exception>
+    /// <exception cref="ArgumentException">The configuration cannot be read, the prefix is empty, or an option is out of its range.</exception>
     public RedisBackplane(string configuration, string prefix, RedisBackplaneOptions? options = null)
         : this(prefix, options)
     {
@@ -52,7 +52,7 @@ public sealed class RedisBackplane : IBackplane
     /// <param name="multiplexer">The client.</param>
     /// <param name="prefix">Begins the names of all channels: servers that are to act as one have the same, other applications of that Redis have others. Not empty.</param>
     /// <param name="options">Options; null for the defaults.</param>
-    /// <exception cref="ArgumentException">The prefix is empty.</exception>
+    /// <exception cref="ArgumentException">The prefix is empty, or an option is out of its range.</exception>
     /// <exception cref="InvalidOperationException">The client has a backplane with that prefix already.</exception>
     public RedisBackplane(IConnectionMultiplexer multiplexer, string prefix, RedisBackplaneOptions? options = null)
         : this(prefix, options)

@@ -15,14 +15,14 @@ public sealed class RedisBackplaneOptions
     public bool StartWithoutRedis { get; set; }
 
     /// <summary>
-    /// The most bytes that may be published and not yet be answered by Redis; each message counts 512 bytes more than its own. Above it messages are dropped: counted, and logged. Default: 16 MiB. Danger
-    /// if small: bursts are dropped. Danger if large: so much memory is used while Redis does not answer.
+    /// The most bytes that may be published and not yet be answered by Redis; each message counts 512 bytes more than its own, and the characters of its channel's name. Above it messages are dropped: counted, and logged. At least 1.
+    /// Default: 16 MiB. Danger if small: bursts are dropped. Danger if large: so much memory is used while Redis does not answer.
     /// </summary>
     public long MaxPendingBytes { get; set; } = 16 * 1024 * 1024;
 
     /// <summary>
     /// The most bytes that may be received from Redis and not yet be taken by the server, over all channels; each message counts 128 bytes more than its own. Above it messages are dropped: counted, and
-    /// logged. Default: 16 MiB. Danger if small: bursts are dropped. Danger if large: so much memory is used while the server has no time.
+    /// logged. At least 1. Default: 16 MiB. Danger if small: bursts are dropped. Danger if large: so much memory is used while the server has no time.
     /// </summary>
     public long MaxReceivedBytes { get; set; } = 16 * 1024 * 1024;
 
@@ -40,7 +40,7 @@ public sealed class RedisBackplaneOptions
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxPendingBytes);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxReceivedBytes);
         if (!Enum.IsDefined(PubSub))
-            throw new ArgumentOutOfRangeException(nameof(PubSub), PubSub, null);
+            throw new ArgumentOutOfRangeException(nameof(PubSub), PubSub, $"{nameof(PubSub)} must be one of {string.Join(", ", Enum.GetNames<RedisPubSub>())}.");
         return (RedisBackplaneOptions)MemberwiseClone();
     }
 }

@@ -11,7 +11,7 @@ public static class RedisWebSocketServerExtensions
     /// <param name="prefix">The same for all servers that are to act as one.</param>
     /// <param name="options">Options; null for the defaults.</param>
     /// <returns>The backplane, to connect other servers of this process as well.</returns>
-    /// <exception cref="ArgumentException">The configuration cannot be read, or the prefix is empty.</exception>
+    /// <exception cref="ArgumentException">The configuration cannot be read, the prefix is empty, or an option is out of its range.</exception>
     /// <exception cref="InvalidOperationException">The server is started, or has a backplane.</exception>
     public static RedisBackplane UseRedis(this WebSocketServer server, string configuration, string prefix, RedisBackplaneOptions? options = null)
     {
@@ -27,7 +27,7 @@ public static class RedisWebSocketServerExtensions
     /// <param name="prefix">The same for all servers that are to act as one.</param>
     /// <param name="options">Options; null for the defaults.</param>
     /// <returns>The backplane, to connect other servers of this process as well.</returns>
-    /// <exception cref="ArgumentException">The prefix is empty.</exception>
+    /// <exception cref="ArgumentException">The prefix is empty, or an option is out of its range.</exception>
     /// <exception cref="InvalidOperationException">The server is started or has a backplane, or the client has a backplane with that prefix.</exception>
     public static RedisBackplane UseRedis(this WebSocketServer server, IConnectionMultiplexer multiplexer, string prefix, RedisBackplaneOptions? options = null)
     {

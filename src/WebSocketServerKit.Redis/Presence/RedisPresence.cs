@@ -79,6 +79,7 @@ public sealed partial class RedisPresence : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait, but not the following: <see cref="DisposeAsync"/> does that.</param>
     /// <exception cref="InvalidOperationException">It is started already.</exception>
     /// <exception cref="ObjectDisposedException">It is disposed of.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public Task StartAsync(CancellationToken cancellationToken = default)
     {
         lock (_gate)

@@ -3,7 +3,7 @@ namespace WebSocketServerKit;
 /// <summary>What became of a message on all servers of a <see cref="IBackplane"/>: see <see cref="ClientSelection.BroadcastAsync(string, SendOptions, TimeSpan?, CancellationToken)"/>.</summary>
 public readonly record struct BroadcastReport
 {
-    /// <summary>The clients of this server and of those that have answered.</summary>
+    /// <summary>The clients of this server and of those that have answered. Its <see cref="BroadcastResult.OtherServers"/> is not set: the other properties of the report tell more.</summary>
     public BroadcastResult Result { get; init; }
 
     /// <summary>How many other servers the message was sent to. A server without such a client may be among them.</summary>

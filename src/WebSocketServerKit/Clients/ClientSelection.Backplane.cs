@@ -58,11 +58,11 @@ public partial class ClientSelection
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
     /// <param name="timeout">How long to wait for each: the backplane and the servers. Default: 5 seconds. <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
-    /// <param name="cancellationToken">Ends the wait; the message is not taken back.</param>
-    /// <exception cref="ArgumentException">The timeout is negative or more than 49 days.</exception>
-    /// <exception cref="IOException">The backplane cannot be reached. The clients of this server have got the message.</exception>
-    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
+    /// <param name="cancellationToken">Ends the wait; the message is not taken back. Cancelled before the call, nothing is sent.</param>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, the message has more than 1 GiB, or the timeout is negative or more than 49 days.</exception>
+    /// <exception cref="IOException">The backplane cannot be reached, or has not answered in time. The clients of this server have got the message.</exception>
+    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>. Nobody gets the message then.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled before or while it waited.</exception>
     public async Task<BroadcastReport> BroadcastAsync(string text, SendOptions options = default, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -75,9 +75,11 @@ public partial class ClientSelection
     /// <param name="payload">Not changed before the task has completed. May be empty. For a text message it must be valid UTF-8.</param>
     /// <param name="options">The message type, binary by default, and whether it may be compressed.</param>
     /// <param name="timeout">How long to wait for each: the backplane and the servers. Default: 5 seconds. <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
-    /// <param name="cancellationToken">Ends the wait; the message is not taken back.</param>
-    /// <exception cref="ArgumentException">The type is neither text nor binary, a text is not valid UTF-8, or the timeout is negative or more than 49 days.</exception>
-    /// <exception cref="IOException">The backplane cannot be reached. The clients of this server have got the message.</exception>
+    /// <param name="cancellationToken">Ends the wait; the message is not taken back. Cancelled before the call, nothing is sent.</param>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, a text is not valid UTF-8, the message has more than 1 GiB, or the timeout is negative or more than 49 days.</exception>
+    /// <exception cref="IOException">The backplane cannot be reached, or has not answered in time. The clients of this server have got the message.</exception>
+    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>. Nobody gets the message then.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled before or while it waited.</exception>
     public async Task<BroadcastReport> BroadcastAsync(ReadOnlyMemory<byte> payload, SendOptions options = default, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         Opcode opcode = WebSocketClient.OpcodeFor(options.MessageType ?? WebSocketMessageType.Binary, payload.Span);
@@ -88,9 +90,11 @@ public partial class ClientSelection
     /// <summary>Sends a message that was encoded before to all of them. Otherwise like <see cref="BroadcastAsync(string, SendOptions, TimeSpan?, CancellationToken)"/>.</summary>
     /// <param name="message">The message.</param>
     /// <param name="timeout">How long to wait for each: the backplane and the servers. Default: 5 seconds. <see cref="Timeout.InfiniteTimeSpan"/> for no limit.</param>
-    /// <param name="cancellationToken">Ends the wait; the message is not taken back.</param>
+    /// <param name="cancellationToken">Ends the wait; the message is not taken back. Cancelled before the call, nothing is sent.</param>
     /// <exception cref="ArgumentException">The timeout is negative or more than 49 days.</exception>
-    /// <exception cref="IOException">The backplane cannot be reached. The clients of this server have got the message.</exception>
+    /// <exception cref="IOException">The backplane cannot be reached, or has not answered in time. The clients of this server have got the message.</exception>
+    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>. Nobody gets the message then.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled before or while it waited.</exception>
     public async Task<BroadcastReport> BroadcastAsync(PreparedMessage message, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(message);

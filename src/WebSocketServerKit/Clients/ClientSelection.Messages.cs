@@ -11,6 +11,7 @@ public partial class ClientSelection
     /// <summary>Sends a message that was encoded before to all of them. Otherwise like <see cref="Broadcast(string, SendOptions)"/>.</summary>
     /// <param name="message">The message.</param>
     /// <returns>The number of clients for each <see cref="SendResult"/>.</returns>
+    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>. Nobody gets the message then.</exception>
     public BroadcastResult Broadcast(PreparedMessage message)
     {
         ArgumentNullException.ThrowIfNull(message);
@@ -25,6 +26,7 @@ public partial class ClientSelection
     /// <param name="key">Compared ordinally.</param>
     /// <param name="message">The message.</param>
     /// <returns>The number of clients for each <see cref="SendResult"/>.</returns>
+    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>. Nobody gets the message then.</exception>
     public BroadcastResult BroadcastLatest(string key, PreparedMessage message)
     {
         ArgumentNullException.ThrowIfNull(key);
@@ -41,7 +43,10 @@ public partial class ClientSelection
     /// <param name="options">The message type, by default that of the message, and whether it may be compressed.</param>
     /// <returns>The number of clients for each <see cref="SendResult"/>.</returns>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a binary message that is to be text is not valid UTF-8.</exception>
-    /// <exception cref="InvalidOperationException">The handlers of the received message have ended, or one has called <see cref="MessageReceivedEventArgs.ContinueReceiving"/>.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The handlers of the received message have ended, or one has called <see cref="MessageReceivedEventArgs.ContinueReceiving"/>. Or the selection has a function, and the server a backplane: see
+    /// <see cref="OnThisServer"/>.
+    /// </exception>
     public BroadcastResult Broadcast(MessageReceivedEventArgs message, SendOptions options = default)
     {
         using HeldPayload payload = message.Hold();
@@ -59,6 +64,7 @@ public partial class ClientSelection
     /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
     /// <returns>The number of clients for each <see cref="SendResult"/>.</returns>
     /// <exception cref="ArgumentException">The JSON has more than 1 GiB; or the type is neither text nor binary, or raw JSON in it is not valid UTF-8.</exception>
+    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>. Nobody gets the message then.</exception>
     public BroadcastResult BroadcastJson<T>(T value, JsonTypeInfo<T> typeInfo, SendOptions options = default)
     {
         using JsonPayload json = JsonPayload.Of(value, typeInfo);

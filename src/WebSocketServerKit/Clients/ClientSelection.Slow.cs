@@ -18,7 +18,8 @@ public partial class ClientSelection
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
     /// <returns>The number of clients for each <see cref="SendResult"/>.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or the message has more than 1 GiB.</exception>
+    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>. Nobody gets the message then.</exception>
     public BroadcastResult BroadcastLatest(string key, string text, SendOptions options = default)
     {
         ArgumentNullException.ThrowIfNull(key);
@@ -33,7 +34,8 @@ public partial class ClientSelection
     /// <param name="payload">Copied before the call returns. May be empty. For a text message it must be valid UTF-8.</param>
     /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
     /// <returns>The number of clients for each <see cref="SendResult"/>.</returns>
-    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, a text is not valid UTF-8, or the message has more than 1 GiB.</exception>
+    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>. Nobody gets the message then.</exception>
     public BroadcastResult BroadcastLatest(string key, ReadOnlySpan<byte> payload, SendOptions options = default)
     {
         ArgumentNullException.ThrowIfNull(key);

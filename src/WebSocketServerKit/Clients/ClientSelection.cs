@@ -184,6 +184,7 @@ public partial class ClientSelection : IReadOnlyCollection<WebSocketClient>
 
     /// <summary>Closes each client with 1000 (normal closure) and no reason. Otherwise like <see cref="CloseAsync(CloseCode, string, CancellationToken)"/>.</summary>
     /// <param name="cancellationToken">Ends the wait; the closing handshakes go on.</param>
+    /// <exception cref="InvalidOperationException">The selection has a function, and the server a backplane: see <see cref="OnThisServer"/>.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public Task CloseAsync(CancellationToken cancellationToken = default) => CloseAsync(CloseCode.NormalClosure, "", cancellationToken);
 

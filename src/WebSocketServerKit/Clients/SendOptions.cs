@@ -29,7 +29,8 @@ public readonly record struct SendOptions
 
     /// <summary>
     /// True never compresses the message: for one that has a secret beside text of strangers, see <see cref="PerMessageDeflateOptions"/>. False, the default, compresses it if that was agreed on
-    /// with the client and makes the message shorter.
+    /// with the client, and it has <see cref="PerMessageDeflateOptions.MinMessageSize"/> bytes or more. One that would become longer goes uncompressed, unless later messages may refer to it
+    /// (<see cref="PerMessageDeflateOptions.ServerContextTakeover"/>).
     /// </summary>
     public bool DisableCompression { get; init; }
 

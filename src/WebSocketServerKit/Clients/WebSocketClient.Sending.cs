@@ -20,8 +20,8 @@ public sealed partial class WebSocketClient
     /// Sends a text message. Completes when the message is accepted for transmission: at once while fewer than <see cref="WebSocketServerOptions.SendQueueLimit"/> bytes are pending for
     /// this client, otherwise when there is room again (back-pressure), or as <see cref="WebSocketServerOptions.SlowClients"/> says. Messages are never interleaved, and those of one caller keep their order.
     /// </summary>
-    /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
-    /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
+    /// <param name="text">A lone surrogate is sent as U+FFFD. More than 1 GiB as UTF-8 throws an <see cref="ArgumentException"/>: send it as a stream.</param>
+    /// <param name="cancellationToken">Cancelled before the call, or while it waits for room, the message is not sent. The connection stays open.</param>
     /// <exception cref="WebSocketException">
     /// The client has left or is leaving. Or its send queue is full, and as many bytes again belong to calls that wait for room, because callers do not await their sends. A handler need not
     /// catch it: it is logged at Debug and closes no client.
@@ -33,7 +33,7 @@ public sealed partial class WebSocketClient
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
     /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or the message has more than 1 GiB.</exception>
     /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
     [OverloadResolutionPriority(1)]
     public ValueTask SendAsync(string text, SendOptions options, CancellationToken cancellationToken = default)
@@ -50,6 +50,7 @@ public sealed partial class WebSocketClient
     /// <summary>Sends a binary message. The bytes are copied before the call returns. Otherwise like <see cref="SendAsync(string, CancellationToken)"/>.</summary>
     /// <param name="payload">May be empty. A null array counts as empty.</param>
     /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
+    /// <exception cref="ArgumentException">The message has more than 1 GiB.</exception>
     /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
     public ValueTask SendAsync(ReadOnlySpan<byte> payload, CancellationToken cancellationToken = default) => SendAsync(payload, default(SendOptions), cancellationToken);
 
@@ -57,7 +58,7 @@ public sealed partial class WebSocketClient
     /// <param name="payload">May be empty. For a text message it must be valid UTF-8.</param>
     /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
     /// <param name="cancellationToken">Cancelled while the call waits for room, the message is not sent. The connection stays open.</param>
-    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, a text is not valid UTF-8, or the message has more than 1 GiB.</exception>
     /// <inheritdoc cref="SendAsync(string, CancellationToken)" path="/exception"/>
     [OverloadResolutionPriority(1)]
     public ValueTask SendAsync(ReadOnlySpan<byte> payload, SendOptions options, CancellationToken cancellationToken = default) =>
@@ -92,11 +93,11 @@ public sealed partial class WebSocketClient
     /// for transmission.
     /// </summary>
     /// <param name="content">
-    /// Read to its end, and left open. If reading throws, nothing is sent if no fragment has left yet; otherwise the client is closed with 1011, so that it does not take half a message for a whole one.
+    /// Read to its end, and left open. If reading throws, that comes out: nothing is sent if no fragment has left yet; otherwise the client is closed with 1011, so that it does not take half a message for a whole one.
     /// </param>
     /// <param name="cancellationToken">Cancels reading, and waiting for the turn or for room. What then follows is the same as if reading threw.</param>
     /// <exception cref="ArgumentException">The stream cannot be read.</exception>
-    /// <exception cref="WebSocketException">The client has left or is leaving. A handler need not catch it: it is logged at Debug and closes no client.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving, or too many calls wait for their turn. A handler need not catch it: it is logged at Debug and closes no client.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public ValueTask SendAsync(Stream content, CancellationToken cancellationToken = default) => SendAsync(content, default(SendOptions), cancellationToken);
 
@@ -105,7 +106,7 @@ public sealed partial class WebSocketClient
     /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
     /// <param name="cancellationToken">Cancels reading, and waiting for the turn or for room. What then follows is the same as if reading threw.</param>
     /// <exception cref="ArgumentException">The stream cannot be read; or the type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    /// <exception cref="WebSocketException">The client has left or is leaving. A handler need not catch it: it is logged at Debug and closes no client.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving, or too many calls wait for their turn. A handler need not catch it: it is logged at Debug and closes no client.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     [OverloadResolutionPriority(1)]
     public ValueTask SendAsync(Stream content, SendOptions options, CancellationToken cancellationToken = default)
@@ -135,14 +136,14 @@ public sealed partial class WebSocketClient
     /// </remarks>
     /// <param name="write">
     /// Writes the message to the stream. The token is <paramref name="cancellationToken"/>. The stream takes asynchronous writes only, one at a time; each waits while the send queue is full.
-    /// When the function has ended, so has the message. If it throws, nothing is sent if no fragment has left yet; otherwise the client is closed with 1011, for it must not take half a message
+    /// When the function has ended, so has the message. If it throws, that comes out: nothing is sent if no fragment has left yet; otherwise the client is closed with 1011, for it must not take half a message
     /// for a whole one.
     /// </param>
     /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it. A text must be valid UTF-8 as a whole.</param>
     /// <param name="cancellationToken">Cancels waiting: for the turn, or for room in a write that has no token of its own. What then follows is the same as if <paramref name="write"/> threw.</param>
     /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
-    /// <exception cref="InvalidOperationException">A write was not awaited, or one failed and <paramref name="write"/> went on all the same.</exception>
-    /// <exception cref="WebSocketException">The client has left or is leaving; writes throw it too. A handler need not catch it: it is logged at Debug and closes no client.</exception>
+    /// <exception cref="InvalidOperationException">A write was not awaited, one failed and <paramref name="write"/> went on all the same, or it returned null in place of a task.</exception>
+    /// <exception cref="WebSocketException">The client has left or is leaving (writes throw it too), or too many calls wait for their turn. A handler need not catch it: it is logged at Debug and closes no client.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     [OverloadResolutionPriority(1)]
     public ValueTask SendAsync(Func<Stream, CancellationToken, Task> write, SendOptions options, CancellationToken cancellationToken = default)
@@ -166,7 +167,7 @@ public sealed partial class WebSocketClient
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
     /// <returns><see cref="SendResult.Dropped"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or the message has more than 1 GiB.</exception>
     public SendResult TrySend(string text, SendOptions options = default)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -179,7 +180,7 @@ public sealed partial class WebSocketClient
     /// <param name="payload">May be empty. For a text message it must be valid UTF-8.</param>
     /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
     /// <returns><see cref="SendResult.Dropped"/> and <see cref="SendResult.Closed"/> mean that the message is not sent.</returns>
-    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, a text is not valid UTF-8, or the message has more than 1 GiB.</exception>
     public SendResult TrySend(ReadOnlySpan<byte> payload, SendOptions options = default) => TrySend(OpcodeOf(payload, options), payload, options);
 
     /// <inheritdoc cref="TrySend(ReadOnlySpan{byte}, SendOptions)"/>

@@ -36,8 +36,8 @@ public sealed partial class WebSocketClient
     /// <param name="key">Says which messages make each other out of date. Compared ordinally.</param>
     /// <param name="text">A lone surrogate is sent as U+FFFD.</param>
     /// <param name="options">The message type, text by default, and whether it may be compressed.</param>
-    /// <returns><see cref="SendResult.Replaced"/> if it took the place of another.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The type is neither text nor binary.</exception>
+    /// <returns><see cref="SendResult.Replaced"/> if it took the place of another; otherwise as <see cref="TrySend(string, SendOptions)"/>.</returns>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, or the message has more than 1 GiB.</exception>
     public SendResult TrySendLatest(string key, string text, SendOptions options = default)
     {
         ArgumentNullException.ThrowIfNull(key);
@@ -51,8 +51,8 @@ public sealed partial class WebSocketClient
     /// <param name="key">Says which messages make each other out of date. Compared ordinally.</param>
     /// <param name="payload">Copied before the call returns. May be empty. For a text message it must be valid UTF-8.</param>
     /// <param name="options">The message type, binary by default, and whether it may be compressed. A <see cref="WebSocketMessageType"/> converts to it.</param>
-    /// <returns><see cref="SendResult.Replaced"/> if it took the place of another.</returns>
-    /// <exception cref="ArgumentException">The type is neither text nor binary, or a text is not valid UTF-8.</exception>
+    /// <returns><see cref="SendResult.Replaced"/> if it took the place of another; otherwise as <see cref="TrySend(string, SendOptions)"/>.</returns>
+    /// <exception cref="ArgumentException">The type is neither text nor binary, a text is not valid UTF-8, or the message has more than 1 GiB.</exception>
     public SendResult TrySendLatest(string key, ReadOnlySpan<byte> payload, SendOptions options = default)
     {
         ArgumentNullException.ThrowIfNull(key);

@@ -11,7 +11,10 @@ using WebSocketServerKit.Serving.Paths;
 
 namespace WebSocketServerKit;
 
-/// <summary>A client that has connected. All members may be used from any thread, also after the client has left: the properties keep their last values, and sends fail.</summary>
+/// <summary>
+/// A client that has connected: what it is, and the calls that send to it and close it. All members may be used from any thread, also after the client has left: the properties keep their last values where
+/// they do not say otherwise, and sends fail.
+/// </summary>
 public sealed partial class WebSocketClient
 {
     private readonly ConnectionLifetime _lifetime;
@@ -101,7 +104,7 @@ public sealed partial class WebSocketClient
 
     /// <summary>
     /// Cancelled as soon as either side ends the connection, or the connection is lost: pass it to work that is done for this client alone. While a handler of the client runs, the end is
-    /// noticed within about a second. Messages that were received before the end are still raised, and then <see cref="WebSocketServer.ClientDisconnected"/>.
+    /// noticed within about a second. If the client ends it, messages that it has sent before are still raised; then <see cref="WebSocketServer.ClientDisconnected"/> follows.
     /// </summary>
     /// <remarks>
     /// While a handler runs, the server reads ahead 64 KiB at most. A Close frame behind more unread bytes is noticed when the handler has ended; on Linux the loss of the connection is
@@ -115,7 +118,7 @@ public sealed partial class WebSocketClient
     /// <summary>Pending bytes: accepted for this client, frame headers included, and not yet taken by the operating system.</summary>
     public long UnsentBytes => _lifetime.Queue.BufferedBytes;
 
-    /// <summary>Messages received from this client so far.</summary>
+    /// <summary>Messages received from this client so far, without those of <see cref="MessagesRefused"/>.</summary>
     public long MessagesReceived => _lifetime.MessagesReceived;
 
     /// <summary>Payload bytes of those messages.</summary>
@@ -168,7 +171,7 @@ public sealed partial class WebSocketClient
     /// </summary>
     /// <remarks>
     /// While a handler of this client runs, it completes as soon as the Close frame is written, because the client stays in <see cref="WebSocketServer.Clients"/> until the
-    /// handler has ended. So a handler may await it. Messages that arrive after the call are not raised.
+    /// handler has ended. So a handler may await it. Messages of the client that were not raised before the call are not raised any more.
     /// </remarks>
     /// <param name="code">Why: 1000 to 1003, 1007 to 1014, or one of your own from 3000 to 4999. An <see langword="int"/> will do.</param>
     /// <param name="reason">At most 123 bytes as UTF-8.</param>
@@ -189,7 +192,7 @@ public sealed partial class WebSocketClient
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public Task CloseAsync(CancellationToken cancellationToken = default) => CloseAsync(CloseCode.NormalClosure, "", cancellationToken);
 
-    /// <summary>Resets the connection at once, without a Close frame. Pending bytes are lost. For clients that misbehave; end others with <see cref="CloseAsync(CloseCode, string, CancellationToken)"/>.</summary>
+    /// <summary>Resets the connection at once, without a Close frame. Pending bytes are lost. Does nothing if it is over. For clients that misbehave; end others with <see cref="CloseAsync(CloseCode, string, CancellationToken)"/>.</summary>
     public void Abort() => _lifetime.Abort(new ConnectionEnding(DisconnectCause.Aborted, ConnectionSide.Server, CloseCode.AbnormalClosure, ""));
 
     /// <inheritdoc/>

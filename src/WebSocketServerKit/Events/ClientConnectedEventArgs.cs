@@ -15,7 +15,7 @@ public sealed class ClientConnectedEventArgs : EventArgs
     /// <summary>The client. It is in <see cref="WebSocketServer.Clients"/> already, and messages can be sent to it.</summary>
     public WebSocketClient Client { get; }
 
-    /// <summary>The request of its opening handshake. The server does not keep it: copy what is needed later.</summary>
+    /// <summary>The request of its opening handshake. The server does not keep it; it may be kept by whoever needs it later.</summary>
     public HandshakeRequest Request { get; }
 
     /// <summary>

@@ -1,6 +1,6 @@
 namespace WebSocketServerKit;
 
-/// <summary>Data of <see cref="WebSocketServer.ClientSlow"/>.</summary>
+/// <summary>A client has begun to read too slowly, or has caught up: see <see cref="WebSocketServer.ClientSlow"/>.</summary>
 public sealed class ClientSlowEventArgs : EventArgs
 {
     internal ClientSlowEventArgs(WebSocketClient client, bool isSlow)

@@ -11,7 +11,7 @@ namespace WebSocketServerKit;
 /// and a state. If none refuses, the client is accepted when all handlers have ended, async ones included.
 /// </summary>
 /// <remarks>
-/// For the handlers only: after they have ended, every change throws. Handlers are called one after the other; async handlers run concurrently after their
+/// For the handlers only: after they have ended, every change throws an <see cref="InvalidOperationException"/>. Handlers are called one after the other; async handlers run concurrently after their
 /// first await, and may use the members then.
 /// </remarks>
 public sealed class HandshakingEventArgs : EventArgs
@@ -74,6 +74,7 @@ public sealed class HandshakingEventArgs : EventArgs
     /// The subprotocol to speak, or null for none. It starts as the client's first choice among <see cref="WebSocketServerOptions.Subprotocols"/>, or among those of its path.
     /// </summary>
     /// <exception cref="ArgumentException">The client did not offer it; a browser would then close the connection.</exception>
+    /// <exception cref="InvalidOperationException">It is set after the handlers of the event have ended.</exception>
     public string? Subprotocol
     {
         get => _subprotocol;
@@ -90,6 +91,7 @@ public sealed class HandshakingEventArgs : EventArgs
     /// The authenticated user, which becomes <see cref="WebSocketClient.User"/>. Null until a handler sets it; for a connection that was made elsewhere it starts as
     /// <see cref="AcceptOptions.User"/>.
     /// </summary>
+    /// <exception cref="InvalidOperationException">It is set after the handlers of the event have ended.</exception>
     public ClaimsPrincipal? User
     {
         get => _user;
@@ -104,6 +106,7 @@ public sealed class HandshakingEventArgs : EventArgs
     /// Who the client is, which becomes <see cref="WebSocketClient.UserId"/>. Null or empty, the default: what the claims of <see cref="User"/> say. <see cref="WebSocketServerOptions.MaxClientsPerUser"/>
     /// counts by it.
     /// </summary>
+    /// <exception cref="InvalidOperationException">It is set after the handlers of the event have ended.</exception>
     public string? UserId
     {
         get => _userId;
@@ -118,6 +121,7 @@ public sealed class HandshakingEventArgs : EventArgs
     /// When the client's session expires, such as its token: becomes <see cref="WebSocketClient.ExpiresAt"/>. Null, the default, for never. If the time is over when the handlers have ended, the
     /// client gets 401.
     /// </summary>
+    /// <exception cref="InvalidOperationException">It is set after the handlers of the event have ended.</exception>
     public DateTimeOffset? ExpiresAt
     {
         get => _expiresAt;
@@ -129,6 +133,7 @@ public sealed class HandshakingEventArgs : EventArgs
     }
 
     /// <summary>An object of the host application that belongs to the client, which becomes <see cref="WebSocketClient.State"/>. Null until a handler sets it.</summary>
+    /// <exception cref="InvalidOperationException">It is set after the handlers of the event have ended.</exception>
     public object? State
     {
         get => _state;

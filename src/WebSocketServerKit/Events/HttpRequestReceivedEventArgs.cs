@@ -8,9 +8,9 @@ namespace WebSocketServerKit;
 
 /// <summary>
 /// A plain HTTP request was received, one that does not ask for a WebSocket: a health check, a browser that opens the address. A handler may answer it;
-/// if none does, the response is 426 (upgrade required). Requests with a body are not raised; they are refused with 413.
+/// if none does, the response is 426 (upgrade required), or 405 if the method is neither GET nor HEAD. Requests with a body are not raised; they are refused with 413.
 /// </summary>
-/// <remarks>The connection is closed after the response. For the handlers only: after they have ended, <c>Respond</c> throws.</remarks>
+/// <remarks>The connection is closed after the response. For the handlers only: after they have ended, <c>Respond</c> throws an <see cref="InvalidOperationException"/>.</remarks>
 public sealed class HttpRequestReceivedEventArgs : EventArgs
 {
     // A page is one string for all who ask for it: its bytes are shared too, for as long as the host keeps the string.

@@ -9,7 +9,7 @@ namespace WebSocketServerKit;
 /// The options that a client may have for itself: those of its path (<see cref="PathOptions"/>), or what a handler of <see cref="WebSocketServer.Handshaking"/> sets in
 /// <see cref="HandshakingEventArgs.Options"/>. Null means the value of the <see cref="WebSocketServerOptions"/>. Not thread-safe.
 /// </summary>
-/// <remarks>Values that the server cannot use are refused: by <c>server.Path(...)</c> with an exception, after a handler of <see cref="WebSocketServer.Handshaking"/> by answering the client with 500.</remarks>
+/// <remarks>The ranges are those of the <see cref="WebSocketServerOptions"/>. Values that the server cannot use are refused: by <c>server.Path(...)</c> with an exception, after a handler of <see cref="WebSocketServer.Handshaking"/> by answering the client with 500.</remarks>
 public class ClientOptions
 {
     internal ClientOptions()
@@ -80,7 +80,7 @@ public class ClientOptions
     public SlowClientPolicy? SlowClients { get; set; }
 
     /// <summary>
-    /// The size of the system's send buffer for the client (SO_SNDBUF), in bytes. What is in it can be neither dropped nor replaced, so a small one brings a slow client newer messages; a
+    /// The size of the system's send buffer for the client (SO_SNDBUF), in bytes, from 1 KiB to 64 MiB. What is in it can be neither dropped nor replaced, so a small one brings a slow client newer messages; a
     /// fast client on a long line needs a large one. Default: null, that of <see cref="ListenOptions.SendBufferSize"/>, or, if that is null too, the system's with <see cref="SlowClientPolicy.Wait"/>, and
     /// <see cref="SendQueueLimit"/>, but 16 to 256 KiB, with any other policy. Streams and pipes of <see cref="WebSocketServer.AcceptAsync(Stream, AcceptOptions?, CancellationToken)"/> have none.
     /// </summary>
@@ -104,12 +104,12 @@ public class ClientOptions
         if (StreamedMessageTimeout is { } time)
             OptionCheck.Time($"{owner}.{nameof(StreamedMessageTimeout)}", time, mostHours: 12, mayBeInfinite: true);
         if (HandlerExceptions is { } policy)
-            OptionCheck.Policy($"{owner}.{nameof(HandlerExceptions)}", policy);
+            OptionCheck.Defined($"{owner}.{nameof(HandlerExceptions)}", policy);
         if (SlowClients is { } slow)
-            OptionCheck.Policy($"{owner}.{nameof(SlowClients)}", slow);
+            OptionCheck.Defined($"{owner}.{nameof(SlowClients)}", slow);
         Check(SendBufferSize, 1024, 64 * 1024 * 1024);
-        if (OverRate is { } reaction && !Enum.IsDefined(reaction))
-            throw new ArgumentException($"{owner}.{nameof(OverRate)} is {reaction}, which is no reaction.");
+        if (OverRate is { } reaction)
+            OptionCheck.Defined($"{owner}.{nameof(OverRate)}", reaction);
 
         void Check(long? value, long least, long most, [CallerArgumentExpression(nameof(value))] string option = "")
         {

@@ -38,14 +38,14 @@ public sealed class ListenOptions
 
     /// <summary>
     /// The silence after which the system probes a client (TCP keep-alive). Default: null, never: the server's pings find a lost client too (<see cref="WebSocketServerOptions.PingInterval"/>).
-    /// Probes cost the client's program nothing, and do not keep the connection open at proxies. Whole seconds.
+    /// Probes cost the client's program nothing, and do not keep the connection open at proxies. From 1 s to 9 hours, in whole seconds: fractions are cut off.
     /// </summary>
     public TimeSpan? TcpKeepAliveTime { get; set; }
 
-    /// <summary>The time between two probes that were not answered. Default: null, that of the system. Needs <see cref="TcpKeepAliveTime"/>. Whole seconds.</summary>
+    /// <summary>The time between two probes that were not answered. Default: null, that of the system. Needs <see cref="TcpKeepAliveTime"/>. From 1 s to 9 hours, in whole seconds.</summary>
     public TimeSpan? TcpKeepAliveInterval { get; set; }
 
-    /// <summary>The number of probes that may stay without answer. Default: null, that of the system. Needs <see cref="TcpKeepAliveTime"/>.</summary>
+    /// <summary>The number of probes that may stay without answer, from 1 to 127. Default: null, that of the system. Needs <see cref="TcpKeepAliveTime"/>.</summary>
     public int? TcpKeepAliveRetryCount { get; set; }
 
     /// <summary>Whether an IPv6 end point takes IPv4 clients too, where it can: <c>[::]</c>, and mapped addresses such as <c>::ffff:127.0.0.1</c>. Default: true.</summary>

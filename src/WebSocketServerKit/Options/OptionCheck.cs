@@ -28,11 +28,11 @@ internal static class OptionCheck
     }
 
     /// <exception cref="ArgumentException">The value is no constant of its type.</exception>
-    public static void Policy<TEnum>(string name, TEnum value)
+    public static void Defined<TEnum>(string name, TEnum value)
         where TEnum : struct, Enum
     {
         if (!Enum.IsDefined(value))
-            throw new ArgumentException($"{name} is {value}, which is no policy.");
+            throw new ArgumentException($"{name} is {value}; it must be one of {string.Join(", ", Enum.GetNames<TEnum>())}.");
     }
 
     /// <exception cref="ArgumentException">An entry cannot be the name of a subprotocol.</exception>

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Runtime.CompilerServices;
 using WebSocketServerKit.Connections.Sending;
+using WebSocketServerKit.Options;
 using WebSocketServerKit.Protocol.Compression;
 
 namespace WebSocketServerKit;
@@ -53,14 +54,14 @@ public sealed class PerMessageDeflateOptions
 
     /// <summary>
     /// The maximum number of messages that are compressed at the same time, on all threads. Default: 64, which takes 14 to 21 MiB. Further messages are sent
-    /// uncompressed; none waits. A message that is sent as a stream counts from its first fragment to its last, so clients that read such messages slowly can
+    /// uncompressed; none waits. At least 1. A message that is sent as a stream counts from its first fragment to its last, so clients that read such messages slowly can
     /// use up the limit.
     /// </summary>
     public int MaxConcurrentCompressions { get; set; } = 64;
 
     /// <summary>
     /// The maximum number of clients with context takeover, in either direction, at the same time. Default: 1,000, which takes up to about 370 MiB. Further
-    /// clients get compression without context takeover.
+    /// clients get compression without context takeover; with 0 all do.
     /// </summary>
     public int MaxContexts { get; set; } = 1_000;
 
@@ -73,8 +74,7 @@ public sealed class PerMessageDeflateOptions
         Check(MinMessageSize, 0, int.MaxValue);
         Check(MaxConcurrentCompressions, 1, int.MaxValue);
         Check(MaxContexts, 0, int.MaxValue);
-        if (!Enum.IsDefined(Level))
-            throw new ArgumentException($"{nameof(PerMessageDeflateOptions)}.{nameof(Level)} is {Level}, which is no level.");
+        OptionCheck.Defined($"{nameof(PerMessageDeflateOptions)}.{nameof(Level)}", Level);
     }
 
     internal CompressionSettings ToCompressionSettings() => new(

@@ -42,7 +42,7 @@ public sealed class StopOptions
 
     /// <summary>
     /// How long the server waits for clients to close and for handlers to end, from the end of <see cref="ReadinessDelay"/> and <see cref="Spread"/> on. Default: null, which is
-    /// <see cref="WebSocketServerOptions.StopTimeout"/>. More than zero, at most 12 hours.
+    /// <see cref="WebSocketServerOptions.StopTimeout"/>. From one millisecond to 12 hours.
     /// </summary>
     public TimeSpan? Timeout { get; set; }
 

@@ -59,6 +59,8 @@ public sealed class TlsOptions
     /// <param name="certificateFile">See <see cref="CertificateFile"/>.</param>
     /// <param name="keyFile">See <see cref="KeyFile"/>.</param>
     /// <param name="password">See <see cref="Password"/>.</param>
+    /// <returns>Options that name the files. They are read when the server begins to listen, which throws an <see cref="IOException"/> if they cannot be used.</returns>
+    /// <exception cref="ArgumentException">The name of the certificate's file is null or empty.</exception>
     public static TlsOptions FromPem(string certificateFile, string? keyFile = null, string? password = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(certificateFile);
@@ -68,6 +70,8 @@ public sealed class TlsOptions
     /// <summary>Uses a certificate from a PKCS #12 file (<c>.pfx</c>, <c>.p12</c>), with the chain that is in it.</summary>
     /// <param name="file">See <see cref="CertificateFile"/>.</param>
     /// <param name="password">See <see cref="Password"/>.</param>
+    /// <returns>Options that name the file. It is read when the server begins to listen, which throws an <see cref="IOException"/> if it cannot be used.</returns>
+    /// <exception cref="ArgumentException">The name of the file is null or empty.</exception>
     public static TlsOptions FromPfx(string file, string? password = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(file);
@@ -102,6 +106,7 @@ public sealed class TlsOptions
 
     /// <summary>The same as <see cref="FromAuthentication"/>.</summary>
     /// <param name="authentication">See <see cref="FromAuthentication"/>.</param>
+    /// <exception cref="ArgumentException">The settings name no certificate.</exception>
     public static implicit operator TlsOptions(SslServerAuthenticationOptions authentication) => FromAuthentication(authentication);
 
     /// <summary>
@@ -136,7 +141,7 @@ public sealed class TlsOptions
         if (CertificateFile is null && (KeyFile is not null || Password is not null))
             return "it has a KeyFile or a Password, and no CertificateFile.";
         if (!Enum.IsDefined(ClientCertificates))
-            return $"its ClientCertificates is {ClientCertificates}, which is no mode.";
+            return $"its ClientCertificates is {ClientCertificates}; it must be one of {string.Join(", ", Enum.GetNames<ClientCertificateMode>())}.";
         if (_validation is not null && ClientCertificates == ClientCertificateMode.None)
             return "it validates the certificates of clients, which are not asked for: set ClientCertificates to Requested or Required.";
         if (_authentication is not null && (_certificate is not null || CertificateFile is not null || ClientCertificates != ClientCertificateMode.None || Protocols != new TlsOptions().Protocols))
@@ -159,7 +164,7 @@ public sealed class TlsOptions
     /// <summary>Reads the certificates.</summary>
     /// <exception cref="IOException">A file cannot be used; the message says why.</exception>
     internal TlsAuthentication ToAuthentication() => new(
-        ServerNames.Select(entry => new KeyValuePair<string, TlsHost>(entry.Key, entry.Value.ToHost())), HasCertificate ? ToHost() : null);
+        (ServerNames ?? ImmutableDictionary<string, TlsOptions>.Empty).Select(entry => new KeyValuePair<string, TlsHost>(entry.Key, entry.Value.ToHost())), HasCertificate ? ToHost() : null);
 
     private TlsHost ToHost()
     {
@@ -184,21 +189,28 @@ public sealed class TlsOptions
         : validation(sender, certificate, chain, errors);
 
     // The host's object may be in use elsewhere.
-    private static SslServerAuthenticationOptions Copy(SslServerAuthenticationOptions from) => new()
+    private static SslServerAuthenticationOptions Copy(SslServerAuthenticationOptions from)
     {
-        AllowRenegotiation = false, // a reader that waits for records by itself cannot do it, and TLS 1.3 has done away with it
-        AllowTlsResume = from.AllowTlsResume,
-        ApplicationProtocols = from.ApplicationProtocols,
-        CertificateChainPolicy = from.CertificateChainPolicy,
-        CertificateRevocationCheckMode = from.CertificateRevocationCheckMode,
-        CipherSuitesPolicy = from.CipherSuitesPolicy,
-        ClientCertificateRequired = from.ClientCertificateRequired,
-        EnabledSslProtocols = from.EnabledSslProtocols,
-        EncryptionPolicy = from.EncryptionPolicy,
-        RemoteCertificateValidationCallback = from.RemoteCertificateValidationCallback,
-        ServerCertificate = from.ServerCertificate,
-        ServerCertificateContext = from.ServerCertificateContext
-            ?? (from is { ServerCertificate: X509Certificate2 { HasPrivateKey: true } certificate, ServerCertificateSelectionCallback: null } ? Transport.Tls.CertificateFile.CreateContext(certificate, null) : null),
-        ServerCertificateSelectionCallback = from.ServerCertificateSelectionCallback,
-    };
+        SslServerAuthenticationOptions copy = new()
+        {
+            AllowRenegotiation = false, // a reader that waits for records by itself cannot do it, and TLS 1.3 has done away with it
+            AllowTlsResume = from.AllowTlsResume,
+            ApplicationProtocols = from.ApplicationProtocols,
+            CertificateChainPolicy = from.CertificateChainPolicy,
+            CertificateRevocationCheckMode = from.CertificateRevocationCheckMode,
+            CipherSuitesPolicy = from.CipherSuitesPolicy,
+            ClientCertificateRequired = from.ClientCertificateRequired,
+            EnabledSslProtocols = from.EnabledSslProtocols,
+            EncryptionPolicy = from.EncryptionPolicy,
+            RemoteCertificateValidationCallback = from.RemoteCertificateValidationCallback,
+            ServerCertificate = from.ServerCertificate,
+            ServerCertificateContext = from.ServerCertificateContext
+                ?? (from is { ServerCertificate: X509Certificate2 { HasPrivateKey: true } certificate, ServerCertificateSelectionCallback: null } ? Transport.Tls.CertificateFile.CreateContext(certificate, null) : null),
+            ServerCertificateSelectionCallback = from.ServerCertificateSelectionCallback,
+        };
+        // Elsewhere they cannot be set.
+        if (OperatingSystem.IsLinux() || OperatingSystem.IsWindows())
+            (copy.AllowRsaPkcs1Padding, copy.AllowRsaPssPadding) = (from.AllowRsaPkcs1Padding, from.AllowRsaPssPadding);
+        return copy;
+    }
 }

@@ -100,8 +100,8 @@ public sealed class WebSocketServerOptions
     public ForwardedHeaderKind ForwardedHeaders { get; set; }
 
     /// <summary>
-    /// The largest message that a client may send, in bytes, all fragments together. Default: 1 MiB. A larger one closes the connection with 1009 (message too big).
-    /// Each client can make the server buffer this much; <see cref="MaxBufferedBytes"/> limits all clients together.
+    /// The largest message that a client may send, in bytes, all fragments together and decompressed. Default: 1 MiB. At most about 1 GiB. A larger one closes the connection with 1009 (message too big), unless
+    /// <see cref="StreamMessagesFrom"/> lets it be read while it is received. Each client can make the server buffer this much; <see cref="MaxBufferedBytes"/> limits all clients together.
     /// </summary>
     public int MaxMessageSize { get; set; } = 1024 * 1024;
 
@@ -112,16 +112,16 @@ public sealed class WebSocketServerOptions
     public int MaxFragmentsPerMessage { get; set; } = 131_072;
 
     /// <summary>
-    /// The largest request line and headers together, in bytes. Default: 32 KiB, enough for sites with long cookies. A larger request is answered with 431. The
-    /// buffer grows with the received bytes.
+    /// The largest request line and headers together, in bytes. Default: 32 KiB, enough for sites with long cookies. From 256 bytes to 1 MiB. A larger request is answered with 431, or with 414 if its first
+    /// line alone is too long. The buffer grows with the received bytes.
     /// </summary>
     public int MaxRequestHeadSize { get; set; } = 32 * 1024;
 
-    /// <summary>The maximum number of header lines of a request. Default: 100. A request with more is answered with 431.</summary>
+    /// <summary>The maximum number of header lines of a request. Default: 100. From 8 to 10,000. A request with more is answered with 431.</summary>
     public int MaxHeaderLines { get; set; } = 100;
 
     /// <summary>
-    /// The time that a client has to send its request, with all that comes before it: the TLS handshake, the header of the PROXY protocol. Default: 10 s. After that it is answered with 408,
+    /// The time that a client has to send its request, with all that comes before it: the TLS handshake, the header of the PROXY protocol. Default: 10 s. At most 1 hour. After that it is answered with 408,
     /// or cut if its TLS handshake is not over. The time of a
     /// <see cref="WebSocketServer.Handshaking"/> handler does not count.
     /// </summary>
@@ -129,16 +129,18 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// The time without any received byte after which the server pings a client. Default: 20 s, shorter than the idle timeouts of most proxies and home routers.
-    /// <see cref="Timeout.InfiniteTimeSpan"/> turns pings off; then a client whose connection broke without a FIN or RST stays listed until something is sent to it.
+    /// At most 12 hours. <see cref="Timeout.InfiniteTimeSpan"/> turns pings off; then a client whose connection broke without a FIN or RST stays listed until something is sent to it.
     /// </summary>
     public TimeSpan PingInterval { get; set; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>The time after a ping in which any byte must arrive from the client. Default: 20 s. After that the connection is cut.</summary>
+    /// <summary>
+    /// The time after a ping in which any byte must arrive from the client. Default: 20 s. After that the connection is cut. At most 12 hours; with <see cref="Timeout.InfiniteTimeSpan"/> it is not cut.
+    /// </summary>
     public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
     /// <summary>
     /// The time that a closing connection may make no progress: the client takes no pending bytes, and neither its Close frame nor the end of its TCP
-    /// connection arrives. Default: 5 s. After that it is cut. Each time the client takes pending bytes, the time starts again, within
+    /// connection arrives. Default: 5 s. At most 1 hour. After that it is cut. Each time the client takes pending bytes, the time starts again, within
     /// <see cref="MaxCloseDuration"/>. It applies to the answers to plain HTTP requests too.
     /// </summary>
     /// <remarks>
@@ -149,7 +151,7 @@ public sealed class WebSocketServerOptions
     public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// The time during which progress of a slow client restarts <see cref="CloseTimeout"/>. Default: 1 min. After that progress no longer counts, and the
+    /// The time during which progress of a slow client restarts <see cref="CloseTimeout"/>. Default: 1 min. At most 12 hours. After that progress no longer counts, and the
     /// connection is cut when
     /// <see cref="CloseTimeout"/> is over. A longer time lets more slow clients keep their memory at the same time. When the server stops,
     /// <see cref="StopTimeout"/> applies as well.
@@ -157,17 +159,18 @@ public sealed class WebSocketServerOptions
     public TimeSpan MaxCloseDuration { get; set; } = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// The time that <see cref="WebSocketServer.StopAsync(CancellationToken)"/> waits for clients to close and for handlers to end. Default: 10 s. After that
+    /// The time that <see cref="WebSocketServer.StopAsync(CancellationToken)"/> waits for clients to close and for handlers to end. Default: 10 s. At most 12 hours. After that
     /// it cuts the connections, which then have up to 1 s to end. A slow client loses what it has not received by then.
     /// </summary>
     public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// How many bytes may wait to be sent to one client. Default: 1 MiB. When they are reached,
+    /// How many bytes may wait to be sent to one client. Default: 1 MiB. From 1 KiB to 1 GiB. When they are reached,
     /// <see cref="WebSocketClient.SendAsync(string, CancellationToken)"/> waits,
     /// <see cref="WebSocketClient.TrySend(string, SendOptions)"/> returns <see cref="SendResult.Dropped"/> and a broadcast leaves the client out: <see cref="SlowClients"/> has other
     /// policies. A single larger message still goes, alone.
-    /// Pending <c>SendAsync</c> calls may hold as many bytes again (at least 64 KiB, or one larger message); further calls throw.
+    /// Pending <c>SendAsync</c> calls may hold as many bytes again (at least 64 KiB, or one larger message); further calls throw a
+    /// <see cref="System.Net.WebSockets.WebSocketException"/>.
     /// </summary>
     public int SendQueueLimit { get; set; } = 1024 * 1024;
 
@@ -180,12 +183,13 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// The maximum number of bytes that the server holds for all clients together: incoming messages, send queues, read-ahead, compression. Default: null, a
-    /// quarter of the memory that this process may use. From three quarters of the limit on, the server does not read from the clients that hold the most.
+    /// quarter of the memory that this process may use. At least 1 MiB. From three quarters of the limit on, the server does not read from the clients that hold the most.
     /// Above the limit it closes them with 1013 (try again later).
     /// <see cref="WebSocketServer.BufferedBytes"/> is the current value; a shortage is logged. The other limits are per client: SECURITY.md adds them up.
     /// </summary>
     /// <remarks>
-    /// The limit is enforced by closing clients, the largest first, not by refusing memory, so it can be exceeded for a moment. From five quarters of it on, every client
+    /// The limit is enforced by closing clients, the largest first, not by refusing memory, so it can be exceeded for a moment. After a shortage of 10 s the client that holds the most is closed, though the limit
+    /// is not exceeded. From five quarters of it on, every client
     /// that has just been read is closed. A client that holds no more than 16 KiB is neither
     /// paused nor closed. A compressor that is kept for a client counts as 330 KiB, a decompressor as 45 KiB.
     /// </remarks>
@@ -239,13 +243,13 @@ public sealed class WebSocketServerOptions
     public HandlerExceptionPolicy HandlerExceptions { get; set; } = HandlerExceptionPolicy.CloseClient;
 
     /// <summary>
-    /// The time after which a handler that still runs is logged as slow, once. Default: 5 s. The client's next message waits until the handler ends or calls
+    /// The time after which a handler that still runs is logged as slow, once. Default: 5 s. At most 12 hours; <see cref="Timeout.InfiniteTimeSpan"/> for never. The client's next message waits until the handler ends or calls
     /// <c>ContinueReceiving</c>.
     /// </summary>
     public TimeSpan SlowHandlerThreshold { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// The context in which handlers run. Default: null, the thread pool, which is many times faster. To access the controls of a WPF, WinForms or Avalonia
+    /// The context in which handlers run. Default: null, the thread pool or the threads of <see cref="WebSocketTransport.EventLoop"/>, which is many times faster. To access the controls of a WPF, WinForms or Avalonia
     /// window in handlers, set it to
     /// <see cref="SynchronizationContext.Current"/> on the window's thread.
     /// </summary>
@@ -280,7 +284,8 @@ public sealed class WebSocketServerOptions
     public long MaxStreamedMessageSize { get; set; } = 1024 * 1024 * 1024;
 
     /// <summary>
-    /// How long a client may take to send a message that is handed on while it is received, from its first byte to its last. Default: 5 min. After that it is closed with 1008 (policy violation).
+    /// How long a client may take to send a message that is handed on while it is received, from its first byte to its last. Default: 5 min. At most 12 hours; <see cref="Timeout.InfiniteTimeSpan"/> for no
+    /// limit. After that it is closed with 1008 (policy violation).
     /// The time in which the server does not read from the client does not count: because the handler does not read the message, because of a rate limit, or because memory is short.
     /// </summary>
     public TimeSpan StreamedMessageTimeout { get; set; } = TimeSpan.FromMinutes(5);
@@ -385,10 +390,11 @@ public sealed class WebSocketServerOptions
     }
 
     /// <summary>Adds a socket that is bound to an address, or listens already: one that another program has opened, or with options of its own.</summary>
-    /// <param name="socket">A stream socket. The server closes it when it stops, so it serves for one start.</param>
-    /// <param name="options">TLS and other options of this place; null for <see cref="ListenDefaults"/>. Options of the listening socket itself are left as they are.</param>
+    /// <param name="socket">A stream socket. The server closes it when it stops, or when its start fails, so it serves for one start.</param>
+    /// <param name="options">TLS and other options of this place; null for <see cref="ListenDefaults"/>. What concerns addresses is left as the socket has it (<see cref="ListenOptions.DualMode"/>, <see cref="ListenOptions.ReusePort"/> and the like), and so is its receive buffer.</param>
     /// <returns>These options.</returns>
     /// <exception cref="ArgumentException">The socket is not a stream socket, or is not bound.</exception>
+    /// <exception cref="ObjectDisposedException">The socket is closed.</exception>
     public WebSocketServerOptions Listen(Socket socket, ListenOptions? options = null)
     {
         Places = [.. Places, PlaceOf(socket, options)];
@@ -402,6 +408,7 @@ public sealed class WebSocketServerOptions
     /// <param name="options">TLS and other options of these sockets; null for <see cref="ListenDefaults"/>.</param>
     /// <returns>These options.</returns>
     /// <exception cref="ArgumentException">One of them is not a stream socket: write <c>ListenStream=</c> in the socket unit.</exception>
+    /// <exception cref="SocketException">One of them is no socket at all, but a pipe or another file.</exception>
     public WebSocketServerOptions ListenOnSystemdSockets(ListenOptions? options = null)
     {
         foreach (Socket socket in SystemdSockets.Take())
@@ -410,7 +417,7 @@ public sealed class WebSocketServerOptions
     }
 
     /// <summary>
-    /// Tells the server from others of the process in metrics and traces: the tag <c>websocket.server.name</c>. Default: null, without the tag. Choose one of a few fixed names.
+    /// Tells the server from others of the process in metrics and traces: the tag <c>websocket.server.name</c>. Default: null, without the tag. Choose one of a few fixed names. The server's constructor reads it.
     /// </summary>
     public string? Name { get; set; }
 
@@ -424,7 +431,7 @@ public sealed class WebSocketServerOptions
 
     /// <summary>
     /// Has this factory make the meter <c>WebSocketServerKit</c>, such as the one of a service provider, which tests and dependency injection can tell apart. Without it the servers
-    /// share one meter, which every listener of the process hears.
+    /// share one meter, which every listener of the process hears. The server's constructor reads it.
     /// </summary>
     /// <returns>These options.</returns>
     public WebSocketServerOptions UseMeterFactory(IMeterFactory meterFactory)
@@ -484,8 +491,7 @@ public sealed class WebSocketServerOptions
                 throw new ArgumentException($"{NameOf(nameof(TrustedProxies))}: {problem}");
         }
 
-        if (!Enum.IsDefined(ForwardedHeaders))
-            throw new ArgumentException($"{NameOf(nameof(ForwardedHeaders))} is {ForwardedHeaders}, which is no kind of headers.");
+        OptionCheck.Defined(NameOf(nameof(ForwardedHeaders)), ForwardedHeaders);
         if (TrustedProxies.Count == 0 && ForwardedHeaders != ForwardedHeaderKind.None)
             throw new ArgumentException($"{NameOf(nameof(ForwardedHeaders))} is {ForwardedHeaders}, but {nameof(TrustedProxies)} is empty, so nobody would be believed. Add the proxy's address.");
         if (TrustedProxies.Count == 0 && AllPlaces().FirstOrDefault(place => (place.Options ?? ListenDefaults).ProxyProtocol) is { } proxied)
@@ -516,8 +522,7 @@ public sealed class WebSocketServerOptions
             Check(perUser, 1, int.MaxValue, nameof(MaxClientsPerUser));
         if (ExpiryNotice != TimeSpan.Zero)
             Check(ExpiryNotice, mostHours: 24, mayBeInfinite: false);
-        if (!Enum.IsDefined(OverRate))
-            throw new ArgumentException($"{NameOf(nameof(OverRate))} is {OverRate}, which is no reaction.");
+        OptionCheck.Defined(NameOf(nameof(OverRate)), OverRate);
         Check(HandshakeTimeout, mostHours: 1, mayBeInfinite: false);
         Check(PingInterval, mostHours: 12, mayBeInfinite: true);
         Check(PingTimeout, mostHours: 12, mayBeInfinite: true);
@@ -525,15 +530,14 @@ public sealed class WebSocketServerOptions
         Check(MaxCloseDuration, mostHours: 12, mayBeInfinite: false);
         Check(StopTimeout, mostHours: 12, mayBeInfinite: false);
         Check(SlowHandlerThreshold, mostHours: 12, mayBeInfinite: true);
-        if (!Enum.IsDefined(Transport))
-            throw new ArgumentException($"{NameOf(nameof(Transport))} is {Transport}, which is no transport.");
+        OptionCheck.Defined(NameOf(nameof(Transport)), Transport);
         if (Transport == WebSocketTransport.EventLoop && !OperatingSystem.IsLinux())
             throw new ArgumentException($"{NameOf(nameof(Transport))} is {Transport}, which this system does not have. Choose {nameof(WebSocketTransport.Auto)}.");
         if (EventLoops is { } loops)
             Check(loops, 1, 1024, nameof(EventLoops));
         PerMessageDeflate?.Validate();
-        OptionCheck.Policy(NameOf(nameof(HandlerExceptions)), HandlerExceptions);
-        OptionCheck.Policy(NameOf(nameof(SlowClients)), SlowClients);
+        OptionCheck.Defined(NameOf(nameof(HandlerExceptions)), HandlerExceptions);
+        OptionCheck.Defined(NameOf(nameof(SlowClients)), SlowClients);
     }
 
     internal int EffectiveMaxConcurrentHandshakesPerRemoteAddress => MaxConcurrentHandshakesPerRemoteAddress ?? Math.Max(1, MaxConcurrentHandshakes / 2);

@@ -184,7 +184,7 @@ internal sealed class ServerRun
         {
             ListenTarget target = place.ToTarget(_listenDefaults, _certificates.Add);
             if (target.ProxyProtocol && TrustedProxies.IsEmpty)
-                throw new ArgumentException($"{place.Name} expects the PROXY protocol, but the server was started without TrustedProxies, so nobody could connect.");
+                throw new ArgumentException($"{place.Name} expects the PROXY protocol, but the server was started without TrustedProxies, so nobody could connect. Add the proxy's address to the options before the start.");
             IReadOnlyList<TransportListener> added = _listeners.Add(target);
             Accept(target, added);
             return [.. added.Select(listener => listener.LocalEndPoint)];
@@ -293,7 +293,7 @@ internal sealed class ServerRun
     }
 
     /// <summary>The exception for a connection that is brought while the server is being stopped.</summary>
-    public static InvalidOperationException Stopping() => new("The server is stopping, and takes no more clients.");
+    public static InvalidOperationException Stopping() => new("The server is stopping, and takes no more clients, addresses or options. Await StopAsync, then start it again.");
 
     /// <summary>Serves a connection that the host has accepted. The task completes when it is closed and all its events were raised; it is cancelled if the token has cut the connection.</summary>
     /// <exception cref="InvalidOperationException">The server is being stopped. The carrier was not touched.</exception>

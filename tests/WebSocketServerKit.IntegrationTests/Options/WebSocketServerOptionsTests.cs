@@ -28,18 +28,18 @@ public class WebSocketServerOptionsTests
         { "WebSocketServerOptions.StreamedMessageTimeout is ", o => o.StreamedMessageTimeout = TimeSpan.Zero },
         { "WebSocketServerOptions.MaxSubscriptionsPerClient is 0", o => o.MaxSubscriptionsPerClient = 0 },
         { "WebSocketServerOptions.MaxClientsPerUser is 0", o => o.MaxClientsPerUser = 0 },
-        { "WebSocketServerOptions.Transport is 7", o => o.Transport = (WebSocketTransport)7 },
+        { "WebSocketServerOptions.Transport is 7; it must be one of Auto, Sockets, EventLoop.", o => o.Transport = (WebSocketTransport)7 },
         { "WebSocketServerOptions.ExpiryNotice is ", o => o.ExpiryNotice = TimeSpan.FromHours(25) },
         { "WebSocketServerOptions.ExpiryNotice is ", o => o.ExpiryNotice = Timeout.InfiniteTimeSpan },
-        { "WebSocketServerOptions.OverRate is 7, which is no reaction.", o => o.OverRate = (RateLimitReaction)7 },
+        { "WebSocketServerOptions.OverRate is 7; it must be one of ReadSlower, Drop, Close.", o => o.OverRate = (RateLimitReaction)7 },
         { "WebSocketServerOptions.HandshakeTimeout is -00:00:00.0010000; it must be longer than zero and at most 01:00:00.", o => o.HandshakeTimeout = Timeout.InfiniteTimeSpan },
         { "WebSocketServerOptions.PingInterval is 00:00:00; it must be longer than zero and at most 12:00:00, or Timeout.InfiniteTimeSpan.", o => o.PingInterval = TimeSpan.Zero },
         { "WebSocketServerOptions.PingTimeout is ", o => o.PingTimeout = TimeSpan.FromHours(13) },
         { "WebSocketServerOptions.CloseTimeout is ", o => o.CloseTimeout = TimeSpan.Zero },
         { "WebSocketServerOptions.StopTimeout is ", o => o.StopTimeout = Timeout.InfiniteTimeSpan },
         { "WebSocketServerOptions.SlowHandlerThreshold is ", o => o.SlowHandlerThreshold = TimeSpan.FromSeconds(-5) },
-        { "WebSocketServerOptions.SlowClients is 7, which is no policy.", o => o.SlowClients = (SlowClientPolicy)7 },
-        { "WebSocketServerOptions.HandlerExceptions is 7, which is no policy.", o => o.HandlerExceptions = (HandlerExceptionPolicy)7 },
+        { "WebSocketServerOptions.SlowClients is 7; it must be one of Wait, DropNewest, DropOldest, Disconnect.", o => o.SlowClients = (SlowClientPolicy)7 },
+        { "WebSocketServerOptions.HandlerExceptions is 7; it must be one of CloseClient, KeepClient.", o => o.HandlerExceptions = (HandlerExceptionPolicy)7 },
     };
 
     [Theory]

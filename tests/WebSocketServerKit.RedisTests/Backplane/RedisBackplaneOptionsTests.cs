@@ -13,7 +13,10 @@ public class RedisBackplaneOptionsTests
         Assert.Throws<ArgumentException>(() => new RedisBackplane("redis:6379,nonsense=1", "chat"));
         Assert.Throws<ArgumentOutOfRangeException>(() => new RedisBackplane("redis:6379", "chat", new RedisBackplaneOptions { MaxPendingBytes = 0 }));
         Assert.Throws<ArgumentOutOfRangeException>(() => new RedisBackplane("redis:6379", "chat", new RedisBackplaneOptions { MaxReceivedBytes = -1 }));
-        Assert.Throws<ArgumentOutOfRangeException>(() => new RedisBackplane("redis:6379", "chat", new RedisBackplaneOptions { PubSub = (RedisPubSub)3 }));
+        Assert.StartsWith(
+            "PubSub must be one of Auto, Classic, Sharded.",
+            Assert.Throws<ArgumentOutOfRangeException>(() => new RedisBackplane("redis:6379", "chat", new RedisBackplaneOptions { PubSub = (RedisPubSub)3 })).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

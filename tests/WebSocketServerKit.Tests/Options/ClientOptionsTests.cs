@@ -133,7 +133,7 @@ public sealed class ClientOptionsTests
 
     [Fact]
     public void A_policy_that_does_not_exist_is_named() =>
-        Assert.Equal("Owner.HandlerExceptions is 7, which is no policy.", Assert.Throws<ArgumentException>(() => new ClientOptions { HandlerExceptions = (HandlerExceptionPolicy)7 }.ValidateClient("Owner")).Message);
+        Assert.Equal("Owner.HandlerExceptions is 7; it must be one of CloseClient, KeepClient.", Assert.Throws<ArgumentException>(() => new ClientOptions { HandlerExceptions = (HandlerExceptionPolicy)7 }.ValidateClient("Owner")).Message);
 
     private static bool TrySet(object options, string name, long value)
     {

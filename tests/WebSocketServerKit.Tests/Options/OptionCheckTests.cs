@@ -28,10 +28,11 @@ public sealed class OptionCheckTests
     }
 
     [Fact]
-    public void A_policy_has_to_exist()
+    public void A_constant_has_to_exist_and_the_message_names_those_that_do()
     {
-        OptionCheck.Policy("Some.Option", HandlerExceptionPolicy.KeepClient);
-        Assert.Equal("Some.Option is 9, which is no policy.", Assert.Throws<ArgumentException>(() => OptionCheck.Policy("Some.Option", (HandlerExceptionPolicy)9)).Message);
+        OptionCheck.Defined("Some.Option", HandlerExceptionPolicy.KeepClient);
+        Assert.Equal(
+            "Some.Option is 9; it must be one of CloseClient, KeepClient.", Assert.Throws<ArgumentException>(() => OptionCheck.Defined("Some.Option", (HandlerExceptionPolicy)9)).Message);
     }
 
     [Theory]

@@ -21,9 +21,9 @@ public sealed class PathOptionsTests
     {
         { "PathOptions.MaxMessageSize is 0; it must be from 1 to ", o => o.MaxMessageSize = 0 },
         { "PathOptions.SendQueueLimit is 1023; it must be from 1024 to ", o => o.SendQueueLimit = 1023 },
-        { "PathOptions.SlowClients is 7, which is no policy.", o => o.SlowClients = (SlowClientPolicy)7 },
+        { "PathOptions.SlowClients is 7; it must be one of Wait, DropNewest, DropOldest, Disconnect.", o => o.SlowClients = (SlowClientPolicy)7 },
         { "PathOptions.SendBufferSize is 1023; it must be from 1024 to ", o => o.SendBufferSize = 1023 },
-        { "PathOptions.HandlerExceptions is 7, which is no policy.", o => o.HandlerExceptions = (HandlerExceptionPolicy)7 },
+        { "PathOptions.HandlerExceptions is 7; it must be one of CloseClient, KeepClient.", o => o.HandlerExceptions = (HandlerExceptionPolicy)7 },
         { "PathOptions.MaxClients is 0; it must be from 1 to 2147483647.", o => o.MaxClients = 0 },
         { "PathOptions.Subprotocols: \"a b\" is no subprotocol name", o => o.Subprotocols = ["a b"] },
         { "PathOptions.AllowedOrigins: \"https://a.example/chat\" has a path", o => o.AllowedOrigins = ["https://a.example/chat"] },

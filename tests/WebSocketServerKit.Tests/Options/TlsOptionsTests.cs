@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Reflection;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using WebSocketServerKit.TestKit;
@@ -19,7 +20,7 @@ public sealed class TlsOptionsTests
         { "it has no certificate. Use TlsOptions.FromPem", new() },
         { "it has two certificates", Change(Complete(), o => o.CertificateFile = "a.pem") },
         { "it has a KeyFile or a Password, and no CertificateFile", new() { KeyFile = "key.pem", ServerNames = { ["example.com"] = Complete() } } },
-        { "its ClientCertificates is 7", Change(Complete(), o => o.ClientCertificates = (ClientCertificateMode)7) },
+        { "its ClientCertificates is 7; it must be one of None, Requested, Required.", Change(Complete(), o => o.ClientCertificates = (ClientCertificateMode)7) },
         { "it validates the certificates of clients, which are not asked for", Complete().ValidateClientCertificates(Nobody) },
         { "it has settings of the framework", Change(new SslServerAuthenticationOptions { ServerCertificate = TlsPair.Certificate }, o => o.ClientCertificates = ClientCertificateMode.Required) },
         { "its ServerNames has \"http://example.com\", which is no host name", Change(Complete(), o => o.ServerNames["http://example.com"] = Complete()) },
@@ -49,7 +50,9 @@ public sealed class TlsOptionsTests
         Assert.Null(TlsOptions.SelfSigned().Check());
         Assert.Null(((TlsOptions)new SslServerAuthenticationOptions { ServerCertificateSelectionCallback = (_, _) => TlsPair.Certificate }).Check());
         Assert.Null(new TlsOptions { ServerNames = { ["example.com"] = Complete() } }.Check());
-        Assert.Null(Change(Complete(), o => o.ServerNames = null!).Check());
+        TlsOptions withoutNames = Change(Complete(), o => o.ServerNames = null!);
+        Assert.Null(withoutNames.Check());
+        Assert.NotNull(SettingsOf(withoutNames).ServerCertificateContext);
     }
 
     [Fact]
@@ -114,6 +117,19 @@ public sealed class TlsOptionsTests
         Assert.NotNull(settings.ServerCertificateContext);
         Assert.Null(own.ApplicationProtocols);
         Assert.Null(own.ServerCertificateContext);
+    }
+
+    [Fact]
+    public void Every_switch_of_the_framework_is_taken_over_but_that_of_renegotiation()
+    {
+        foreach (PropertyInfo flag in typeof(SslServerAuthenticationOptions).GetProperties().Where(property => property.PropertyType == typeof(bool)))
+        {
+            SslServerAuthenticationOptions own = new() { ServerCertificate = TlsPair.Certificate };
+            bool turned = !(bool)flag.GetValue(own)!;
+            flag.SetValue(own, turned);
+            bool expected = turned && flag.Name != nameof(own.AllowRenegotiation);
+            Assert.Equal((flag.Name, expected), (flag.Name, (bool)flag.GetValue(SettingsOf(own))!));
+        }
     }
 
     [Fact]

@@ -484,7 +484,7 @@ internal sealed class SendQueue(TransportConnection transport, int limit, Memory
     public static int SizeOf(int payloadLength)
     {
         if (payloadLength > MaxPayload)
-            throw new ArgumentException($"A message of {payloadLength} bytes is more than the {MaxPayload} that one message may have. Send it in parts.");
+            throw new ArgumentException($"A message of {payloadLength} bytes is more than the {MaxPayload} that one message may have. Send it as a stream.");
         return FrameHeaderWriter.SizeFor(payloadLength) + payloadLength;
     }
 
