@@ -296,7 +296,7 @@ public sealed class ConnectionTableTests : IDisposable
     [Fact]
     public void A_connection_that_was_turned_away_gets_no_place_back_when_its_client_becomes_known()
     {
-        ConnectionTable table = new(100, 100, maxHandshakes: 10, maxHandshakesPerAddress: 1);
+        ConnectionTable table = new(100, 100, maxHandshakes: 10, maxHandshakesPerAddress: 1, maxTurnedAway: 100);
         ScriptedConnection proxied = From("192.0.2.10");
         proxied.IsAttributed = false;
         Add(table, proxied);
@@ -308,7 +308,7 @@ public sealed class ConnectionTableTests : IDisposable
     [Fact]
     public void Handshakes_of_a_client_behind_a_proxy_count_for_its_address()
     {
-        ConnectionTable table = new(100, 100, maxHandshakes: 10, maxHandshakesPerAddress: 1);
+        ConnectionTable table = new(100, 100, maxHandshakes: 10, maxHandshakesPerAddress: 1, maxTurnedAway: 100);
         ScriptedConnection[] proxied = [.. Enumerable.Range(0, 2).Select(_ => From("192.0.2.10"))];
         foreach (ScriptedConnection connection in proxied)
         {

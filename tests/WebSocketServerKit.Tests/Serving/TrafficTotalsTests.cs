@@ -39,7 +39,7 @@ public sealed class TrafficTotalsTests : IDisposable
 
     private ConnectionTable BeginRun()
     {
-        ConnectionTable table = new(100, 100, 100, 100);
+        ConnectionTable table = new(100, 100, 100, 100, 100);
         _totals.Add(table);
         return table;
     }
