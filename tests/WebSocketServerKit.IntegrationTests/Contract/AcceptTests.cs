@@ -8,6 +8,7 @@ using System.Security.Claims;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Microsoft.Extensions.Time.Testing;
+using WebSocketServerKit.Connections.Watching;
 using WebSocketServerKit.Protocol.Framing;
 using WebSocketServerKit.TestKit;
 
@@ -336,14 +337,15 @@ public class AcceptTests
         // A client whose handler runs is not pinged: after this answer the handler of its connection has ended.
         await client.WriteAsync(TestClient.Frame(Opcode.Ping, []));
         Assert.Equal(Opcode.Pong, (await client.ReadFrameAsync()).Opcode);
-        // That the client has taken a frame is a sign of life, and the server may see it late: so as long as it takes.
-        Task<ReceivedFrame> ping = client.ReadFrameAsync();
-        do
+        // That the client has taken a frame is a sign of life, and the server may see it late: time passes until the Ping is sent.
+        WebSocketClient served = Assert.Single(server.Clients);
+        long sent = served.Lifetime.Traffic.BytesSent + served.UnsentBytes;
+        await Polling.UntilAsync(() =>
         {
             server.Pass(2 * server.Options.PingInterval);
-        }
-        while (await Task.WhenAny(ping, Task.Delay(100, TestServer.Timely)) != ping);
-        Assert.Equal(Opcode.Ping, (await ping).Opcode);
+            return served.Lifetime.Traffic.BytesSent + served.UnsentBytes >= sent + 2 + PingLatency.PayloadSize;
+        });
+        Assert.Equal(Opcode.Ping, (await client.ReadFrameAsync()).Opcode);
         Task<ClientDisconnectedEventArgs> end = server.NextEndAsync();
         while (!end.IsCompleted)
         {
