@@ -25,7 +25,7 @@ public sealed class PerMessageDeflateOptions
     public bool ServerContextTakeover { get; set; }
 
     /// <summary>
-    /// Whether messages from a client may refer to its earlier messages (context takeover). Default: false. It costs a decompressor of 20 to 45 KiB per
+    /// Whether messages from a client may refer to its earlier messages (context takeover). Default: false. It costs a decompressor of 20 to 50 KiB per
     /// connected client.
     /// </summary>
     public bool ClientContextTakeover { get; set; }

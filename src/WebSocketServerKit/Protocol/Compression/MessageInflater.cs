@@ -5,7 +5,7 @@ using WebSocketServerKit.Buffers;
 namespace WebSocketServerKit.Protocol.Compression;
 
 /// <summary>
-/// Decompresses messages (RFC 7692 7.2.2), piece by piece as they are received. With context takeover one decompressor of 20 to 45 KiB is kept for all
+/// Decompresses messages (RFC 7692 7.2.2), piece by piece as they are received. With context takeover one decompressor of 20 to 50 KiB is kept for all
 /// messages. Without it, a decompressor exists only while a message is received. Not thread-safe.
 /// </summary>
 /// <remarks>
