@@ -30,9 +30,6 @@ public sealed class RedisHistory : IAsyncDisposable
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(30);
 
-    // The client may answer a ping before it has restored all subscriptions.
-    private const int ChecksAfterChange = 3;
-
     private readonly Lock _gate = new(); // guards the streams and the readers of each
     private readonly Dictionary<string, HistoryStream> _streams = [];
     private readonly IConnectionMultiplexer _multiplexer;
@@ -40,7 +37,6 @@ public sealed class RedisHistory : IAsyncDisposable
     private readonly HistoryLog _log;
     private readonly HistoryStore _store;
     private readonly Channel<bool> _wanted = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private int _hasChanged; // 1 if the connection has, since the last check
     private readonly CancellationTokenSource _disposed = new();
     private readonly Task _refreshing;
 
@@ -246,11 +242,7 @@ public sealed class RedisHistory : IAsyncDisposable
         }
     }
 
-    private void OnConnectionChanged(object? sender, ConnectionFailedEventArgs e)
-    {
-        Volatile.Write(ref _hasChanged, 1);
-        WantRefresh();
-    }
+    private void OnConnectionChanged(object? sender, ConnectionFailedEventArgs e) => WantRefresh();
 
     private void WantRefresh() => _wanted.Writer.TryWrite(true);
 
@@ -259,17 +251,12 @@ public sealed class RedisHistory : IAsyncDisposable
     {
         TimeSpan wait = CheckInterval;
         bool isFailing = false;
-        int soon = 0;
         while (await IsWantedAsync(wait).ConfigureAwait(false))
         {
-            if (Interlocked.Exchange(ref _hasChanged, 0) == 1)
-                soon = ChecksAfterChange;
             HistoryStream[] streams;
             lock (_gate)
                 streams = [.. _streams.Values.Where(stream => stream.Closing is null)];
-            bool isListening = streams.Length == 0 || await IsListeningAsync().ConfigureAwait(false);
-            wait = isListening && soon == 0 ? CheckInterval : Retry;
-            soon = Math.Max(0, soon - 1);
+            wait = streams.Length == 0 || await IsListeningAsync().ConfigureAwait(false) ? CheckInterval : Retry;
             try
             {
                 await Task.WhenAll(streams.Select(stream => stream.RefreshAsync(isPatient: true))).ConfigureAwait(false);
