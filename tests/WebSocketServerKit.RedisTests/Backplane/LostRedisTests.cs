@@ -147,7 +147,7 @@ public class LostRedisTests
 
         redis.Resume();
         Assert.Equal(100, (await b.TakeAsync(100)).Count);
-        await Polling.UntilAsync(() => a.TryPublish("group", "last"));
+        await a.PublishWithRoomAsync("group", "last");
         Assert.Equal("last", (await b.NextAsync()).Message);
         time.Advance(TimeSpan.FromSeconds(10));
         await a.PublishAsync("group", "more");

@@ -54,6 +54,14 @@ internal sealed class TestNode : IBackplaneReceiver, IAsyncDisposable
 
     public Task<int> PublishAsync(string channel, string message) => Connection.PublishAsync(channel, Encoding.UTF8.GetBytes(message), TestContext.Current.CancellationToken);
 
+    /// <summary>Publishes as soon as there is room, and waits until Redis has answered it, and so all that was published before.</summary>
+    public async Task PublishWithRoomAsync(string channel, string message)
+    {
+        Task published = Task.CompletedTask;
+        await Polling.UntilAsync(() => (published = PublishAsync(channel, message)).Exception is null);
+        await published;
+    }
+
     public async Task<(string Channel, string Message)> NextAsync() =>
         await _received.Reader.ReadAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
 
