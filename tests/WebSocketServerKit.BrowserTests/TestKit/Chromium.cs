@@ -6,24 +6,28 @@ using WebSocketServerKit.BrowserTests.TestKit;
 
 namespace WebSocketServerKit.BrowserTests.TestKit;
 
-/// <summary>The one browser of the run: Debian's Chromium. Without it browser tests are skipped, or fail where everything is required.</summary>
+/// <summary>The one browser of the run: Debian's Chromium without windows, or else with them. Without it browser tests are skipped, or fail where everything is required.</summary>
 public sealed class Chromium : IAsyncLifetime
 {
-    private const string Program = "/usr/bin/chromium";
+    // Milliseconds, for machines that do much else: what works takes as long as it takes, and only what hangs fails.
+    private const float LongestWait = 60_000;
+
+    // The shell first: its pages share the processor with no toolbars, so that all tests take half as long.
+    private static readonly string[] Programs = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"];
 
     private IPlaywright? _playwright;
     private IBrowser? _browser;
 
     public async ValueTask InitializeAsync()
     {
-        Assertions.SetDefaultExpectTimeout(10_000); // for machines that do much else
-        if (!File.Exists(Program))
+        Assertions.SetDefaultExpectTimeout(LongestWait);
+        if (Programs.FirstOrDefault(File.Exists) is not { } program)
             return;
 
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
         {
-            ExecutablePath = Program,
+            ExecutablePath = program,
             Args =
             [
                 "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -36,13 +40,15 @@ public sealed class Chromium : IAsyncLifetime
     {
         if (_browser is null)
         {
-            const string Missing = $"These tests need {Program}: apt-get install chromium";
+            const string Missing = "These tests need Chromium: apt-get install chromium-headless-shell";
             if (Environment.GetEnvironmentVariable("WSK_REQUIRE_EVERYTHING") == "1")
                 Assert.Fail(Missing);
             Assert.Skip(Missing);
         }
 
-        return await _browser.NewContextAsync(options);
+        IBrowserContext context = await _browser.NewContextAsync(options);
+        context.SetDefaultTimeout(LongestWait);
+        return context;
     }
 
     public async ValueTask DisposeAsync()

@@ -7,7 +7,7 @@ namespace WebSocketServerKit.BrowserTests.Views;
 
 public sealed class FloodTests(Chromium chromium) : DashboardTest(chromium)
 {
-    // 24,000 messages per second
+    // About 20,000 messages per second, and fewer on a machine that does much else: nobody tries to make up for time that was lost.
     private const int Clients = 4;
     private const int Burst = 60;
 
@@ -62,12 +62,11 @@ public sealed class FloodTests(Chromium chromium) : DashboardTest(chromium)
     {
         byte[] payload = "{\"room\":\"kitchen\",\"celsius\":21.5}"u8.ToArray();
         int sent = 0;
-        using PeriodicTimer timer = new(Pause);
         while (!enough.IsCancellationRequested)
         {
             for (int i = 0; i < Burst; i++, sent++)
                 await client.SendAsync(payload.AsMemory(), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
-            await timer.WaitForNextTickAsync(CancellationToken.None);
+            await Task.Delay(Pause, CancellationToken.None);
         }
 
         return sent;
