@@ -1,3 +1,4 @@
+using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Serving;
 using WebSocketServerKit.Serving.Backplanes;
 
@@ -68,7 +69,7 @@ public sealed partial class WebSocketServer
     {
         // Not Cancel: what awaits the start would go on inside the lock.
         lock (_gate)
-            _ = _startStopping?.CancelAsync();
+            _ = _startStopping?.CancelAsync().Observed();
         await starting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 }

@@ -290,7 +290,7 @@ public sealed partial class WebSocketServer : IAsyncDisposable, IDisposable
         lock (_gate)
         {
             _disposed = true;
-            _startStopping?.Cancel();
+            _ = _startStopping?.CancelAsync().Observed(); // not Cancel: callbacks of the backplane would run inside the lock
             run = _run;
             if (run is null)
             {

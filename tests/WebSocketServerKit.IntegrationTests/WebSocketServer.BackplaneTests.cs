@@ -195,14 +195,33 @@ public sealed class WebSocketServerBackplaneTests
         Assert.True(server.IsListening);
     }
 
-    [Fact]
-    public async Task What_awaits_a_start_that_is_ended_goes_on_outside_of_the_lock_of_the_server()
+    [Theory]
+    [InlineData("stop")]
+    [InlineData("dispose")]
+    public async Task What_awaits_a_start_that_is_ended_goes_on_outside_of_the_lock_of_the_server(string by)
     {
         await using WebSocketServer server = new(new IPEndPoint(IPAddress.Loopback, 0));
         server.UseBackplane(new Connecting());
         Task<bool> goingOn = Waiting.ForUseByAnotherThreadAsync(server, server.StartAsync(TestServer.Timely));
-        await server.StopAsync(TestServer.Timely).Timely();
+        if (by is "stop")
+            await server.StopAsync(TestServer.Timely).Timely();
+        else
+            server.Dispose();
         Assert.True(await goingOn.Timely());
+    }
+
+    [Fact]
+    public async Task A_backplane_learns_outside_of_the_lock_of_the_server_that_a_start_is_ended()
+    {
+        await using WebSocketServer server = new(new IPEndPoint(IPAddress.Loopback, 0));
+        TaskCompletionSource<bool> used = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Connecting backplane = new() { Cancelled = () => used.SetResult(Waiting.ForUseByAnotherThread(server)) };
+        server.UseBackplane(backplane);
+        Task starting = server.StartAsync(TestServer.Timely);
+        await backplane.Connected.Task.Timely();
+        server.Dispose();
+        Assert.True(await used.Task.Timely());
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => starting.Timely());
     }
 
     private static async Task AnswerCloseAsync(TestClient client)
@@ -213,14 +232,17 @@ public sealed class WebSocketServerBackplaneTests
         await client.AssertEndAsync();
     }
 
-    // A host that goes on, when a start has ended, with what another thread has to do.
+    // A host that waits for what another thread has to do with the server.
     private static class Waiting
     {
         public static async Task<bool> ForUseByAnotherThreadAsync(WebSocketServer server, Task starting)
         {
             await starting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            return Task.Run(() => Assert.Throws<InvalidOperationException>(() => server.UseBackplane(new InProcessBackplane()))).Wait(TimeSpan.FromSeconds(5));
+            return ForUseByAnotherThread(server);
         }
+
+        public static bool ForUseByAnotherThread(WebSocketServer server) =>
+            Task.Run(() => Assert.Throws<InvalidOperationException>(() => server.UseBackplane(new InProcessBackplane()))).Wait(TimeSpan.FromSeconds(5));
     }
 
     // A backplane that lets a server subscribe when the test says so.
@@ -228,14 +250,23 @@ public sealed class WebSocketServerBackplaneTests
     {
         public Exception? Failure { get; set; }
 
+        public Action? Cancelled { get; init; }
+
+        public TaskCompletionSource Connected { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public TaskCompletionSource Confirmed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public int Disposed { get; private set; }
 
         public bool IsConnected => true;
 
-        public ValueTask<IBackplaneConnection> ConnectAsync(IBackplaneReceiver receiver, CancellationToken cancellationToken) =>
-            Failure is null ? ValueTask.FromResult<IBackplaneConnection>(this) : ValueTask.FromException<IBackplaneConnection>(Failure);
+        public ValueTask<IBackplaneConnection> ConnectAsync(IBackplaneReceiver receiver, CancellationToken cancellationToken)
+        {
+            if (Cancelled is not null)
+                cancellationToken.Register(Cancelled);
+            Connected.TrySetResult();
+            return Failure is null ? ValueTask.FromResult<IBackplaneConnection>(this) : ValueTask.FromException<IBackplaneConnection>(Failure);
+        }
 
         public Task SubscribeAsync(string channel) => Confirmed.Task;
 
