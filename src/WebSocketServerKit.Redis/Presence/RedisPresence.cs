@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
@@ -36,7 +37,12 @@ namespace WebSocketServerKit;
 /// </remarks>
 public sealed partial class RedisPresence : IAsyncDisposable
 {
+    // Those that follow a server. Two of the same cluster would count its clients twice.
+    private static readonly ConditionalWeakTable<WebSocketServer, List<RedisPresence>> Following = [];
+
+    private readonly WebSocketServer _server;
     private readonly IConnectionMultiplexer _redis;
+    private readonly string _prefix;
     private readonly PresenceStore _store;
     private readonly PresenceLog _log;
     private readonly PresenceFollower _follower;
@@ -62,7 +68,7 @@ public sealed partial class RedisPresence : IAsyncDisposable
             throw new ArgumentException($"The prefix is \"{prefix}\"; it must have no braces: the keys put it between their own.", nameof(prefix));
         RedisPresenceOptions copy = (options ?? new RedisPresenceOptions()).CheckedCopy();
         NodeId = server.NodeId;
-        _redis = redis;
+        (_server, _redis, _prefix) = (server, redis, prefix);
         _store = new PresenceStore(redis, prefix);
         _log = new PresenceLog(new FaultTolerantLogger((loggerFactory ?? NullLoggerFactory.Instance).CreateLogger<RedisPresence>()));
         _follower = new PresenceFollower(server, _store, NodeId, copy, _log);
@@ -77,7 +83,7 @@ public sealed partial class RedisPresence : IAsyncDisposable
     /// So a Redis that is away keeps no server from starting.
     /// </summary>
     /// <param name="cancellationToken">Ends the wait, but not the following: <see cref="DisposeAsync"/> does that.</param>
-    /// <exception cref="InvalidOperationException">It is started already.</exception>
+    /// <exception cref="InvalidOperationException">It is started already, or another one with the same connection and prefix follows the server.</exception>
     /// <exception cref="ObjectDisposedException">It is disposed of.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled while it waited.</exception>
     public Task StartAsync(CancellationToken cancellationToken = default)
@@ -87,6 +93,7 @@ public sealed partial class RedisPresence : IAsyncDisposable
             ObjectDisposedException.ThrowIf(_disposal is not null, this);
             if (_running is not null)
                 throw new InvalidOperationException("The presence is started already.");
+            Follow();
             CancellationToken stopping = _stopping.Token;
             _running = Task.WhenAll(Task.Run(() => _follower.RunAsync(stopping), CancellationToken.None), Task.Run(() => _remover.RunAsync(stopping), CancellationToken.None));
         }
@@ -111,10 +118,29 @@ public sealed partial class RedisPresence : IAsyncDisposable
             return _disposal ??= EndAsync(isLeaving: false);
     }
 
+    private void Follow()
+    {
+        List<RedisPresence> following = Following.GetOrCreateValue(_server);
+        lock (following)
+        {
+            if (following.Exists(other => other._redis == _redis && other._prefix == _prefix))
+                throw new InvalidOperationException($"Another presence with the prefix \"{_prefix}\" follows this server. Use that one, or dispose of it first.");
+            following.Add(this);
+        }
+    }
+
+    private void Unfollow()
+    {
+        List<RedisPresence> following = Following.GetOrCreateValue(_server);
+        lock (following)
+            following.Remove(this);
+    }
+
     private async Task EndAsync(bool isLeaving)
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
         await (_running ?? Task.CompletedTask).ConfigureAwait(false);
+        Unfollow();
         _stopping.Dispose();
         if (_running is null || !isLeaving)
             return;

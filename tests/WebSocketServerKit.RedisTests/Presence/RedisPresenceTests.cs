@@ -295,6 +295,22 @@ public class RedisPresenceTests
     }
 
     [Fact]
+    public async Task Clients_are_not_counted_twice_because_two_follow_the_same_server()
+    {
+        await using RedisServer redis = await RedisServer.StartAsync();
+        await using ConnectionMultiplexer connection = await redis.ConnectAsync();
+        await using Node node = await Node.StartAsync(connection);
+        await using RedisPresence again = new(node.Server, connection, Node.Prefix), elsewhere = new(node.Server, connection, "other");
+        Assert.Contains(Node.Prefix, (await Assert.ThrowsAsync<InvalidOperationException>(() => again.StartAsync(Token))).Message, StringComparison.Ordinal);
+        await elsewhere.StartAsync(Token);
+        await node.Presence.DisposeAsync();
+        await again.StartAsync(Token);
+        await node.ConnectAsync("alice");
+        await Answer.UntilAsync(1, () => again.CountAsync(Token));
+        await Answer.UntilAsync(1, () => elsewhere.CountAsync(Token));
+    }
+
+    [Fact]
     public async Task A_prefix_or_an_option_that_cannot_be_used_is_refused()
     {
         await using var server = new WebSocketServer(new WebSocketServerOptions());
