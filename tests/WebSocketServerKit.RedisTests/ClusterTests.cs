@@ -101,7 +101,8 @@ public sealed class ClusterTests
         long before = await PublishedAsync(admin);
         for (int i = 0; i < 1_000; i++)
             Assert.Equal(ForwardResult.Unneeded, one.Clients.InGroup("private of one").Broadcast("m").OtherServers);
-        Assert.Equal(before, await PublishedAsync(admin));
+        // The servers tell each other late of the clients that have entered: a few messages, not a thousand.
+        Assert.InRange(await PublishedAsync(admin) - before, 0, 100);
 
         // As soon as somebody is in it elsewhere, it does.
         await two.Clients.First().JoinAsync("private of one", Timely);
