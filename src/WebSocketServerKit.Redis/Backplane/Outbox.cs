@@ -1,3 +1,5 @@
+using System.Net;
+using System.Runtime.InteropServices;
 using StackExchange.Redis;
 using WebSocketServerKit.Diagnostics;
 
@@ -7,8 +9,8 @@ namespace WebSocketServerKit.Backplane;
 /// Publishes messages, and bounds what waits for Redis. Thread-safe.
 /// </summary>
 /// <remarks>
-/// A message counts until Redis has answered it, or the client has given it up with its connection. A timeout is no end: the client still holds the message. So what has timed out counts on until a later
-/// command is answered, since Redis answers in order.
+/// A message counts until Redis has answered it, or the client has given it up with its connection. A timeout is no end: the client still holds the message. So what has timed out counts on until the same
+/// server of Redis answers a later command, since each answers in order.
 /// </remarks>
 internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest interest, Func<string, bool> subscribes, RedisBackplaneOptions options, RedisLog log)
 {
@@ -20,9 +22,8 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
         options.Time, () => log.PublishingTooFast(options.MaxPendingBytes), log.PublishingCaughtUp);
 
     private volatile ChannelNames? _names;
+    private readonly Dictionary<EndPoint, long> _timedOut = []; // part of the pending, by the server that has to answer; locked for each use
     private long _pending;
-    private long _timedOut; // part of the pending
-    private int _probing;
     private long _lost;
 
     /// <summary>Bytes that Redis has not answered.</summary>
@@ -73,11 +74,11 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
         }
     }
 
-    /// <summary>Waits until Redis has answered what was published before, or until it cannot be.</summary>
+    /// <summary>Waits until Redis has answered what was published before. Throws when it does not.</summary>
     public async Task FlushAsync()
     {
-        if (PendingBytes > 0 && _names is { } names)
-            await ((Task)_subscriber.PublishAsync(names.Node(Guid.Empty), RedisValue.EmptyString)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (PendingBytes > 0)
+            await Task.WhenAll(multiplexer.GetServers().Where(static server => server is { IsConnected: true, IsReplica: false }).Select(static server => server.PingAsync())).ConfigureAwait(false);
     }
 
     private async Task ObserveAsync(string channel, ChannelNames names, ReadOnlyMemory<byte> message, int size)
@@ -102,10 +103,11 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
         int epoch = interest.EpochOf(channel);
         int own = subscribes(channel) ? 1 : 0;
         RedisMetrics.Published();
+        RedisChannel name = names.Of(channel);
         bool held = false;
         try
         {
-            long clients = await _subscriber.PublishAsync(names.Of(channel), message).ConfigureAwait(false);
+            long clients = await _subscriber.PublishAsync(name, message).ConfigureAwait(false);
             if (clients <= own)
                 interest.Nobody(channel, epoch);
             _aboveLimit.Calm();
@@ -113,9 +115,7 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
         }
         catch (RedisTimeoutException)
         {
-            held = true;
-            Interlocked.Add(ref _timedOut, size);
-            Probe(names);
+            held = TryHold(name, size);
             throw;
         }
         finally
@@ -136,38 +136,60 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
         return false;
     }
 
-    private void Probe(ChannelNames names)
+    // False: there is no server that could answer, and the client has given up the message with the connection.
+    private bool TryHold(RedisChannel channel, int size)
     {
-        if (Interlocked.Exchange(ref _probing, 1) == 0)
-            _ = ProbeAsync(names);
+        IServer server;
+        try
+        {
+            server = multiplexer.GetServer((byte[]?)channel, null, CommandFlags.DemandMaster);
+        }
+        catch (Exception exception) when (exception is RedisException or ObjectDisposedException)
+        {
+            return false;
+        }
+
+        lock (_timedOut)
+        {
+            ref long bytes = ref CollectionsMarshal.GetValueRefOrAddDefault(_timedOut, server.EndPoint, out bool isProbed);
+            bytes += size;
+            if (!isProbed)
+                _ = ProbeAsync(server);
+        }
+
+        return true;
     }
 
-    private async Task ProbeAsync(ChannelNames names)
+    private async Task ProbeAsync(IServer server)
     {
-        do
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding); // leave the lock
+        while (true)
         {
-            while (Volatile.Read(ref _timedOut) is var timedOut and > 0)
+            long asked;
+            lock (_timedOut)
+                asked = _timedOut[server.EndPoint];
+            try
             {
-                try
-                {
-                    await _subscriber.PublishAsync(names.Node(Guid.Empty), RedisValue.EmptyString).ConfigureAwait(false);
-                }
-                catch (RedisTimeoutException)
-                {
-                    continue;
-                }
-                catch (Exception)
-                {
-                    // The client has given up the connection, and all that it held for it.
-                }
-
-                Interlocked.Add(ref _timedOut, -timedOut);
-                Interlocked.Add(ref _pending, -timedOut);
+                await server.PingAsync().ConfigureAwait(false);
+            }
+            catch (RedisTimeoutException)
+            {
+                continue;
+            }
+            catch (Exception)
+            {
+                // The client has given up the connection, and all that it held for it.
             }
 
-            Volatile.Write(ref _probing, 0);
+            Interlocked.Add(ref _pending, -asked);
+            lock (_timedOut)
+            {
+                if ((_timedOut[server.EndPoint] -= asked) > 0)
+                    continue;
+                _timedOut.Remove(server.EndPoint);
+                return;
+            }
         }
-        while (Volatile.Read(ref _timedOut) > 0 && Interlocked.Exchange(ref _probing, 1) == 0);
     }
 
     private void CountLost()

@@ -33,6 +33,12 @@ internal sealed class TestNode : IBackplaneReceiver, IAsyncDisposable
         return await StartAsync(new RedisBackplane(redis.Configuration + more, prefix, options), logs);
     }
 
+    public static async Task<TestNode> StartAsync(string configuration)
+    {
+        (RedisBackplaneOptions options, FakeLogCollector logs) = Options();
+        return await StartAsync(new RedisBackplane(configuration, "chat", options), logs);
+    }
+
     public static async Task<TestNode> StartAsync(RedisBackplane backplane, FakeLogCollector? logs = null)
     {
         TestNode node = new(logs ?? new FakeLogCollector()) { Backplane = backplane };

@@ -26,11 +26,14 @@ internal sealed class HistoryNode : IAsyncDisposable
 
     public RedisHistory History { get; }
 
-    public static async Task<HistoryNode> StartAsync(RedisServer redis, RedisHistoryOptions? options = null, WebSocketServerOptions? serverOptions = null, string more = "")
+    public static Task<HistoryNode> StartAsync(RedisServer redis, RedisHistoryOptions? options = null, WebSocketServerOptions? serverOptions = null, string more = "") =>
+        StartAsync(redis.Configuration + more, options, serverOptions);
+
+    public static async Task<HistoryNode> StartAsync(string redis, RedisHistoryOptions? options = null, WebSocketServerOptions? serverOptions = null)
     {
         options ??= new RedisHistoryOptions();
         options.Format ??= message => PreparedMessage.FromText($"{message.Offset} {message.Text}");
-        ConfigurationOptions configuration = ConfigurationOptions.Parse($"{redis.Configuration},allowAdmin=true{more}");
+        ConfigurationOptions configuration = ConfigurationOptions.Parse($"{redis},allowAdmin=true");
         configuration.ReconnectRetryPolicy = new LinearRetry(50);
         ConnectionMultiplexer connection = await ConnectionMultiplexer.ConnectAsync(configuration);
         serverOptions ??= new WebSocketServerOptions();

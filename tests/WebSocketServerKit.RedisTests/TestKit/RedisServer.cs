@@ -43,7 +43,7 @@ internal sealed partial class RedisServer : IAsyncDisposable
     }
 
     /// <summary>A connection to it.</summary>
-    public async Task<ConnectionMultiplexer> ConnectAsync() => await ConnectionMultiplexer.ConnectAsync(Configuration);
+    public async Task<ConnectionMultiplexer> ConnectAsync(string more = "") => await ConnectionMultiplexer.ConnectAsync(Configuration + more);
 
     /// <summary>Ends it at once, as a crash would. It has no persistence: its contents are gone.</summary>
     public async Task KillAsync() => await EndAsync(Kill);

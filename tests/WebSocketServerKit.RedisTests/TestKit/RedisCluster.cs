@@ -1,0 +1,89 @@
+using System.Net;
+using System.Net.Sockets;
+using StackExchange.Redis;
+
+namespace WebSocketServerKit.TestKit;
+
+/// <summary>A real Redis Cluster: three shards without replicas, on ports of their own. If a shard is gone, the others go on.</summary>
+internal sealed class RedisCluster : IAsyncDisposable
+{
+    private const int Slots = 16_384;
+
+    private RedisCluster(IReadOnlyList<RedisServer> shards, IReadOnlyList<IPEndPoint> endPoints) => (Shards, EndPoints) = (shards, endPoints);
+
+    public IReadOnlyList<RedisServer> Shards { get; }
+
+    public IReadOnlyList<IPEndPoint> EndPoints { get; }
+
+    /// <summary>For <see cref="ConfigurationOptions.Parse(string)"/>.</summary>
+    public string Configuration => $"{string.Join(',', EndPoints)},abortConnect=false,connectTimeout=20000";
+
+    /// <summary>Starts it. The test is skipped, or fails in CI, where Redis is not installed.</summary>
+    public static async Task<RedisCluster> StartAsync()
+    {
+        int[] ports = FreePorts(6);
+        IPEndPoint[] endPoints = [.. ports[..3].Select(port => new IPEndPoint(IPAddress.Loopback, port))];
+        RedisCluster cluster = new(
+            [.. await Task.WhenAll(endPoints.Select((endPoint, shard) => RedisServer.StartAsync(
+                "--port", $"{endPoint.Port}", "--bind", "127.0.0.1", "--cluster-port", $"{ports[3 + shard]}", "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")))],
+            endPoints);
+        try
+        {
+            await cluster.FormAsync(ports[3..]);
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Which of <see cref="Shards"/> has a channel or key.</summary>
+    public int ShardOf(IConnectionMultiplexer client, string name) => client.GetHashSlot(name) / ((Slots / 3) + 1);
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (RedisServer shard in Shards)
+            await shard.DisposeAsync();
+    }
+
+    private async Task FormAsync(int[] busPorts)
+    {
+        const string Admin = ",allowAdmin=true";
+        await using ConnectionMultiplexer first = await Shards[0].ConnectAsync(Admin), second = await Shards[1].ConnectAsync(Admin), third = await Shards[2].ConnectAsync(Admin);
+        ConnectionMultiplexer[] clients = [first, second, third];
+        int size = (Slots / 3) + 1;
+        for (int shard = 0; shard < 3; shard++)
+        {
+            await ClusterAsync(clients[shard], "ADDSLOTSRANGE", shard * size, Math.Min(Slots, (shard + 1) * size) - 1);
+            await ClusterAsync(clients[shard], "SET-CONFIG-EPOCH", shard + 1);
+            if (shard > 0)
+                await ClusterAsync(first, "MEET", "127.0.0.1", EndPoints[shard].Port, busPorts[shard]);
+        }
+
+        foreach (ConnectionMultiplexer client in clients)
+        {
+            while (await ClusterAsync(client, "INFO") is var info && !(info.Contains("cluster_slots_ok:16384", StringComparison.Ordinal) && info.Contains("cluster_state:ok", StringComparison.Ordinal)))
+                await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+    }
+
+    private static async Task<string> ClusterAsync(ConnectionMultiplexer client, params object[] arguments) => (string)(await client.GetServers()[0].ExecuteAsync("CLUSTER", arguments))!;
+
+    private static int[] FreePorts(int count)
+    {
+        TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(static _ => new TcpListener(IPAddress.Loopback, 0))];
+        try
+        {
+            foreach (TcpListener listener in listeners)
+                listener.Start();
+            return [.. listeners.Select(static listener => ((IPEndPoint)listener.LocalEndpoint).Port)];
+        }
+        finally
+        {
+            foreach (TcpListener listener in listeners)
+                listener.Dispose();
+        }
+    }
+}
