@@ -199,7 +199,7 @@ public sealed class NoticesTests
         await RaisedAsync();
         stage.Connection.Notify(Ended);
         stage.Transport.EndInput();
-        await stage.Connection.Called("Closed");
+        await stage.Connection.Called("Released"); // no notice begins from then on
         Assert.False(stage.Connection.WasCalled("Disconnected"));
         go.SetResult();
         await stage.Connection.Called("Disconnected");

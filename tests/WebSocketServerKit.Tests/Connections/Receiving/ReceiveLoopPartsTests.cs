@@ -253,6 +253,7 @@ public sealed class ReceiveLoopPartsTests
         for (int i = 0; i < 101; i++)
         {
             endless.Transport.Receive(Frames.Continuation("x", fin: false));
+            await endless.Transport.WhenIdle;
             endless.Beats(1);
         }
 
