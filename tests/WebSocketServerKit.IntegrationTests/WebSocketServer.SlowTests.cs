@@ -108,7 +108,7 @@ public sealed class WebSocketServerSlowTests
     [Fact]
     public async Task One_client_in_five_that_reads_slowly_or_never_changes_nothing_for_the_others_and_gets_the_newest_of_each_key()
     {
-        const int Deaf = 20, Slow = 20, Quick = 160, Keys = 500, Rounds = 12, Limit = 256 * 1024;
+        const int Deaf = 20, Slow = 20, Quick = 160, Keys = 500, Limit = 256 * 1024;
         // The systems of the clients have their usual buffers: with small ones they tell the server late that there is room again, and the server asks ever more rarely.
         await using TestServer server = await TestServer.StartAsync(
             server => server.Handshaking += (_, e) => e.Options.SendBufferSize = 16 * 1024,
@@ -124,8 +124,12 @@ public sealed class WebSocketServerSlowTests
             quick.Add(await server.ConnectAsync());
 
         string filling = new('x', 90);
-        for (int round = 0; round < Rounds; round++)
+        int rounds = 0;
+        // How much their systems take before they are slow depends on how it comes.
+        while (rounds < 12 || !deaf.Concat(slow).All(client => client.Client is { UnsentBytes: > 0, MessagesReplaced: > 0, IsSlow: true }))
         {
+            int round = rounds++;
+            Assert.InRange(round, 0, 1_000);
             for (int key = 0; key < Keys; key++)
                 server.Clients.BroadcastLatest($"{key}", $"{key} {round} {filling}");
 
@@ -139,14 +143,13 @@ public sealed class WebSocketServerSlowTests
 
         Assert.All(quick, client => Assert.Equal((0, 0), (client.Client.MessagesDropped, client.Client.MessagesReplaced)));
         Assert.All(deaf.Concat(slow), client => Assert.InRange(client.Client.UnsentBytes, 1, Limit));
-        Assert.All(deaf.Concat(slow), client => Assert.True(client.Client.MessagesReplaced > 0 && client.Client.IsSlow));
         // Four times the limit for each who does not read, and a buffer of up to a round for each of the others.
         Assert.InRange(server.Server.BufferedBytes, 1, (4L * Limit * (Deaf + Slow)) + ((long)Quick * 128 * 1024));
 
         foreach ((TestClient raw, _) in slow.Concat(deaf))
         {
             int[] newest = [.. Enumerable.Repeat(-1, Keys)];
-            while (newest.Any(round => round < Rounds - 1))
+            while (newest.Any(round => round < rounds - 1))
             {
                 string[] parts = (await raw.ReadTextAsync()).Split(' ');
                 (int key, int round) = (int.Parse(parts[0], CultureInfo.InvariantCulture), int.Parse(parts[1], CultureInfo.InvariantCulture));
