@@ -71,19 +71,25 @@ internal sealed class RedisCluster : IAsyncDisposable
 
     private static async Task<string> ClusterAsync(ConnectionMultiplexer client, params object[] arguments) => (string)(await client.GetServers()[0].ExecuteAsync("CLUSTER", arguments))!;
 
+    // Below the ports that systems give to clients: one of those might be taken before Redis listens.
     private static int[] FreePorts(int count)
     {
-        TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(static _ => new TcpListener(IPAddress.Loopback, 0))];
-        try
+        HashSet<int> ports = [];
+        while (ports.Count < count)
         {
-            foreach (TcpListener listener in listeners)
+            int port = Random.Shared.Next(20_000, 32_000);
+            using TcpListener listener = new(IPAddress.Loopback, port);
+            try
+            {
                 listener.Start();
-            return [.. listeners.Select(static listener => ((IPEndPoint)listener.LocalEndpoint).Port)];
+                ports.Add(port);
+            }
+            catch (SocketException)
+            {
+                // It is taken.
+            }
         }
-        finally
-        {
-            foreach (TcpListener listener in listeners)
-                listener.Dispose();
-        }
+
+        return [.. ports];
     }
 }
