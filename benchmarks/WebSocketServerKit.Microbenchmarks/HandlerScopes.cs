@@ -4,9 +4,7 @@ using BenchmarkDotNet.Attributes;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Framing;
-using WebSocketServerKit.Serving;
 
 namespace WebSocketServerKit.Microbenchmarks;
 
@@ -19,9 +17,6 @@ public class HandlerScopes
 {
     private const int Burst = 16;
     private const int Size = 64;
-
-    private static readonly byte[] Request =
-        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray();
 
     private readonly MemoryTransport _transport = new();
     private byte[] _burst = [];
@@ -50,21 +45,11 @@ public class HandlerScopes
             server.OnMessage((client, message) => client.SendAsync(message.Payload, message.MessageType));
         else
             Route().Subscribe(server);
-        ClientSession session = new(server, new ServerRun(server, options, new ServerLog(NullLogger.Instance)), _transport, expectsProxyHeader: false);
-        _ = session.RunAsync();
-        // Once it waits for the request, everything happens within Receive; Echo would see it if not.
-        await Task.Delay(100);
-        _transport.Receive(Request);
+        await _transport.ConnectAsync(server, options);
     }
 
     [Benchmark(OperationsPerInvoke = Burst)]
-    public void Echo()
-    {
-        long expected = _transport.BytesSent + _echoSize;
-        _transport.Receive(_burst);
-        while (_transport.BytesSent < expected)
-            Thread.Yield();
-    }
+    public void Echo() => _transport.Exchange(_burst, _echoSize);
 
     private HandlerRoute Route()
     {

@@ -1,6 +1,9 @@
 using System.IO.Pipelines;
 using System.Net;
 using System.Threading.Tasks.Sources;
+using Microsoft.Extensions.Logging.Abstractions;
+using WebSocketServerKit.Diagnostics;
+using WebSocketServerKit.Serving;
 using WebSocketServerKit.Transport;
 
 namespace WebSocketServerKit.Microbenchmarks;
@@ -8,6 +11,9 @@ namespace WebSocketServerKit.Microbenchmarks;
 /// <summary>A connection without a network: what the client sends is handled before <see cref="Receive"/> returns, and what is sent to it is counted.</summary>
 internal sealed class MemoryTransport : TransportConnection, IValueTaskSource
 {
+    private static readonly byte[] Request =
+        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray();
+
     // Whoever reads goes on within the call that brings the bytes.
     private readonly Pipe _input = new(new PipeOptions(readerScheduler: PipeScheduler.Inline, pauseWriterThreshold: 0, useSynchronizationContext: false));
 
@@ -24,6 +30,28 @@ internal sealed class MemoryTransport : TransportConnection, IValueTaskSource
     public override EndPoint RemoteEndPoint { get; } = new IPEndPoint(IPAddress.Loopback, 50_000);
 
     public override EndPoint LocalEndPoint { get; } = new IPEndPoint(IPAddress.Loopback, 8080);
+
+    /// <summary>Makes it a client of a server.</summary>
+    public async Task ConnectAsync(WebSocketServer server, WebSocketServerOptions options)
+    {
+        ClientSession session = new(server, new ServerRun(server, options, new ServerLog(NullLogger.Instance)), this, expectsProxyHeader: false);
+        _ = session.RunAsync();
+        // Once it waits for the request, everything happens within Receive; Exchange would see it if not.
+        await Task.Delay(100);
+        Receive(Request);
+    }
+
+    /// <summary>The client sends frames, and gets their echoes.</summary>
+    public void Exchange(ReadOnlySpan<byte> frames, long echoSize)
+    {
+        long expected = BytesSent + echoSize;
+        Receive(frames);
+        // As a rule all are back by now. Where this thread was taken off its core the connection's slice is over, and the rest comes on another thread.
+        while (BytesSent < expected)
+            Thread.Yield();
+        if (BytesSent > expected)
+            throw new InvalidOperationException("More came back than was sent.");
+    }
 
     /// <summary>The client sends.</summary>
     public void Receive(ReadOnlySpan<byte> bytes)

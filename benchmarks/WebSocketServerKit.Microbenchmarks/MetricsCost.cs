@@ -1,10 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Diagnostics.Metrics;
 using BenchmarkDotNet.Attributes;
-using Microsoft.Extensions.Logging.Abstractions;
-using WebSocketServerKit.Diagnostics;
 using WebSocketServerKit.Protocol.Framing;
-using WebSocketServerKit.Serving;
 
 namespace WebSocketServerKit.Microbenchmarks;
 
@@ -15,8 +12,7 @@ public class MetricsCost
     private const int Burst = 16;
     private const int Size = 64;
 
-    private static readonly byte[] Request =
-        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray();
+    private static readonly long EchoSize = Burst * (FrameHeaderWriter.SizeFor(Size) + Size);
 
     private readonly MemoryTransport _transport = new();
     private readonly byte[] _burst = FrameData.Frames(Opcode.Binary, Size, Burst);
@@ -34,21 +30,11 @@ public class MetricsCost
         WebSocketServerOptions options = new();
         WebSocketServer server = new(options);
         server.MessageReceived += async (_, e) => await e.Client.SendAsync(e.Payload, e.MessageType);
-        ClientSession session = new(server, new ServerRun(server, options, new ServerLog(NullLogger.Instance)), _transport, expectsProxyHeader: false);
-        _ = session.RunAsync();
-        // Once it waits for the request, everything happens within Receive; Echo would see it if not.
-        await Task.Delay(100);
-        _transport.Receive(Request);
+        await _transport.ConnectAsync(server, options);
     }
 
     [Benchmark(OperationsPerInvoke = Burst)]
-    public void Echo()
-    {
-        long expected = _transport.BytesSent + (Burst * (FrameHeaderWriter.SizeFor(Size) + Size));
-        _transport.Receive(_burst);
-        while (_transport.BytesSent < expected)
-            Thread.Yield();
-    }
+    public void Echo() => _transport.Exchange(_burst, EchoSize);
 
     [GlobalCleanup]
     public void Cleanup()
