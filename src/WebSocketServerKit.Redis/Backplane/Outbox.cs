@@ -20,9 +20,9 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
     private readonly ISubscriber _subscriber = multiplexer.GetSubscriber();
     private readonly DropEpisode _aboveLimit = new(
         options.Time, () => log.PublishingTooFast(options.MaxPendingBytes), log.PublishingCaughtUp);
+    private readonly Dictionary<EndPoint, long> _timedOut = []; // part of the pending, by the server that has to answer; locked for each use
 
     private volatile ChannelNames? _names;
-    private readonly Dictionary<EndPoint, long> _timedOut = []; // part of the pending, by the server that has to answer; locked for each use
     private long _pending;
     private long _lost;
 
@@ -103,11 +103,10 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
         int epoch = interest.EpochOf(channel);
         int own = subscribes(channel) ? 1 : 0;
         RedisMetrics.Published();
-        RedisChannel name = names.Of(channel);
         bool held = false;
         try
         {
-            long clients = await _subscriber.PublishAsync(name, message).ConfigureAwait(false);
+            long clients = await _subscriber.PublishAsync(names.Of(channel), message).ConfigureAwait(false);
             if (clients <= own)
                 interest.Nobody(channel, epoch);
             _aboveLimit.Calm();
@@ -115,7 +114,7 @@ internal sealed class Outbox(IConnectionMultiplexer multiplexer, Interest intere
         }
         catch (RedisTimeoutException)
         {
-            held = TryHold(name, size);
+            held = TryHold(names.Of(channel), size);
             throw;
         }
         finally
