@@ -19,7 +19,7 @@ public sealed class RedisClusterTests
         await using TestNode a = await StartAsync(cluster), b = await StartAsync(cluster), c = await StartAsync(cluster);
         string[] channels = [.. Enumerable.Range(0, 30).Select(i => $"group {i}")];
         await using ConnectionMultiplexer client = await ConnectionMultiplexer.ConnectAsync(cluster.Configuration);
-        Assert.Equal([0, 1, 2], channels.Select(channel => cluster.ShardOf(client, $"chat:c:{channel}")).Distinct().Order());
+        Assert.Equal([0, 1, 2], channels.Select(channel => RedisCluster.ShardOf(client, $"chat:c:{channel}")).Distinct().Order());
 
         foreach (string channel in channels)
         {
@@ -76,11 +76,11 @@ public sealed class RedisClusterTests
         await using RedisCluster cluster = await RedisCluster.StartAsync();
         await using TestNode a = await StartAsync(cluster), b = await StartAsync(cluster);
         await using ConnectionMultiplexer client = await ConnectionMultiplexer.ConnectAsync(cluster.Configuration);
-        string[] channels = [.. Enumerable.Range(0, 3).Select(shard => Enumerable.Range(0, 100).Select(i => $"group {i}").First(channel => cluster.ShardOf(client, $"chat:c:{channel}") == shard))];
+        string[] channels = [.. Enumerable.Range(0, 3).Select(shard => ChannelOf(client, shard))];
         foreach (string channel in channels)
             await b.SubscribeAsync(channel);
 
-        int nodes = cluster.ShardOf(client, "chat:nodes"), lost = (nodes + 1) % 3, other = (nodes + 2) % 3;
+        int nodes = RedisCluster.ShardOf(client, "chat:nodes"), lost = (nodes + 1) % 3, other = (nodes + 2) % 3;
         await cluster.Shards[lost].KillAsync();
         await Polling.UntilAsync(() => !b.Connection.IsConnected);
         await a.PublishAsync(channels[other], "goes on");
@@ -100,7 +100,7 @@ public sealed class RedisClusterTests
         await using ConnectionMultiplexer client = await ConnectionMultiplexer.ConnectAsync($"{cluster.Configuration},asyncTimeout=300");
         RedisBackplaneOptions options = new() { MaxPendingBytes = Limit };
         await using TestNode a = await TestNode.StartAsync(new RedisBackplane(client, "chat", options)), b = await StartAsync(cluster);
-        string channel = Enumerable.Range(100_000, 100).Select(i => $"room{i}").First(channel => cluster.ShardOf(client, $"chat:c:{channel}") == 0);
+        string channel = ChannelOf(client, shard: 0);
         await b.SubscribeAsync(channel);
         string message = new('x', Size);
 
@@ -119,6 +119,10 @@ public sealed class RedisClusterTests
         await a.PublishWithRoomAsync(channel, "room again");
         Assert.Equal("room again", (await b.NextAsync()).Message);
     }
+
+    // Its name has ten characters.
+    private static string ChannelOf(ConnectionMultiplexer client, int shard) =>
+        Enumerable.Range(1_000, 100).Select(i => $"group {i}").First(channel => RedisCluster.ShardOf(client, $"chat:c:{channel}") == shard);
 
     private static Task<TestNode> StartAsync(RedisCluster cluster) => TestNode.StartAsync(cluster.Configuration);
 }

@@ -1,17 +1,20 @@
 using System.Net;
 using System.Net.Sockets;
 using StackExchange.Redis;
+using WebSocketServerKit.Presence;
 
 namespace WebSocketServerKit.TestKit;
 
 /// <summary>A real Redis Cluster: three shards without replicas, on ports of their own. If a shard is gone, the others go on.</summary>
 internal sealed class RedisCluster : IAsyncDisposable
 {
-    private const int Slots = 16_384;
+    private const int Slots = 16_384, SlotsOfAShard = (Slots / 3) + 1;
 
-    private RedisCluster(IReadOnlyList<RedisServer> shards, IReadOnlyList<IPEndPoint> endPoints) => (Shards, EndPoints) = (shards, endPoints);
+    private readonly List<RedisServer> _shards = [];
 
-    public IReadOnlyList<RedisServer> Shards { get; }
+    private RedisCluster(IReadOnlyList<IPEndPoint> endPoints) => EndPoints = endPoints;
+
+    public IReadOnlyList<RedisServer> Shards => _shards;
 
     public IReadOnlyList<IPEndPoint> EndPoints { get; }
 
@@ -23,12 +26,15 @@ internal sealed class RedisCluster : IAsyncDisposable
     {
         int[] ports = FreePorts(6);
         IPEndPoint[] endPoints = [.. ports[..3].Select(port => new IPEndPoint(IPAddress.Loopback, port))];
-        RedisCluster cluster = new(
-            [.. await Task.WhenAll(endPoints.Select((endPoint, shard) => RedisServer.StartAsync(
-                "--port", $"{endPoint.Port}", "--bind", "127.0.0.1", "--cluster-port", $"{ports[3 + shard]}", "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")))],
-            endPoints);
+        RedisCluster cluster = new(endPoints);
         try
         {
+            for (int shard = 0; shard < 3; shard++)
+            {
+                cluster._shards.Add(await RedisServer.StartAsync(
+                    "--port", $"{ports[shard]}", "--bind", "127.0.0.1", "--cluster-port", $"{ports[3 + shard]}", "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"));
+            }
+
             await cluster.FormAsync(ports[3..]);
             return cluster;
         }
@@ -40,7 +46,7 @@ internal sealed class RedisCluster : IAsyncDisposable
     }
 
     /// <summary>Which of <see cref="Shards"/> has a channel or key.</summary>
-    public int ShardOf(IConnectionMultiplexer client, string name) => client.GetHashSlot(name) / ((Slots / 3) + 1);
+    public static int ShardOf(IConnectionMultiplexer client, string name) => client.GetHashSlot(name) / SlotsOfAShard;
 
     public async ValueTask DisposeAsync()
     {
@@ -53,20 +59,16 @@ internal sealed class RedisCluster : IAsyncDisposable
         const string Admin = ",allowAdmin=true";
         await using ConnectionMultiplexer first = await Shards[0].ConnectAsync(Admin), second = await Shards[1].ConnectAsync(Admin), third = await Shards[2].ConnectAsync(Admin);
         ConnectionMultiplexer[] clients = [first, second, third];
-        int size = (Slots / 3) + 1;
         for (int shard = 0; shard < 3; shard++)
         {
-            await ClusterAsync(clients[shard], "ADDSLOTSRANGE", shard * size, Math.Min(Slots, (shard + 1) * size) - 1);
+            await ClusterAsync(clients[shard], "ADDSLOTSRANGE", shard * SlotsOfAShard, Math.Min(Slots, (shard + 1) * SlotsOfAShard) - 1);
             await ClusterAsync(clients[shard], "SET-CONFIG-EPOCH", shard + 1);
             if (shard > 0)
                 await ClusterAsync(first, "MEET", "127.0.0.1", EndPoints[shard].Port, busPorts[shard]);
         }
 
         foreach (ConnectionMultiplexer client in clients)
-        {
-            while (await ClusterAsync(client, "INFO") is var info && !(info.Contains("cluster_slots_ok:16384", StringComparison.Ordinal) && info.Contains("cluster_state:ok", StringComparison.Ordinal)))
-                await Task.Delay(10, TestContext.Current.CancellationToken);
-        }
+            await Answer.UntilAsync(true, async () => await ClusterAsync(client, "INFO") is var info && info.Contains("cluster_state:ok", StringComparison.Ordinal) && info.Contains($"cluster_slots_ok:{Slots}", StringComparison.Ordinal));
     }
 
     private static async Task<string> ClusterAsync(ConnectionMultiplexer client, params object[] arguments) => (string)(await client.GetServers()[0].ExecuteAsync("CLUSTER", arguments))!;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using StackExchange.Redis;
 
@@ -44,6 +45,18 @@ internal sealed partial class RedisServer : IAsyncDisposable
 
     /// <summary>A connection to it.</summary>
     public async Task<ConnectionMultiplexer> ConnectAsync(string more = "") => await ConnectionMultiplexer.ConnectAsync(Configuration + more);
+
+    /// <summary>All commands that Redis carries out from then on, a line for each.</summary>
+    public async Task<StreamReader> MonitorAsync()
+    {
+        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(SocketPath));
+        NetworkStream stream = new(socket, ownsSocket: true);
+        await stream.WriteAsync("MONITOR\r\n"u8.ToArray());
+        StreamReader commands = new(stream);
+        Assert.Equal("+OK", await commands.ReadLineAsync());
+        return commands;
+    }
 
     /// <summary>Ends it at once, as a crash would. It has no persistence: its contents are gone.</summary>
     public async Task KillAsync() => await EndAsync(Kill);
