@@ -7,9 +7,9 @@ namespace WebSocketServerKit.BrowserTests.Views;
 
 public sealed class FloodTests(Chromium chromium) : DashboardTest(chromium)
 {
-    // About 20,000 messages per second, and fewer on a machine that does much else: nobody tries to make up for time that was lost.
+    // About 24,000 messages per second, and fewer on a machine that does much else: nobody tries to make up for time that was lost.
     private const int Clients = 4;
-    private const int Burst = 60;
+    private const int Burst = 80;
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
